@@ -1,0 +1,26 @@
+// Who asks: what a verified token says, in this server's words.
+import type { SmartScope } from './smart-scope.ts';
+
+export interface Principal {
+  issuer: string;
+  subject: string;
+  clientId: string;
+  jti?: string;
+  /** Organisation of the token; isolates. */
+  org: string;
+  /** Practitioner/1 and the like. */
+  fhirUser?: string;
+  name?: string;
+  /** Launch context. */
+  patient?: string;
+  encounter?: string;
+  roles: string[];
+  scopes: SmartScope[];
+  /** Seconds since the epoch. */
+  expiresAt: number;
+}
+
+/** The creator of a Binary: same client and same user. */
+export function creatorOf(principal: Principal): string {
+  return [principal.issuer, principal.subject, principal.clientId].join('|');
+}
