@@ -1,0 +1,71 @@
+// Forward-only migrations, safe when several servers start at once: an advisory lock of the session is held
+// throughout, so a killed server leaves no lock behind.
+import knexConstructor, { type Knex } from 'knex';
+import pg from 'pg';
+import * as roles from '../../migrations/0001-roles.ts';
+import * as organisation from '../../migrations/0002-organisation.ts';
+import * as resource from '../../migrations/0003-resource.ts';
+import * as searchIndex from '../../migrations/0004-search-index.ts';
+import * as content from '../../migrations/0005-content.ts';
+import * as accessEvent from '../../migrations/0006-access-event.ts';
+import * as outbox from '../../migrations/0007-outbox.ts';
+
+interface Migration {
+  name: string;
+  up: (knex: Knex) => Promise<void>;
+}
+
+const MIGRATIONS: Migration[] = [
+  { name: '0001-roles', up: roles.up },
+  { name: '0002-organisation', up: organisation.up },
+  { name: '0003-resource', up: resource.up },
+  { name: '0004-search-index', up: searchIndex.up },
+  { name: '0005-content', up: content.up },
+  { name: '0006-access-event', up: accessEvent.up },
+  { name: '0007-outbox', up: outbox.up },
+];
+
+const source: Knex.MigrationSource<Migration> = {
+  getMigrations: async () => MIGRATIONS,
+  getMigrationName: (migration) => migration.name,
+  getMigration: async (migration) => ({ up: migration.up, down: async () => { throw new Error('Migrations go forward only'); } }),
+};
+
+// Any fixed number: all servers of one database must use the same.
+const MIGRATION_LOCK = 7_306_001;
+
+/**
+ * Brings the database of `ownerUrl` to the newest schema and returns the names of the migrations that ran.
+ * Throws an Error that names the statements to run when the login may not create the runtime roles.
+ */
+export async function migrate(ownerUrl: string): Promise<string[]> {
+  const lock = new pg.Client({ connectionString: ownerUrl });
+  await lock.connect();
+  try {
+    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    return await runMigrations(ownerUrl);
+  } finally {
+    await lock.end();
+  }
+}
+
+async function runMigrations(ownerUrl: string): Promise<string[]> {
+  const knex = knexConstructor({ client: 'pg', connection: ownerUrl, pool: { min: 0, max: 2 }, migrations: { migrationSource: source, tableName: 'migration' } });
+  try {
+    // Whoever holds the advisory lock is alone: a lock row is what a killed server left.
+    await knex.migrate.forceFreeMigrationsLock();
+    const [, ran] = (await knex.migrate.latest()) as [number, string[]];
+    return ran;
+  } catch (error) {
+    if ((error as { code?: string }).code === '42501') throw new Error(missingRight(error as Error), { cause: error });
+    throw error;
+  } finally {
+    await knex.destroy();
+  }
+}
+
+function missingRight(error: Error): string {
+  return 'The login of DATABASE_URL may not create roles or grant rights. Run once as an administrator: ' +
+    '"create role muniment_app nologin; create role muniment_audit nologin; create role muniment_worker nologin" and ' +
+    `"grant muniment_app, muniment_audit, muniment_worker to <owner>". PostgreSQL said: ${error.message}`;
+}
