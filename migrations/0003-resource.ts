@@ -20,7 +20,8 @@ export async function up(knex: Knex): Promise<void> {
       ${COLUMNS},
       status text collate "C",
       patient text collate "C",
-      date_lo timestamptz(3),
+      -- A resource without a date is the earliest in every order; date_hi is null then.
+      date_lo timestamptz(3) not null default '-infinity',
       date_hi timestamptz(3),
       master_identifier text collate "C",
       primary key (org, type, id)

@@ -1,0 +1,183 @@
+// From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
+import { resolve } from 'node:path';
+import { Secret } from './secrets.ts';
+import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
+import type { Environment, VariableName } from './env.ts';
+
+export interface StorageConfig {
+  type: 'local' | 'minio' | 's3' | 'r2';
+  endpoint: string;
+  bucket: string;
+  region: string;
+  accessKey: Secret;
+  secretKey: Secret;
+  keyTemplate: string;
+}
+
+export interface Config {
+  production: boolean;
+  port: number;
+  host: string;
+  /** Public base without /fhir and without a trailing slash. */
+  baseUrl: string;
+  /** The FHIR base: baseUrl + /fhir. */
+  fhirBase: string;
+  dataDir: string;
+  /** undefined = embedded PostgreSQL. */
+  databaseUrl: Secret | undefined;
+  databaseAppUrl: Secret | undefined;
+  databaseAuditUrl: Secret | undefined;
+  databaseWorkerUrl: Secret | undefined;
+  storage: StorageConfig;
+  mirrorBaseUrl: string | undefined;
+  mirrorAccess: 'off' | 'writes' | 'all';
+  clamav: { host: string; port: number } | undefined;
+  scan: 'off' | 'optional' | 'required';
+  /** Empty = the development issuer. */
+  trustedIssuers: TrustedIssuer[];
+  /** 0 = off. */
+  metricsPort: number;
+  operatorOrg: string;
+  bodyBytesMax: number;
+  inlineBytesMax: number;
+  uploadBytesMax: number;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Thrown at start; its message lists every problem, one a line, and never a value. */
+export class ConfigurationError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(['The configuration has problems:', ...problems.map((problem) => `  ${problem}`)].join('\n'));
+    this.name = 'ConfigurationError';
+    this.problems = problems;
+  }
+}
+
+const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+class Reader {
+  readonly problems: string[] = [];
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  text(name: VariableName): string | undefined {
+    return this.#environment[name];
+  }
+
+  secret(name: VariableName): Secret | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : new Secret(value);
+  }
+
+  port(name: VariableName, fallback: number, min = 1): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= min && number <= 65_535) return number;
+    this.problems.push(`${name} must be a whole number from ${min} to 65535`);
+    return fallback;
+  }
+
+  bytes(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const [, digits, unit] = /^(\d+)\s*(|B|KiB|MiB|GiB)$/.exec(value) ?? [];
+    const factor = UNITS[unit ?? 'none'];
+    if (digits !== undefined && factor !== undefined && Number(digits) > 0) return Number(digits) * factor;
+    this.problems.push(`${name} must be a number of bytes such as 37748736 or 36MiB`);
+    return fallback;
+  }
+
+  choice<Value extends string>(name: VariableName, allowed: readonly Value[], fallback: Value): Value {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const found = allowed.find((candidate) => candidate === value);
+    if (found !== undefined) return found;
+    this.problems.push(`${name} must be one of ${allowed.join(', ')}`);
+    return fallback;
+  }
+
+  url(name: VariableName, protocols: readonly string[]): string | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    // {org} stands for an organisation's name; any letter does for the check.
+    if (URL.canParse(value.replace('{org}', 'o')) && protocols.includes(new URL(value.replace('{org}', 'o')).protocol)) return value.replace(/\/+$/, '');
+    this.problems.push(`${name} must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
+    return undefined;
+  }
+}
+
+const WEB = ['http:', 'https:'];
+const POSTGRES = ['postgres:', 'postgresql:'];
+const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+function readStorage(reader: Reader): StorageConfig {
+  const type = reader.choice('STORAGE_TYPE', ['local', 'minio', 's3', 'r2'], 'local');
+  if (type !== 'local') {
+    const needed = ['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY'] as const;
+    for (const name of needed) if (reader.text(name) === undefined) reader.problems.push(`${name} is needed by STORAGE_TYPE=${type}`);
+  }
+  return {
+    type,
+    endpoint: reader.url('STORAGE_ENDPOINT', WEB) ?? '',
+    bucket: reader.text('STORAGE_BUCKET') ?? '',
+    region: reader.text('STORAGE_REGION') ?? 'us-east-1',
+    accessKey: reader.secret('STORAGE_ACCESS_KEY') ?? new Secret(''),
+    secretKey: reader.secret('STORAGE_SECRET_KEY') ?? new Secret(''),
+    keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
+  };
+}
+
+function checkProduction(reader: Reader, config: Config): void {
+  const allowed = reader.text('ALLOW_EMBEDDED_IN_PRODUCTION') === 'true';
+  const embedded = (problem: string): void => {
+    if (!allowed) reader.problems.push(`${problem} (or ALLOW_EMBEDDED_IN_PRODUCTION=true)`);
+  };
+  if (config.databaseUrl === undefined) embedded('DATABASE_URL must be set when NODE_ENV=production: embedded PostgreSQL is for development');
+  if (config.storage.type === 'local') embedded('STORAGE_TYPE must name an object store when NODE_ENV=production: the local store is for development');
+  if (config.trustedIssuers.length === 0) embedded('TRUSTED_ISSUERS must be set when NODE_ENV=production: the development issuer signs for anybody');
+  if (reader.text('OPERATOR_ORG') === undefined) reader.problems.push('OPERATOR_ORG must be set when NODE_ENV=production');
+  if (config.scan !== 'off' && config.clamav === undefined) reader.problems.push('CLAMAV_HOST must be set when NODE_ENV=production, or SCAN=off be said');
+}
+
+/** The configuration of `environment`; throws ConfigurationError with every problem found. */
+export function loadConfig(environment: Environment): Readonly<Config> {
+  const reader = new Reader(environment);
+  const production = reader.text('NODE_ENV') === 'production';
+  const port = reader.port('PORT', 3000, 0);
+  const baseUrl = reader.url('BASE_URL', WEB) ?? `http://localhost:${port}`;
+  const host = reader.text('CLAMAV_HOST');
+  const config: Config = {
+    production,
+    port,
+    host: reader.text('HOST') ?? '127.0.0.1',
+    baseUrl,
+    fhirBase: `${baseUrl}/fhir`,
+    dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
+    databaseUrl: reader.url('DATABASE_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_URL'),
+    databaseAppUrl: reader.url('DATABASE_APP_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_APP_URL'),
+    databaseAuditUrl: reader.url('DATABASE_AUDIT_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_AUDIT_URL'),
+    databaseWorkerUrl: reader.url('DATABASE_WORKER_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_WORKER_URL'),
+    storage: readStorage(reader),
+    mirrorBaseUrl: reader.url('MIRROR_BASE_URL', WEB),
+    mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
+    clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310) },
+    scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
+    trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),
+    metricsPort: reader.port('METRICS_PORT', port + 6464 > 65_535 ? 0 : port + 6464, 0),
+    operatorOrg: reader.text('OPERATOR_ORG') ?? 'demo',
+    bodyBytesMax: reader.bytes('BODY_BYTES_MAX', 36 * UNITS['MiB']!),
+    inlineBytesMax: reader.bytes('INLINE_BYTES_MAX', 24 * UNITS['MiB']!),
+    uploadBytesMax: reader.bytes('UPLOAD_BYTES_MAX', 5 * UNITS['GiB']!),
+    logLevel: reader.choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
+  };
+  if (!ORG_NAME.test(config.operatorOrg)) reader.problems.push('OPERATOR_ORG must have 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit');
+  if (production) checkProduction(reader, config);
+  if (reader.problems.length > 0) throw new ConfigurationError(reader.problems);
+  return Object.freeze(config);
+}

@@ -1,0 +1,54 @@
+// The only reader of the environment. Each variable stands here once, with its description; docs/configuration.md is
+// compared with this table by a test.
+
+export interface VariableDescription {
+  description: string;
+  /** As documented; the value itself is given by config.ts. */
+  default: string;
+  secret?: true;
+}
+
+export const VARIABLES = {
+  NODE_ENV: { description: '`production` refuses embedded parts and development keys', default: 'unset' },
+  PORT: { description: 'TCP port of the listener', default: '3000' },
+  HOST: { description: 'Address of the listener', default: '127.0.0.1' },
+  BASE_URL: { description: 'Public base as clients see it, without `/fhir`', default: '`http://localhost:PORT`' },
+  DATA_DIR: { description: 'Embedded PostgreSQL, filesystem store, development keys', default: './data' },
+  DATABASE_URL: { description: 'PostgreSQL 15 or later; the owner of its database', default: 'unset = embedded', secret: true },
+  DATABASE_APP_URL: { description: 'Login of the application role (row-level security forced)', default: 'DATABASE_URL with the role set', secret: true },
+  DATABASE_AUDIT_URL: { description: 'Login of the audit writer (insert only)', default: 'DATABASE_URL with the role set', secret: true },
+  DATABASE_WORKER_URL: { description: 'Login of the worker (mirror, sweep)', default: 'DATABASE_URL with the role set', secret: true },
+  STORAGE_TYPE: { description: '`local`, `minio`, `s3` or `r2`', default: 'local' },
+  STORAGE_ENDPOINT: { description: 'Address of the object store', default: 'none' },
+  STORAGE_BUCKET: { description: 'Bucket of the object store', default: 'none' },
+  STORAGE_REGION: { description: 'Region of the object store', default: 'us-east-1' },
+  STORAGE_ACCESS_KEY: { description: 'Access key of the object store', default: 'none', secret: true },
+  STORAGE_SECRET_KEY: { description: 'Secret key of the object store', default: 'none', secret: true },
+  STORAGE_KEY_TEMPLATE: { description: 'Layout of object keys; made of `{org}`, `{patient}`, `{year}`, `{month}`, `{uuid}`, `{ext}`', default: '{org}/{year}/{month}/{uuid}' },
+  MIRROR_BASE_URL: { description: 'FHIR base of the HAPI server; may hold `{org}`', default: 'unset = no mirror' },
+  MIRROR_ACCESS: { description: 'Which access records go to HAPI: `off`, `writes`, `all`', default: 'writes' },
+  CLAMAV_HOST: { description: 'Host of the virus scanner', default: 'unset = scanning off' },
+  CLAMAV_PORT: { description: 'Port of the virus scanner', default: '3310' },
+  SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
+  TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims}`', default: 'unset = the development issuer' },
+  METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },
+  OPERATOR_ORG: { description: 'Organisation under which accesses without one are recorded', default: '`demo`; must be set in production' },
+  BODY_BYTES_MAX: { description: 'Largest FHIR JSON body, bytes or with a unit (36MiB)', default: '36MiB' },
+  INLINE_BYTES_MAX: { description: 'Largest sum of decoded inline data in one body', default: '24MiB' },
+  UPLOAD_BYTES_MAX: { description: 'Largest raw upload', default: '5GiB' },
+  ALLOW_EMBEDDED_IN_PRODUCTION: { description: '`true` lets production run on embedded parts and development keys', default: 'unset' },
+  LOG_LEVEL: { description: '`debug`, `info`, `warn`, `error`', default: 'info' },
+} as const satisfies Record<string, VariableDescription>;
+
+export type VariableName = keyof typeof VARIABLES;
+export type Environment = { readonly [Name in VariableName]?: string };
+
+/** The variables that are set, empty ones left out. */
+export function readEnvironment(source: Readonly<Record<string, string | undefined>> = process.env): Environment {
+  const names = Object.keys(VARIABLES) as VariableName[];
+  const set = names.flatMap((name) => {
+    const value = source[name];
+    return value === undefined || value.trim() === '' ? [] : [[name, value.trim()] as const];
+  });
+  return Object.fromEntries(set);
+}
