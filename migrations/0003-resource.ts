@@ -12,14 +12,15 @@ const COLUMNS = `
   method text not null check (method in ('POST', 'PUT', 'PATCH', 'DELETE')),
   body text,
   content uuid,
-  creator text`;
+  creator text,
+  -- Whom it is about: the id of a Patient of this server, or its address.
+  patient text collate "C"`;
 
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
     create table resource (
       ${COLUMNS},
       status text collate "C",
-      patient text collate "C",
       -- A resource without a date is the earliest in every order; date_hi is null then.
       date_lo timestamptz(3) not null default '-infinity',
       date_hi timestamptz(3),

@@ -1,6 +1,7 @@
 // One access, as a value: what the record keeps of it. Its canonical JSON text is the leaf of the log, and AuditEvent
 // and Provenance are rendered from it, so nothing that they show may be missing here.
 import { createHash } from 'node:crypto';
+import type { ErrorDetail, IssueCode } from '../fhir/fhir-error.ts';
 
 /** Codes of http://hl7.org/fhir/restful-interaction that this server records, with R4's audit action. */
 export const INTERACTION_ACTIONS = {
@@ -63,6 +64,8 @@ export interface AccessEvent {
   status: number;
   /** For a failure: the diagnostics that the client was shown. */
   outcomeDesc?: string;
+  /** For a failure: the codes of the first issue that the client was shown. */
+  issue?: { code: IssueCode; detail: ErrorDetail };
   request: {
     method: string;
     /** Below the FHIR base, with the query: DocumentReference?patient=1 */

@@ -19,6 +19,8 @@ export interface VersionRow {
   content: string | null;
   /** Who created a Binary: `issuer|subject|client`. */
   creator: string | null;
+  /** Whom it is about: the id of a Patient of this server, or its address. A deletion keeps it. */
+  patient: string | null;
 }
 
 export type ContentState = 'staging' | 'live' | 'quarantined' | 'condemned' | 'gone';

@@ -45,7 +45,8 @@ export function spawnPostgres(
 export async function waitUntilAnswering(postgres: PostgresProcess, url: string): Promise<boolean> {
   const until = Date.now() + START_LIMIT_MS;
   for (;;) {
-    const code = await connectOnce(url);
+    // Whoever has the port instead of us may take the connection and say nothing.
+    const code = await Promise.race([connectOnce(url), postgres.ended]);
     if (postgres.hasEnded()) throw new Error('PostgreSQL ended while it started');
     if (code === undefined) return true;
     if (code === '3D000') return false;
@@ -58,7 +59,7 @@ export async function waitUntilAnswering(postgres: PostgresProcess, url: string)
 }
 
 async function connectOnce(url: string): Promise<string | undefined> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   try {
     await client.connect();

@@ -2,7 +2,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 
-const COLUMNS = 'org, type, id, version, last_updated, deleted, method, body, content, creator';
+const COLUMNS = 'org, type, id, version, last_updated, deleted, method, body, content, creator, patient';
 
 /** The newest version, deleted or not; undefined when this organisation never had the id. */
 export async function readNewest(tx: Transaction, org: OrgId, type: number, id: string): Promise<VersionRow | undefined> {
@@ -48,13 +48,21 @@ export async function readHistory(tx: Transaction, org: OrgId, type: number, id:
   return rows;
 }
 
-/** Versioned references of the current, not deleted documents that use a Binary. */
-export async function readCurrentUsers(tx: Transaction, org: OrgId, binary: string): Promise<{ type: number; id: string; version: number; patient: string | null }[]> {
-  const { rows } = await tx.query<{ type: number; id: string; version: number; patient: string | null }>({
-    name: 'read-current-users',
-    text: `select r.type, r.id, r.version, r.patient from attachment_use u
-      join resource r on r.org = u.org and r.type = u.type and r.id = u.id and r.version = u.version
-      where u.org = $1 and u."binary" = $2 and not r.deleted order by r.type, r.id limit 50`,
+export interface BinaryUse {
+  type: number;
+  id: string;
+  /** Newest version that points to the Binary. */
+  version: number;
+  patient: string | null;
+}
+
+/** The documents that use a Binary or did in an older version, which whoever may read versions may still read. */
+export async function readBinaryUses(tx: Transaction, org: OrgId, binary: string): Promise<BinaryUse[]> {
+  const { rows } = await tx.query<BinaryUse>({
+    name: 'read-binary-uses',
+    text: `select distinct on (u.type, u.id) u.type, u.id, u.version, r.patient from attachment_use u
+      join resource r on r.org = u.org and r.type = u.type and r.id = u.id
+      where u.org = $1 and u."binary" = $2 order by u.type, u.id, u.version desc limit 50`,
     values: [org, binary],
   });
   return rows;

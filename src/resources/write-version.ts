@@ -1,5 +1,5 @@
-// Writing one version: the version itself, its index rows, its uses of Binaries, in one statement. What it supersedes
-// moves to the history in the same statement.
+// Writing one version: the version itself, its index rows, its uses of Binaries and its outbox row, in one statement.
+// What it supersedes moves to the history in the same statement.
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -21,6 +21,8 @@ export interface NewVersion {
   index: IndexValues;
   /** Ids of the Binaries of this server that it points to. */
   binaries: readonly string[];
+  /** Id of the access event of this write: its Provenance follows the version to the mirror. */
+  event: string;
 }
 
 const EMPTY: IndexValues = { status: null, patient: null, date: null, tokens: [], references: [], dates: [] };
@@ -32,6 +34,9 @@ function instant(ms: number): string {
   return Number.isFinite(ms) ? new Date(ms).toISOString() : ms > 0 ? 'infinity' : '-infinity';
 }
 
+/** What clients wrote; derived resources and access records travel in lanes of their own. */
+const CLINICAL_LANE = 1;
+
 // Parameters that both statements share: $1 org … $16 and the arrays of the index rows.
 const INDEX_ROWS = `
   tokens as (insert into search_token (org, type, param, hash, last_updated, id)
@@ -41,7 +46,8 @@ const INDEX_ROWS = `
   dates as (insert into search_date (org, type, param, lo, hi, last_updated, id)
     select $1, $2, p, lo, hi, $5, $3 from unnest($21::smallint[], $22::timestamptz[], $23::timestamptz[]) as rows (p, lo, hi)),
   uses as (insert into attachment_use (org, "binary", type, id, version)
-    select $1, b, $2, $3, $4 from unnest($24::text[]) as rows (b))`;
+    select $1, b, $2, $3, $4 from unnest($24::text[]) as rows (b)),
+  told as (insert into outbox (org, type, id, version, event, lane) values ($1, $2, $3, $4, $25, ${CLINICAL_LANE}))`;
 
 const INSERT = `with stored as (
     insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier)
@@ -50,8 +56,8 @@ const INSERT = `with stored as (
   select $16::int`;
 
 const SUPERSEDE = `with old as (
-    insert into resource_history (org, type, id, version, last_updated, deleted, method, body, content, creator)
-    select org, type, id, version, last_updated, deleted, method, body, content, creator
+    insert into resource_history (org, type, id, version, last_updated, deleted, method, body, content, creator, patient)
+    select org, type, id, version, last_updated, deleted, method, body, content, creator, patient
     from resource where org = $1 and type = $2 and id = $3 and version = $16 returning 1),
   stored as (
     update resource set version = $4, last_updated = $5, deleted = $6, method = $7, body = $8, content = $9, creator = $10,
@@ -68,7 +74,7 @@ function parameters(next: NewVersion, previous: number | null): unknown[] {
     index.tokens.map((row) => row.param), index.tokens.map((row) => row.hash.toString()),
     index.references.map((row) => row.param), index.references.map((row) => row.hash.toString()),
     index.dates.map((row) => row.param), index.dates.map((row) => instant(row.range.lo)), index.dates.map((row) => instant(row.range.hi)),
-    [...new Set(next.binaries)],
+    [...new Set(next.binaries)], next.event,
   ];
 }
 

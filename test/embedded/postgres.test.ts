@@ -14,7 +14,7 @@ import { processIdentity } from '../../src/embedded/process-identity.ts';
 const STARTER = join(import.meta.dirname, 'postgres-starter.ts');
 const NOBODY = 65534;
 const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-const canBeNobody = process.getuid?.() === 0 && spawnSync(asNobody[0] as string, [...asNobody.slice(1), process.execPath, '--check', STARTER]).status === 0;
+const canBeNobody = process.getuid?.() === 0 && spawnSync(asNobody[0] as string, [...asNobody.slice(1), 'test', '-r', STARTER, '-a', '-x', process.execPath]).status === 0;
 
 const scratch = mkdtempSync(join(tmpdir(), 'muniment-postgres-'));
 const running: EmbeddedPostgres[] = [];

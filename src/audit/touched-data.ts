@@ -1,0 +1,26 @@
+// What an access touched besides patients: the same list for AuditEvent, Provenance and the index, so that whatever is
+// found by a reference also shows it.
+import type { AccessEvent } from './access-event.ts';
+
+/** References of the data, versioned where a version was touched: those of the access first, then what it wrote. */
+export function touchedData(event: AccessEvent): string[] {
+  const data = event.entities.filter((entity) => entity.role === 'data').map((entity) => entity.reference);
+  return [...new Set([...data, ...(event.write?.targets ?? [])])];
+}
+
+/** References of the patients, each once. */
+export function touchedPatients(event: AccessEvent): string[] {
+  return [...new Set(event.entities.filter((entity) => entity.role === 'patient').map((entity) => entity.reference))];
+}
+
+/** The reference without its version: `Type/id`. */
+export function versionless(reference: string): string {
+  return reference.replace(/\/_history\/[^/]*$/, '');
+}
+
+const TYPE = /(?:^|\/)([A-Z][A-Za-z]{1,63})\/[A-Za-z0-9\-.]{1,64}$/;
+
+/** The resource type that a literal reference names, undefined when it names none. */
+export function referencedType(reference: string): string | undefined {
+  return TYPE.exec(versionless(reference))?.[1];
+}

@@ -1,0 +1,21 @@
+// The Idempotency-Key of a request, and the fingerprint that tells a repetition from another request.
+import { createHash } from 'node:crypto';
+import { fhirError } from '../fhir/fhir-error.ts';
+import type { FhirRequest } from '../interactions/interaction.ts';
+import type { IdempotencyKey } from '../resources/idempotency.ts';
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Works on every POST; elsewhere the header means nothing. Raises 400 for a key that is not 1 to 255 visible ASCII characters. */
+export function readKey(request: FhirRequest, org: number, client: string): IdempotencyKey | undefined {
+  const key = request.method === 'POST' ? request.header('idempotency-key') : undefined;
+  if (key === undefined) return undefined;
+  if (!KEY.test(key)) throw fhirError('malformed-request', 'Idempotency-Key must have 1 to 255 visible ASCII characters');
+  return { org, client, key };
+}
+
+/** Over method, path, media type and all bytes of the body, once they were read. */
+export function keyFingerprint(request: FhirRequest): Buffer {
+  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '']);
+  return createHash('sha256').update(head).update(request.body.digest()).digest();
+}

@@ -1,0 +1,190 @@
+// The one doorway: identify → authorize → prepare → transaction (run, record) → answer. Every row of the route table
+// passes here, so access control and the record belong to each of them; no answer leaves that is not recorded.
+import type { Authenticator } from '../access/authenticate.ts';
+import { authorize, type AuthorizationRequest } from '../access/authorize.ts';
+import { creatorOf, type Principal } from '../access/principal.ts';
+import type { InteractionCode } from '../audit/access-event.ts';
+import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
+import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { typeNumber } from '../fhir/resource-type.ts';
+import { newUuidV7 } from '../fhir/uuid-v7.ts';
+import type { FhirRequest, FhirResponse, Interaction, InteractionContext, Outcome } from '../interactions/interaction.ts';
+import type { Logger } from '../logger.ts';
+import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease } from '../resources/idempotency.ts';
+import type { Organisations } from '../resources/organisation.ts';
+import { describeAccess, describeOutcome, type AccessCircumstances } from './describe-access.ts';
+import { keyFingerprint, readKey } from './idempotency-key.ts';
+import { recordInTransaction, type AccessRecorder } from './record-access.ts';
+import type { RefusalRecord } from './record-refusals.ts';
+
+export interface GateParts {
+  database: Database;
+  authenticator: Authenticator;
+  organisations: Organisations;
+  recorder: AccessRecorder;
+  refusals: RefusalRecord;
+  /** Organisation under which an access without one is recorded. */
+  operatorOrg: string;
+  /** Name of this server in the record. */
+  observer: string;
+  logger: Logger;
+  /** Replays the answer of a request that was done before with the same Idempotency-Key. */
+  replay: (tx: Transaction, context: InteractionContext, result: { status: number; type: number; id: string; version: number }) => Promise<Outcome>;
+  /** Called after each committed write. */
+  written: () => void;
+}
+
+/** What a row of the route table is for: the interaction, and the right that it needs. */
+export interface Passage {
+  interaction: Interaction<never>;
+  access: AuthorizationRequest;
+}
+
+export type Perform = (passage: Passage, request: FhirRequest) => Promise<PerformedAccess>;
+
+export interface PerformedAccess {
+  response: FhirResponse;
+  /** Records how a transfer ended, when it ended otherwise than recorded. */
+  transferEnded(end: { sent: number; integrity: boolean }): Promise<void>;
+}
+
+const ATTEMPTS = 3;
+
+/** SQLSTATE 23505 on a primary key: another writer made the same id meanwhile; run again, it is an update then. */
+function mayRunAgain(error: unknown): boolean {
+  const { code, constraint } = error as { code?: string; constraint?: string };
+  return isSerializationFailure(error) || (code === '23505' && constraint === 'resource_pkey');
+}
+
+export function createGate(parts: GateParts): Perform {
+  const { database, recorder } = parts;
+
+  /** In the transaction for a write, so that a version and its record are one commit. */
+  async function runWrite(passage: Passage, context: InteractionContext, prepared: unknown, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await database.transaction(context.org.id, async (tx) => {
+          const outcome = await passage.interaction.run(tx, context, prepared as never);
+          if (claim !== undefined && outcome.version !== undefined) {
+            await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), { status: outcome.response.status, ...outcome.version, type: typeNumber(outcome.version.type) });
+          }
+          const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
+          await recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
+          return outcome;
+        });
+      } catch (error) {
+        if (attempt >= ATTEMPTS || !mayRunAgain(error)) throw error;
+      }
+    }
+  }
+
+  async function runRead(passage: Passage, context: InteractionContext, prepared: unknown, circumstances: AccessCircumstances): Promise<Outcome> {
+    const outcome = await database.transaction(context.org.id, (tx) => passage.interaction.run(tx, context, prepared as never));
+    if (outcome.open !== undefined) outcome.response.stream = await outcome.open();
+    try {
+      const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
+      await recorder.record(events.map((event) => ({ org: context.org.id, event })));
+      return outcome;
+    } catch (error) {
+      await outcome.response.stream?.bytes[Symbol.asyncIterator]().return?.();
+      throw error;
+    }
+  }
+
+  async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
+    const { interaction } = passage;
+    const prepared: unknown = await interaction.prepare?.(context);
+    try {
+      return interaction.kind === 'write'
+        ? await runWrite(passage, context, prepared, circumstances, claim)
+        : await runRead(passage, context, prepared, circumstances);
+    } catch (error) {
+      await interaction.abandon?.(context, prepared as never).catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
+      throw error;
+    }
+  }
+
+  /** One request takes effect once: the first runs, a repetition gets its answer. */
+  async function runOnce(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances): Promise<Outcome> {
+    const key = readKey(context.request, context.org.id, creatorOf(context.principal));
+    if (key === undefined) return runPrepared(passage, context, circumstances, undefined);
+    const claim = await claimKey(database, key);
+    if (claim.kind === 'run') {
+      try {
+        return await runPrepared(passage, context, circumstances, { key, lease: claim.lease });
+      } catch (error) {
+        await releaseKey(database, key, claim.lease).catch((cause: unknown) => parts.logger.warn({ err: cause }, 'an Idempotency-Key could not be released; its lease will end'));
+        throw error;
+      } finally {
+        claim.lease.end();
+      }
+    }
+    const fingerprint = keyFingerprint(await drained(context.request));
+    if (!fingerprint.equals(claim.fingerprint)) throw fhirError('idempotency-mismatch', 'This Idempotency-Key was used with another request');
+    return runRead({ ...passage, interaction: { code: passage.interaction.code, kind: 'read', run: (tx) => parts.replay(tx, context, claim.result) } }, context, undefined, circumstances);
+  }
+
+  async function admit(passage: Passage, request: FhirRequest, principal: Principal, circumstances: AccessCircumstances): Promise<InteractionContext> {
+    const org = { id: await parts.organisations.resolve(principal.org), name: principal.org };
+    circumstances.org = org.name;
+    const decision = authorize(principal, passage.access);
+    if (!decision.permit) {
+      throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
+    }
+    return { request, principal, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId };
+  }
+
+  /** A refusal or failure rolled back what there was; its record is a small commit of its own. */
+  async function recordFailure(error: FhirError, circumstances: AccessCircumstances): Promise<void> {
+    if (circumstances.principal === undefined && !parts.refusals.admits(error, circumstances.request.address, circumstances.now)) return;
+    const event = { ...describeAccess(circumstances, error.status), outcomeDesc: error.message.slice(0, 500) };
+    const org = await parts.organisations.resolve(circumstances.org);
+    await recorder.record([{ org, event }]);
+  }
+
+  return async (passage, request) => {
+    const now = Date.now();
+    const circumstances: AccessCircumstances = { eventId: newUuidV7(now), now, org: parts.operatorOrg, interaction: passage.interaction.code, request, principal: undefined, observer: parts.observer };
+    try {
+      const identified = parts.authenticator.authenticate({ authorization: request.header('authorization') });
+      circumstances.principal = identified instanceof Promise ? await identified : identified;
+      const context = await admit(passage, request, circumstances.principal, circumstances);
+      const outcome = await runOnce(passage, context, circumstances);
+      outcome.afterCommit?.();
+      if (outcome.write !== undefined) parts.written();
+      return { response: outcome.response, transferEnded: (end) => recordTransfer(circumstances, outcome, context.org.id, end) };
+    } catch (failure) {
+      const error = toFhirError(failure, parts.logger, request.requestId);
+      await recordFailure(error, circumstances);
+      throw error;
+    }
+  };
+
+  /** The second row of a transfer that was cut: by the client, or because the bytes were found wrong on the way. */
+  async function recordTransfer(circumstances: AccessCircumstances, outcome: Outcome, org: number, end: { sent: number; integrity: boolean }): Promise<void> {
+    const now = Date.now();
+    const event = {
+      ...describeAccess({ ...circumstances, eventId: newUuidV7(now), now }, outcome.response.status),
+      outcome: end.integrity ? 8 as const : 4 as const,
+      outcomeDesc: end.integrity ? 'The stored bytes do not match their digest; the transfer was cut before any of them left' : 'The client ended the transfer early',
+      entities: outcome.entities,
+      bytes: { ...outcome.bytes, sent: end.sent },
+    };
+    await recorder.record([{ org, event }]);
+  }
+}
+
+async function drained(request: FhirRequest): Promise<FhirRequest> {
+  for await (const bytes of request.body.stream(Number.MAX_SAFE_INTEGER)) void bytes;
+  return request;
+}
+
+/** What is not ours to explain becomes 500 with an incident id; its text stands in the log alone. */
+export function toFhirError(failure: unknown, logger: Logger, requestId: string): FhirError {
+  if (failure instanceof FhirError) {
+    if (failure.status >= 500) logger.warn({ requestId, err: failure.cause ?? failure }, failure.message);
+    return failure;
+  }
+  logger.error({ requestId, err: failure }, 'unexpected failure');
+  return fhirError('exception', `Unexpected failure; incident ${requestId}`, { cause: failure });
+}

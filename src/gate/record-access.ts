@@ -1,0 +1,106 @@
+// The record of accesses: writes inside the transaction of the resource, everything else by natural group commit.
+// A flush leaves at once when none is under way; what comes meanwhile leaves together with the next.
+import { canonicalText, leafHash, type AccessEvent } from '../audit/access-event.ts';
+import { indexAccess } from '../audit/access-index.ts';
+import type { Database, Statement, Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+
+export interface OwnedEvent {
+  org: number;
+  event: AccessEvent;
+}
+
+const ROWS_PER_FLUSH = 256;
+const FLUSHES_AT_ONCE = 2;
+const QUEUE_MAX = 10_000;
+const RECORD_TIMEOUT_MS = 2_000;
+
+const INSERT = `with events as (
+    insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, agent_user, agent_subject, agent_client, write)
+    select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::bytea[], $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[]))
+  insert into access_entity (org, reference, role, event)
+  select * from unnest($14::int[], $15::text[], $16::smallint[], $17::uuid[])`;
+
+function insertStatement(owned: readonly OwnedEvent[]): Statement {
+  const columns: unknown[][] = Array.from({ length: 17 }, () => []);
+  for (const { org, event } of owned) {
+    const body = canonicalText(event);
+    const index = indexAccess(event);
+    const row = [org, event.id, event.recorded, event.layout, body, leafHash(body), event.action, event.outcome, event.requestId,
+      index.agentUser ?? null, index.agentSubject ?? null, index.agentClient ?? null, event.write !== undefined];
+    row.forEach((value, position) => columns[position]?.push(value));
+    for (const entity of index.entities) {
+      [org, entity.reference, entity.role, event.id].forEach((value, position) => columns[13 + position]?.push(value));
+    }
+  }
+  return { name: 'record-access', text: INSERT, values: columns };
+}
+
+/** Records inside the transaction of a write: both are committed, or none. */
+export async function recordInTransaction(tx: Transaction, owned: readonly OwnedEvent[]): Promise<void> {
+  await tx.query(insertStatement(owned));
+}
+
+interface Waiting {
+  owned: readonly OwnedEvent[];
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+export interface AccessRecorder {
+  /** Resolves when the events are committed; rejects with 503 when that took too long or failed. */
+  record(owned: readonly OwnedEvent[]): Promise<void>;
+  /** Events that wait for a flush. */
+  depth(): number;
+}
+
+const unrecorded = (diagnostics: string, cause?: unknown): Error =>
+  fhirError('unavailable', diagnostics, { headers: { 'Retry-After': '2' }, ...(cause === undefined ? {} : { cause }) });
+
+export function createAccessRecorder(database: Pick<Database, 'auditQuery'>): AccessRecorder {
+  const queue: Waiting[] = [];
+  let queued = 0;
+  let flushing = 0;
+
+  function takeBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    let rows = 0;
+    while (queue.length > 0 && rows < ROWS_PER_FLUSH) {
+      const next = queue.shift() as Waiting;
+      rows += next.owned.length;
+      batch.push(next);
+    }
+    queued -= rows;
+    return batch;
+  }
+
+  async function flush(): Promise<void> {
+    if (flushing >= FLUSHES_AT_ONCE || queue.length === 0) return;
+    flushing += 1;
+    const batch = takeBatch();
+    try {
+      await database.auditQuery(insertStatement(batch.flatMap((waiting) => waiting.owned)));
+      for (const waiting of batch) waiting.resolve();
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(unrecorded('The access could not be recorded, so it did not happen', error));
+    } finally {
+      flushing -= 1;
+      void flush();
+    }
+  }
+
+  return {
+    depth: () => queued,
+    record: (owned) => new Promise<void>((resolve, reject) => {
+      if (queued >= QUEUE_MAX) { reject(unrecorded('Too many accesses wait to be recorded')); return; }
+      const timer = setTimeout(() => reject(unrecorded('The access could not be recorded in time, so it did not happen')), RECORD_TIMEOUT_MS);
+      queue.push({
+        owned,
+        resolve: () => { clearTimeout(timer); resolve(); },
+        reject: (error) => { clearTimeout(timer); reject(error); },
+      });
+      queued += owned.length;
+      void flush();
+    }),
+  };
+}

@@ -1,0 +1,54 @@
+// create (R4 http.html 3.1.0.8), with If-None-Exist (3.1.0.8.1): the server assigns the id; a client's id is ignored.
+import type { Transaction } from '../database/database.ts';
+import { newUuidV7 } from '../fhir/uuid-v7.ts';
+import { namedAuthors, publishDocument, type Published } from '../resources/publish-document.ts';
+import { findExisting, type ExistingMatch } from './conditional-match.ts';
+import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { discardAll, prepareDocument, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
+import { writeResponse } from './representation.ts';
+import { patientEntity, writeOutcome } from './write-outcome.ts';
+
+export function create(parts: DocumentParts): Interaction<PreparedDocument> {
+  return {
+    code: 'create',
+    kind: 'write',
+    prepare: (context) => prepareDocument(parts, context),
+    run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
+    abandon: (context, prepared) => discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)),
+  };
+}
+
+async function runCreate(parts: DocumentParts, tx: Transaction, context: InteractionContext, prepared: PreparedDocument): Promise<Outcome> {
+  const { request } = context;
+  const criteria = request.header('if-none-exist');
+  if (criteria !== undefined) {
+    const existing = await findExisting(tx, context, criteria, parts.fhirBase);
+    if (existing !== undefined) return foundOutcome(parts, context, prepared, existing);
+  }
+  const id = newUuidV7(context.now);
+  const published = await publishDocument(tx, {
+    type: request.type, id, method: 'POST', resource: prepared.resource, moved: prepared.moved, previous: undefined,
+    reader: readerOf(context, parts.fhirBase), now: context.now, event: context.eventId,
+  });
+  return createdOutcome(parts, context, prepared, id, published);
+}
+
+function createdOutcome(parts: DocumentParts, context: InteractionContext, prepared: PreparedDocument, id: string, published: Published): Outcome {
+  const { request } = context;
+  return writeOutcome({
+    response: writeResponse(request, 201, parts.fhirBase, { reference: `${request.type}/${id}`, ...published }),
+    type: request.type, id, published, activity: 'CREATE', previous: undefined, named: namedAuthors(prepared.resource),
+  });
+}
+
+/** The one match of If-None-Exist is the answer; what was received is not needed. */
+function foundOutcome(parts: DocumentParts, context: InteractionContext, prepared: PreparedDocument, existing: ExistingMatch): Outcome {
+  const { request } = context;
+  const reference = `${request.type}/${existing.id}`;
+  return {
+    response: writeResponse(request, 200, parts.fhirBase, { reference, ...existing }),
+    entities: [...patientEntity(existing.patient), { reference: `${reference}/_history/${existing.version}`, role: 'data' }],
+    version: { type: request.type, id: existing.id, version: existing.version },
+    afterCommit: () => { void discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)).catch(() => { /* The sweeper removes it. */ }); },
+  };
+}

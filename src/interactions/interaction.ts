@@ -1,0 +1,88 @@
+// The shape of a FHIR interaction: what is slow goes to `prepare`, outside any transaction; `run` touches our own rows
+// alone, inside one. The gate calls both, and records what came of it.
+import type { Restriction } from '../access/authorize.ts';
+import type { Principal } from '../access/principal.ts';
+import type { AccessEntity, AccessEvent, AccessWrite, InteractionCode } from '../audit/access-event.ts';
+import type { Transaction } from '../database/database.ts';
+import type { ResourceType } from '../fhir/resource-type.ts';
+
+/** The body of a request: read once, bounded by bytes. */
+export interface RequestBody {
+  /** Content-Type as sent; undefined = none. */
+  readonly contentType: string | undefined;
+  /** Content-Encoding as sent. */
+  readonly contentEncoding: string | undefined;
+  /** Content-Length; undefined when the body is chunked. */
+  readonly length: number | undefined;
+  /** All of a text body, decompressed and decoded as UTF-8. Raises 413 `too-long` past `bytesMax`, 415 for an unknown coding. */
+  text(bytesMax: number): Promise<string>;
+  /** The bytes as they come. Raises 413 past `bytesMax`, `client-aborted` when the client ends early. */
+  stream(bytesMax: number): AsyncIterable<Buffer>;
+  /** SHA-256 over the bytes that were read, once the body was read to its end. */
+  digest(): Buffer;
+}
+
+export interface FhirRequest {
+  requestId: string;
+  method: string;
+  /** Below the FHIR base, with the query, as sent. */
+  url: string;
+  query: readonly [string, string][];
+  type: ResourceType;
+  id: string;
+  version: string;
+  address: string | undefined;
+  body: RequestBody;
+  /** The value of a header, several lines joined by comma. */
+  header(name: string): string | undefined;
+}
+
+/** Bytes that leave after the record: `length` of them, each verified before it is handed over. */
+export interface ByteStream {
+  length: number;
+  bytes: AsyncIterable<Buffer>;
+}
+
+export interface FhirResponse {
+  status: number;
+  headers: Record<string, string>;
+  body?: string;
+  stream?: ByteStream;
+}
+
+export interface InteractionContext {
+  request: FhirRequest;
+  principal: Principal;
+  org: { id: number; name: string };
+  restriction: Restriction;
+  /** Milliseconds: the instant of this access. */
+  now: number;
+  /** Id of the access event that this interaction will leave. */
+  eventId: string;
+}
+
+export interface Outcome {
+  response: FhirResponse;
+  /** What was touched, versioned; one access event holds all of it. */
+  entities: AccessEntity[];
+  /** Patients of a search's matches: one event for each, or one alone when there is none. */
+  patients?: string[];
+  write?: AccessWrite;
+  bytes?: AccessEvent['bytes'];
+  /** The version written or found, for a repeated request with the same Idempotency-Key. */
+  version?: { type: ResourceType; id: string; version: number };
+  /** Opens the bytes and verifies the first of them; called before the record, so that a failure is still an answer. */
+  open?: () => Promise<ByteStream>;
+  /** Called once the answer is recorded and committed. */
+  afterCommit?: () => void;
+}
+
+export interface Interaction<Prepared = unknown> {
+  code: InteractionCode;
+  /** A write is recorded inside its own transaction; a read by the group commit of the record. */
+  kind: 'read' | 'write';
+  prepare?(context: InteractionContext): Promise<Prepared>;
+  run(tx: Transaction, context: InteractionContext, prepared: Prepared): Promise<Outcome>;
+  /** Undoes what `prepare` left when the transaction did not commit. */
+  abandon?(context: InteractionContext, prepared: Prepared): Promise<void>;
+}

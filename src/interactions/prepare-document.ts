@@ -1,0 +1,73 @@
+// What create and update do before their transaction: the body is read and validated, inline data is received and
+// verified. Nothing of it is visible until the transaction publishes it.
+import type { ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
+import type { JsonObject } from '../fhir/json.ts';
+import { patientKey } from '../search/extract-index-values.ts';
+import { checkClaims, readClaims, takeInlineAttachments, type MovedAttachment } from '../resources/attachments.ts';
+import type { BinaryReader } from '../resources/binary-access.ts';
+import { creatorOf } from '../access/principal.ts';
+import type { InteractionContext } from './interaction.ts';
+import { readResourceBody } from './read-body.ts';
+
+export interface DocumentParts {
+  fhirBase: string;
+  content: ContentReceiver;
+  bodyBytesMax: number;
+  inlineBytesMax: number;
+}
+
+export interface PreparedDocument {
+  resource: JsonObject;
+  moved: MovedAttachment[];
+}
+
+export async function prepareDocument(parts: DocumentParts, context: InteractionContext): Promise<PreparedDocument> {
+  const resource = await readResourceBody(context.request, parts.bodyBytesMax);
+  const moved: MovedAttachment[] = [];
+  try {
+    for (const inline of takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax)) {
+      const claims = readClaims(inline.attachment, inline.expression);
+      const received = await parts.content.receive({
+        org: context.org,
+        bytes: oneBuffer(inline.bytes),
+        size: inline.bytes.length,
+        declaredType: inline.contentType,
+        creator: creatorOf(context.principal),
+        bytesMax: parts.inlineBytesMax,
+        patient: patientOf(resource, parts.fhirBase),
+        now: context.now,
+      });
+      moved.push({ ...inline, received });
+      checkClaims(claims, received, inline.expression);
+    }
+    return { resource, moved };
+  } catch (error) {
+    await discardAll(parts.content, context, moved.map((attachment) => attachment.received));
+    throw error;
+  }
+}
+
+export async function discardAll(content: ContentReceiver, context: InteractionContext, received: readonly ReceivedContent[]): Promise<void> {
+  for (const one of received) await content.discard(context.org.id, one);
+}
+
+async function* oneBuffer(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+function patientOf(resource: JsonObject, fhirBase: string): string | undefined {
+  const subject = resource['subject'] as { reference?: unknown } | undefined;
+  const reference = typeof subject?.reference === 'string' ? subject.reference : undefined;
+  if (reference === undefined || !/(^|\/)Patient\//.test(reference)) return undefined;
+  return patientKey(reference, fhirBase);
+}
+
+/** Who asks, as far as the owner of a Binary is concerned. */
+export function readerOf(context: InteractionContext, fhirBase: string): BinaryReader {
+  return {
+    org: context.org.id,
+    creator: creatorOf(context.principal),
+    system: context.principal.scopes.some((scope) => scope.context === 'system') || context.principal.roles.includes('admin'),
+    fhirBase,
+  };
+}

@@ -1,0 +1,48 @@
+// How an interaction answers with a version: headers of R4 http.html 3.1.0.5, and the body that Prefer asks for.
+import { versionTag } from '../fhir/etag.ts';
+import { printInstant } from '../fhir/instant.ts';
+import type { FhirRequest, FhirResponse } from './interaction.ts';
+
+export const FHIR_JSON_TYPE = 'application/fhir+json; charset=utf-8';
+
+export interface Representation {
+  /** `Type/id` */
+  reference: string;
+  version: number;
+  /** Milliseconds. */
+  lastUpdated: number;
+  text: string;
+}
+
+export function versionHeaders(version: number, lastUpdated: number): Record<string, string> {
+  return { 'ETag': versionTag(version), 'Last-Modified': new Date(lastUpdated).toUTCString() };
+}
+
+/** A version as the answer of read, vread and search entries. */
+export function representation(status: number, shown: Representation): FhirResponse {
+  return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body: shown.text };
+}
+
+/** The answer of a write: `Prefer: return=minimal | representation | OperationOutcome`; the resource when it does not say. */
+export function writeResponse(request: FhirRequest, status: number, fhirBase: string, shown: Representation): FhirResponse {
+  const headers = {
+    ...versionHeaders(shown.version, shown.lastUpdated),
+    'Location': `${fhirBase}/${shown.reference}/_history/${shown.version}`,
+    'Content-Type': FHIR_JSON_TYPE,
+  };
+  const wanted = /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)/.exec(request.header('prefer') ?? '')?.[1];
+  const applied = wanted === undefined ? {} : { 'Preference-Applied': `return=${wanted}` };
+  if (wanted === 'minimal') {
+    const { 'Content-Type': _type, ...bare } = headers;
+    return { status, headers: { ...bare, ...applied } };
+  }
+  if (wanted === 'OperationOutcome') return { status, headers: { ...headers, ...applied }, body: informationOutcome(shown) };
+  return { status, headers: { ...headers, ...applied }, body: shown.text };
+}
+
+function informationOutcome(shown: Representation): string {
+  return JSON.stringify({
+    resourceType: 'OperationOutcome',
+    issue: [{ severity: 'information', code: 'informational', diagnostics: `${shown.reference} is at version ${shown.version} of ${printInstant(shown.lastUpdated)}` }],
+  });
+}

@@ -1,0 +1,28 @@
+// vread (R4 http.html 3.1.0.3): one version; 410 for the version that a deletion made, 404 for one that never was.
+import { matchesVersion } from '../fhir/etag.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { typeNumber } from '../fhir/resource-type.ts';
+import { readVersion } from '../resources/read-version.ts';
+import type { Interaction } from './interaction.ts';
+import { representation, versionHeaders } from './representation.ts';
+import { patientEntity } from './write-outcome.ts';
+
+export function vread(): Interaction {
+  return {
+    code: 'vread',
+    kind: 'read',
+    async run(tx, { request, org }) {
+      const reference = `${request.type}/${request.id}/_history/${request.version}`;
+      const version = /^[1-9]\d{0,8}$/.test(request.version) ? Number(request.version) : 0;
+      const row = await readVersion(tx, org.id, typeNumber(request.type), request.id, version);
+      if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
+      if (row.body === null) throw fhirError('deleted', `${reference} is a deletion`);
+      const lastUpdated = row.last_updated.getTime();
+      const known = request.header('if-none-match');
+      const response = known !== undefined && matchesVersion(known, row.version)
+        ? { status: 304, headers: versionHeaders(row.version, lastUpdated) }
+        : representation(200, { reference: `${request.type}/${request.id}`, version: row.version, lastUpdated, text: row.body });
+      return { response, entities: [...patientEntity(row.patient), { reference, role: 'data' }] };
+    },
+  };
+}

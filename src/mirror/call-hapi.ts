@@ -1,0 +1,103 @@
+// One request to HAPI through fhir-kit-client, bounded in time, and its answer as a value.
+import { Client } from 'fhir-kit-client';
+
+export interface HapiRequest {
+  method: 'GET' | 'PUT' | 'DELETE';
+  /** Below the FHIR base. */
+  path: string;
+  /** Exact JSON text: given as a string, it is sent as it is, so that decimals keep their digits. */
+  body?: string;
+  /** The version that HAPI must hold for the write to happen. */
+  ifMatch?: string;
+}
+
+export interface HapiAnswer {
+  /** HTTP status; 0 = there was no answer. */
+  status: number;
+  /** HAPI's version of the resource that it answered about. */
+  version: string | undefined;
+  /** meta.source of the resource in the body. */
+  source: string | undefined;
+  /** Whether the body of a failure is an OperationOutcome: only then HAPI itself has spoken. */
+  outcome: boolean;
+  /** Text of a failure for people: the diagnostics, or why there was no answer. */
+  reason: string;
+}
+
+const HEADERS = {
+  'content-type': 'application/fhir+json',
+  'cache-control': 'no-cache',
+  prefer: 'return=minimal',
+  // Tags, profiles and labels that this version no longer has are merged in from the version before otherwise.
+  'x-meta-snapshot-mode': 'TAG,PROFILE,SECURITY_LABEL',
+  // Two writes may make the same placeholder at the same moment.
+  'x-retry-on-version-conflict': 'retry; max-retries=5',
+};
+
+/** Never rejects. Ended after `timeoutMs`, or by `stop`, it has status 0. */
+export async function callHapi(client: Client, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
+  const bound = boundInTime(timeoutMs, stop);
+  try {
+    const headers = request.ifMatch === undefined ? HEADERS : { ...HEADERS, 'if-match': `W/"${request.ifMatch}"` };
+    const data: unknown = await client.request(request.path, {
+      method: request.method,
+      // A redirect would carry clinical text to an address that nobody configured.
+      options: { headers, redirect: 'manual', signal: bound.signal },
+      // Declared as an object, but text is passed through.
+      ...(request.body === undefined ? {} : { body: request.body as never }),
+    });
+    const { response } = Client.httpFor(data as never);
+    return answerOf(response?.status ?? 0, response?.headers, data);
+  } catch (error) {
+    return failedAnswer(error as ClientError);
+  } finally {
+    bound.release();
+  }
+}
+
+/** One signal for both bounds. Its listener is taken off again: `stop` outlives thousands of requests. */
+function boundInTime(timeoutMs: number, stop: AbortSignal): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController();
+  const end = (): void => controller.abort(new Error('The server stops'));
+  const timer = setTimeout(() => controller.abort(new Error(`No answer within ${timeoutMs} ms`)), timeoutMs);
+  stop.addEventListener('abort', end);
+  if (stop.aborted) end();
+  return {
+    signal: controller.signal,
+    release: () => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', end);
+    },
+  };
+}
+
+interface ClientError extends Error {
+  response?: { status: number; data: unknown };
+  config?: { headers?: Headers };
+  cause?: { code?: string; message?: string };
+}
+
+function failedAnswer(error: ClientError): HapiAnswer {
+  if (error.response !== undefined) return answerOf(error.response.status, error.config?.headers, error.response.data);
+  const reason = error.cause?.code ?? error.cause?.message ?? error.message;
+  return { status: 0, version: undefined, source: undefined, outcome: false, reason: `No answer: ${reason}` };
+}
+
+function answerOf(status: number, headers: Headers | undefined, data: unknown): HapiAnswer {
+  const resource = (typeof data === 'object' && data !== null ? data : {}) as { resourceType?: unknown; meta?: { source?: unknown }; issue?: unknown };
+  const outcome = resource.resourceType === 'OperationOutcome';
+  const source = typeof resource.meta?.source === 'string' ? resource.meta.source : undefined;
+  return { status, version: versionOf(headers), source, outcome, reason: outcome ? diagnostics(resource.issue) : 'not an OperationOutcome' };
+}
+
+/** HAPI gives ETag with a resource, but only an address with what it deleted (Content-Location at 200, Location at 410). */
+function versionOf(headers: Headers | undefined): string | undefined {
+  const etag = /"([^"]+)"/.exec(headers?.get('etag') ?? '')?.[1];
+  const address = headers?.get('content-location') ?? headers?.get('location') ?? '';
+  return etag ?? /\/_history\/([^/]+)$/.exec(address)?.[1];
+}
+
+function diagnostics(issues: unknown): string {
+  const list = (Array.isArray(issues) ? issues : []) as { diagnostics?: string; details?: { text?: string } }[];
+  return list.map((issue) => issue.diagnostics ?? issue.details?.text ?? '').filter((text) => text !== '').join('; ');
+}

@@ -1,0 +1,188 @@
+// The worker's side of the outbox, as statements: take in, claim, settle. Each claim is a lease with a fencing token:
+// whoever lost it can settle nothing.
+import { randomUUID } from 'node:crypto';
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import { typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
+
+/** Deliveries are spread over so many shards by patient. */
+export const SHARDS = 64;
+/** Longer than the requests of one delivery take together, unless HAPI is very slow. */
+export const LEASE_MS = 60_000;
+const TAKE_MAX = 500;
+// Any fixed number that no other advisory lock of this database has.
+const TAKE_IN_LOCK = 7_306_002;
+const REASON_LENGTH_MAX = 2_000;
+
+/** The organisations that are mirrored: ids from `low` to `high`, but for `blocked`. */
+export interface OrgRange {
+  low: OrgId;
+  high: OrgId;
+  blocked: OrgId[];
+}
+
+/** The lowest pending version of a resource, leased. */
+export interface LeasedVersion {
+  org: OrgId;
+  orgName: string;
+  type: ResourceType;
+  id: string;
+  version: number;
+  deleted: boolean;
+  /** Exact JSON; null for a deletion, and when the version is not in the database. */
+  text: string | null;
+  /** Id and canonical JSON of the access event of the write; the text is null when there is no such event. */
+  event: string;
+  eventText: string | null;
+  publishedAt: Date;
+  seq: string;
+  shard: number;
+  lease: string;
+  /** Milliseconds of Date.now at which the lease has certainly not yet ended. */
+  leaseUntil: number;
+  attempts: number;
+  refusals: number;
+  hapiVersion: string | null;
+}
+
+/** What a settled delivery leaves: done, due again after a while, or in the hands of a person. */
+export type Settlement =
+  | { kind: 'delivered'; hapiVersion: string }
+  | { kind: 'again'; reason: string; refused: boolean; delayMs: number }
+  | { kind: 'parked'; reason: string };
+
+/**
+ * Makes new outbox rows known to their heads. Returns whether there may be more of them. One server at a time does it:
+ * two could make the second version of a resource known before the first.
+ */
+export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> {
+  const lock = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [TAKE_IN_LOCK]);
+  if (lock.rows[0]?.mine !== true) return false;
+  const { rows } = await tx.query<{ taken: number }>({
+    name: 'mirror-take-in',
+    text: `
+      with fresh as (
+        select org, seq from outbox where not taken and org between $1 and $2 order by org, seq limit ${TAKE_MAX}
+      ), taken as (
+        update outbox o set taken = true from fresh f where o.org = f.org and o.seq = f.seq
+        returning o.org, o.type, o.id, o.lane, o.created_at
+      ), heads as (
+        insert into mirror_head (org, type, id, lane, shard, next_at)
+        select t.org, t.type, t.id, min(t.lane), min(hashtextextended(coalesce(r.patient, t.id), 0) & ${SHARDS - 1}), min(t.created_at)
+        from taken t left join resource r on r.org = t.org and r.type = t.type and r.id = t.id
+        group by t.org, t.type, t.id order by t.org, t.type, t.id
+        on conflict (org, type, id) do update set shard = excluded.shard, next_at = coalesce(mirror_head.next_at, excluded.next_at)
+      )
+      select count(*)::int as taken from taken`,
+    values: [orgs.low, orgs.high],
+  });
+  return rows[0]?.taken === TAKE_MAX;
+}
+
+/**
+ * Leases up to `countMax` due heads of a lane, oldest first, one for each shard of `shards`, and reads their lowest
+ * pending version. Heads that another worker is about to lease are passed over.
+ */
+export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], countMax: number): Promise<LeasedVersion[]> {
+  const leaseUntil = Date.now() + LEASE_MS;
+  const lease = randomUUID();
+  const leased = await tx.query<{ org: OrgId; type: number; id: string }>({
+    name: 'mirror-lease',
+    text: `
+      with due as (
+        select h.* from organisation g cross join unnest($5::int[]) as s(shard) cross join lateral (
+          select org, type, id, next_at from mirror_head
+          where org = g.id and lane = $4 and shard = s.shard and state = 'waiting' and next_at <= now()
+          order by next_at limit 1 for update skip locked) h
+        where g.id between $1 and $2 and g.id <> all ($3::int[])
+          and exists (select from mirror_head p where p.org = g.id and p.lane = $4 and p.state = 'waiting' and p.next_at is not null)
+        order by h.next_at limit $6
+      )
+      update mirror_head m set lease = $7, next_at = now() + interval '${LEASE_MS} milliseconds'
+      from due d where m.org = d.org and m.type = d.type and m.id = d.id
+      returning m.org, m.type, m.id`,
+    values: [orgs.low, orgs.high, orgs.blocked, lane, shards, countMax, lease],
+  });
+  if (leased.rows.length === 0) return [];
+  return readLeased(tx, lease, leased.rows, leaseUntil);
+}
+
+/** A statement of its own: its snapshot is younger than the locks, so what another worker just settled is gone in it. */
+async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; type: number; id: string }[], leaseUntil: number): Promise<LeasedVersion[]> {
+  const { rows } = await tx.query<Omit<LeasedVersion, 'type' | 'lease' | 'leaseUntil'> & { type: number }>({
+    name: 'mirror-read-leased',
+    text: `
+      select m.org, g.name as "orgName", m.type, m.id, o.version, coalesce(r.deleted, h.deleted, false) as deleted,
+        coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.created_at as "publishedAt", o.seq, m.shard,
+        m.attempts, m.refusals, m.hapi_version as "hapiVersion"
+      from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id)
+      join mirror_head m on m.org = k.org and m.type = k.type and m.id = k.id
+      join organisation g on g.id = m.org
+      cross join lateral (
+        select version, event, created_at, seq from outbox
+        where org = m.org and type = m.type and id = m.id and taken order by version, seq limit 1) o
+      left join resource r on r.org = m.org and r.type = m.type and r.id = m.id and r.version = o.version
+      left join resource_history h on h.org = m.org and h.type = m.type and h.id = m.id and h.version = o.version
+      left join access_event e on e.org = m.org and e.id = o.event`,
+    values: [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id)],
+  });
+  return rows.map((row) => ({ ...row, type: typeName(row.type), lease, leaseUntil }));
+}
+
+/** Ends a lease with what came of it. False = the lease had been lost: nothing was changed. */
+export async function settle(tx: Transaction, leased: LeasedVersion, settlement: Settlement): Promise<boolean> {
+  const key = [leased.org, typeNumber(leased.type), leased.id, leased.lease];
+  switch (settlement.kind) {
+    case 'delivered': return settleDelivered(tx, key, leased, settlement.hapiVersion);
+    case 'again': return settleAgain(tx, key, settlement);
+    case 'parked': return settleParked(tx, key, settlement.reason);
+  }
+}
+
+const MINE = 'org = $1 and type = $2 and id = $3 and lease = $4';
+
+async function settleDelivered(tx: Transaction, key: unknown[], leased: LeasedVersion, hapiVersion: string): Promise<boolean> {
+  // Locked first: the next statement then sees every row that was taken in for this head before, and whoever takes one
+  // in after it finds next_at null. Either way the next version is not forgotten.
+  const mine = await tx.query({ name: 'mirror-lock', text: `select from mirror_head where ${MINE} for update`, values: key });
+  if (mine.rowCount === 0) return false;
+  await tx.query({
+    name: 'mirror-delivered',
+    text: `
+      with done as (delete from outbox where org = $1 and seq = $5)
+      update mirror_head set lease = null, attempts = 0, refusals = 0, last_error = null, hapi_version = $7,
+        delivered_version = greatest(delivered_version, $6),
+        next_at = (select min(created_at) from outbox where org = $1 and type = $2 and id = $3 and taken and seq <> $5)
+      where ${MINE}`,
+    values: [...key, leased.seq, leased.version, hapiVersion],
+  });
+  return true;
+}
+
+async function settleAgain(tx: Transaction, key: unknown[], settlement: Settlement & { kind: 'again' }): Promise<boolean> {
+  const { rowCount } = await tx.query({
+    name: 'mirror-again',
+    text: `
+      update mirror_head set lease = null, attempts = attempts + 1, refusals = refusals + $5, last_error = $6,
+        next_at = now() + $7 * interval '1 millisecond'
+      where ${MINE}`,
+    values: [...key, settlement.refused ? 1 : 0, bounded(settlement.reason), settlement.delayMs],
+  });
+  return rowCount === 1;
+}
+
+async function settleParked(tx: Transaction, key: unknown[], reason: string): Promise<boolean> {
+  const { rowCount } = await tx.query({
+    name: 'mirror-parked',
+    text: `
+      update mirror_head set lease = null, attempts = attempts + 1, last_error = $5, state = 'parked', parked_at = now(), next_at = null
+      where ${MINE}`,
+    values: [...key, bounded(reason)],
+  });
+  return rowCount === 1;
+}
+
+/** PostgreSQL's text takes no NUL, which a broken answer may hold. */
+function bounded(reason: string): string {
+  return reason.replaceAll('\0', '').slice(0, REASON_LENGTH_MAX);
+}

@@ -1,0 +1,161 @@
+// Attachments on their way in (R4 datatypes.html#Attachment): inline data moves to the content store, a link to a
+// Binary of this server is checked, and what the resource claims of size and hash is compared with the bytes.
+import type { ReceivedContent } from '../content/receive-content.ts';
+import type { Transaction } from '../database/database.ts';
+import type { VersionRow } from '../database/tables.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { parseLocalReference } from '../fhir/reference.ts';
+import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
+import { findAttachments } from '../validation/find-attachments.ts';
+import { findBinaryOwners, type BinaryReader } from './binary-access.ts';
+
+const ALTERNATE_HASH = 'http://hl7.org/fhir/StructureDefinition/alternate-hash';
+const ALGORITHMS = 'http://hl7.org/fhir/CodeSystem/integrity-check-algorithms';
+/** Attachment.size is an unsignedInt: a larger file has none. */
+const SIZE_MAX = 2_147_483_647;
+
+export interface Digests {
+  size: number;
+  sha256: Buffer;
+  sha1: Buffer;
+}
+
+export interface InlineAttachment {
+  attachment: JsonObject;
+  expression: string;
+  contentType: string;
+  bytes: Buffer;
+}
+
+export interface MovedAttachment extends InlineAttachment {
+  received: ReceivedContent;
+}
+
+/** Size, SHA-1 and SHA-256 that the resource claims for the bytes of one attachment. */
+export interface Claims {
+  size?: number;
+  sha1?: Buffer;
+  sha256?: Buffer;
+}
+
+function decodeHash(text: JsonValue | undefined, bytes: number, expression: string, what: string): Buffer | undefined {
+  if (typeof text !== 'string') return undefined;
+  const decoded = Buffer.from(text, 'base64');
+  if (decoded.length !== bytes) {
+    throw fhirError('claim-mismatch', `${what} must be the base64 of ${bytes} bytes; this one holds ${decoded.length}`, { expression });
+  }
+  return decoded;
+}
+
+function alternateHash(attachment: JsonObject): JsonObject | undefined {
+  const extensions = Array.isArray(attachment['extension']) ? attachment['extension'].filter(isJsonObject) : [];
+  return extensions.find((extension) => {
+    const parts = Array.isArray(extension['extension']) ? extension['extension'].filter(isJsonObject) : [];
+    return extension['url'] === ALTERNATE_HASH && parts.some((part) => isJsonObject(part['valueCoding']) && part['valueCoding']['code'] === 'SHA-256');
+  });
+}
+
+function alternateHashText(attachment: JsonObject): JsonValue | undefined {
+  const parts = alternateHash(attachment)?.['extension'];
+  return Array.isArray(parts) ? parts.filter(isJsonObject).find((part) => part['url'] === 'hash')?.['valueString'] : undefined;
+}
+
+/** Raises 422 `claim-mismatch` for a hash of the wrong length: a SHA-256 in `hash` is the usual mistake. */
+export function readClaims(attachment: JsonObject, expression: string): Claims {
+  const sha1 = decodeHash(attachment['hash'], 20, `${expression}.hash`, 'Attachment.hash is a SHA-1 in R4: it');
+  const sha256 = decodeHash(alternateHashText(attachment), 32, `${expression}.extension`, 'The alternate-hash SHA-256');
+  const size = attachment['size'];
+  return { ...(typeof size === 'number' ? { size } : {}), ...(sha1 === undefined ? {} : { sha1 }), ...(sha256 === undefined ? {} : { sha256 }) };
+}
+
+/** Raises 422 `claim-mismatch` at the element whose claim the bytes do not bear out. */
+export function checkClaims(claims: Claims, actual: Digests, expression: string): void {
+  if (claims.size !== undefined && claims.size !== actual.size) {
+    throw fhirError('claim-mismatch', `The attachment has ${actual.size} bytes, not ${claims.size}`, { expression: `${expression}.size` });
+  }
+  if (claims.sha1 !== undefined && !claims.sha1.equals(actual.sha1)) {
+    throw fhirError('claim-mismatch', 'Attachment.hash is not the SHA-1 of the bytes', { expression: `${expression}.hash` });
+  }
+  if (claims.sha256 !== undefined && !claims.sha256.equals(actual.sha256)) {
+    throw fhirError('claim-mismatch', 'The alternate-hash is not the SHA-256 of the bytes', { expression: `${expression}.extension` });
+  }
+}
+
+/** All attachments with inline data, decoded. Raises 413 past `inlineBytesMax`, 422 where data has no contentType (att-1). */
+export function takeInlineAttachments(resource: JsonObject, type: string, inlineBytesMax: number): InlineAttachment[] {
+  let total = 0;
+  return findAttachments(resource, type).flatMap(({ attachment, expression }): InlineAttachment[] => {
+    const { data, contentType } = attachment;
+    if (typeof data !== 'string') return [];
+    if (typeof contentType !== 'string') throw fhirError('required', 'An attachment with data needs a contentType', { expression: `${expression}.contentType` });
+    const bytes = Buffer.from(data, 'base64');
+    total += bytes.length;
+    if (total > inlineBytesMax) throw fhirError('too-long', `Inline data may have ${inlineBytesMax} bytes together; send the bytes to Binary instead`, { expression: `${expression}.data` });
+    return [{ attachment, expression, contentType, bytes }];
+  });
+}
+
+/** Writes what the server knows of the bytes into the attachment, and takes the data out. */
+export function describeBytes(attachment: JsonObject, url: string, digests: Digests): void {
+  delete attachment['data'];
+  attachment['url'] = url;
+  if (digests.size <= SIZE_MAX) attachment['size'] = digests.size;
+  attachment['hash'] = digests.sha1.toString('base64');
+  if (alternateHash(attachment) !== undefined) return;
+  const others = Array.isArray(attachment['extension']) ? attachment['extension'] : [];
+  attachment['extension'] = [...others, {
+    url: ALTERNATE_HASH,
+    extension: [
+      { url: 'algorithm', valueCoding: { system: ALGORITHMS, code: 'SHA-256' } },
+      { url: 'hash', valueString: digests.sha256.toString('base64') },
+    ],
+  }];
+}
+
+export interface LinkedBinary {
+  id: string;
+  version: number;
+}
+
+interface LinkRow extends VersionRow, Digests {}
+
+const LINKS = `select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator,
+    c.size::float8 as size, c.sha256, c.sha1
+  from resource r join content c on c.org = r.org and c.id = r.content
+  where r.org = $1 and r.type = $2 and r.id = any($3::text[]) and not r.deleted`;
+
+/**
+ * Checks every attachment that points below this server's Binary: it must name one that the caller may read, and the
+ * claims must hold. Unknown, foreign and hidden are the same 422 `unknown-binary`. The URL becomes absolute.
+ */
+export async function linkBinaries(tx: Transaction, reader: BinaryReader, resource: JsonObject, type: string): Promise<LinkedBinary[]> {
+  const links = findAttachments(resource, type).flatMap(({ attachment, expression }) => {
+    const local = typeof attachment['url'] === 'string' ? localBinary(attachment['url'], reader.fhirBase, expression) : undefined;
+    return local === undefined ? [] : [{ attachment, expression, id: local }];
+  });
+  if (links.length === 0) return [];
+  const { rows } = await tx.query<LinkRow>({ name: 'link-binaries', text: LINKS, values: [reader.org, RESOURCE_TYPES.Binary, [...new Set(links.map((link) => link.id))]] });
+  const known = new Map(rows.map((row) => [row.id, row]));
+  for (const { attachment, expression, id } of links) {
+    const binary = known.get(id);
+    const readable = binary !== undefined && (binary.creator === reader.creator || (await findBinaryOwners(tx, reader, binary)).readable);
+    if (binary === undefined || !readable) throw unknownBinary(expression);
+    checkClaims(readClaims(attachment, expression), binary, expression);
+    describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
+  }
+  return rows.map((row) => ({ id: row.id, version: row.version }));
+}
+
+function unknownBinary(expression: string): Error {
+  return fhirError('unknown-binary', 'The url names no Binary of this server that you may read', { expression: `${expression}.url` });
+}
+
+/** The id when the url points below our Binary; anything else there that names no Binary is refused. */
+function localBinary(url: string, fhirBase: string, expression: string): string | undefined {
+  const local = parseLocalReference(url, fhirBase);
+  if (local?.type === 'Binary' && local.version === undefined) return local.id;
+  const below = url.replace(/^https?:/, '').startsWith(`${fhirBase.replace(/^https?:/, '')}/Binary/`) || url.startsWith('Binary/');
+  if (below) throw unknownBinary(expression);
+  return undefined;
+}

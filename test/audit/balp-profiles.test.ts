@@ -1,0 +1,98 @@
+// The BALP profiles that events claim (IHE.BasicAudit 1.1.x), as rules of slices: what a validator would check there.
+import { describe, expect, test } from '@jest/globals';
+import type { AuditEvent, AuditEventEntity, Coding } from '@medplum/fhirtypes';
+import { renderAuditEvent } from '../../src/audit/render-audit-event.ts';
+import type { AccessEvent } from '../../src/audit/access-event.ts';
+import { sampleEvents } from './sample-events.ts';
+
+const DCM = 'http://dicom.nema.org/resources/ontology/DCM';
+const PARTICIPANT = 'http://terminology.hl7.org/CodeSystem/provenance-participant-type';
+
+interface Pattern {
+  action: string;
+  subtypes: string[];
+  client: string;
+  server: [system: string, code: string];
+  users: string[];
+}
+
+const WRITERS = ['AUT', 'INF', 'CST'];
+const PATTERNS: Record<string, Pattern> = {
+  Read: { action: 'R', subtypes: ['read', 'vread'], client: '110152', server: [DCM, '110153'], users: ['IRCP'] },
+  Query: { action: 'E', subtypes: ['search', 'search-type', 'search-system'], client: '110153', server: [DCM, '110152'], users: ['IRCP'] },
+  Create: { action: 'C', subtypes: ['create'], client: '110153', server: [DCM, '110152'], users: WRITERS },
+  Update: { action: 'U', subtypes: ['update', 'patch'], client: '110153', server: [DCM, '110152'], users: WRITERS },
+  Delete: { action: 'D', subtypes: ['delete'], client: '110150', server: [PARTICIPANT, 'custodian'], users: WRITERS },
+};
+
+const BASE = 'https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.';
+
+function claimed(event: AuditEvent): { pattern: Pattern; name: string; patient: boolean } {
+  const [, patient, name = ''] = /^(Patient)?(.*)$/.exec((event.meta?.profile?.[0] ?? '').slice(BASE.length)) ?? [];
+  return { pattern: PATTERNS[name] as Pattern, name, patient: patient !== undefined };
+}
+
+const agentsOf = (event: AuditEvent, system: string, code: string): AuditEvent['agent'] =>
+  event.agent.filter(({ type }) => type?.coding?.some((coding) => coding.system === system && coding.code === code));
+const entitiesOf = (event: AuditEvent, system: string, code: string): AuditEventEntity[] =>
+  (event.entity ?? []).filter(({ type }) => type?.system === system && type.code === code);
+const ENTITY_TYPE = 'http://terminology.hl7.org/CodeSystem/audit-entity-type';
+const codes = (codings: Coding[] | undefined): (string | undefined)[] => (codings ?? []).map(({ code }) => code);
+
+const all = Object.entries(sampleEvents()).map(([name, event]): [string, AuditEvent, AccessEvent] => [name, renderAuditEvent(event), event]);
+const claiming = all.filter(([, rendered]) => rendered.meta?.profile !== undefined);
+
+describe.each(claiming)('%s', (_, event) => {
+  const { pattern, name, patient } = claimed(event);
+
+  test('has the fixed type, subtype, action and outcome', () => {
+    expect([event.type.code, event.action, event.outcome]).toEqual(['rest', pattern.action, '0']);
+    expect(pattern.subtypes).toEqual(expect.arrayContaining(codes(event.subtype)));
+  });
+
+  test('has one client and one server, each with who and network', () => {
+    for (const slice of [agentsOf(event, DCM, pattern.client), agentsOf(event, ...pattern.server)]) {
+      expect(slice).toHaveLength(1);
+      expect(slice[0]).toMatchObject({ who: expect.anything(), network: expect.anything() });
+    }
+  });
+
+  test('has at most one user, without network', () => {
+    const users = event.agent.filter(({ type }) => type?.coding?.some(({ code }) => pattern.users.includes(code ?? '')));
+    expect(users.length).toBeLessThanOrEqual(1);
+    for (const user of users) expect(user).toMatchObject({ requestor: true, who: expect.anything() });
+    for (const user of users) expect(user.network).toBeUndefined();
+  });
+
+  test('has one System Object: the query, or the data in one of three roles', () => {
+    const [object, ...more] = entitiesOf(event, ENTITY_TYPE, '2');
+    expect(more).toEqual([]);
+    if (name === 'Query') {
+      expect(object).toMatchObject({ role: { code: '24' }, query: expect.any(String) });
+      expect([object?.what, object?.lifecycle, object?.detail]).toEqual([undefined, undefined, undefined]);
+    } else {
+      expect(object?.what?.reference).toMatch(/\/_history\/\d+$/);
+      expect(['3', '4', '20']).toContain(object?.role?.code);
+    }
+  });
+
+  test('has one patient exactly when it is the patient variant, and the request id once', () => {
+    const patients = entitiesOf(event, ENTITY_TYPE, '1');
+    expect(patients).toHaveLength(patient ? 1 : 0);
+    for (const { role, what } of patients) expect([role?.code, what?.reference]).toEqual(['1', 'Patient/p1']);
+    const requests = entitiesOf(event, 'https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType', 'XrequestId');
+    expect(requests.map(({ what }) => what?.identifier?.value)).toEqual(['req-42']);
+  });
+});
+
+describe('what has no BALP profile', () => {
+  test('claims none: failures, histories, bundles, operations, and a client of unknown address', () => {
+    const without = all.filter(([, rendered]) => rendered.meta?.profile === undefined);
+    const successes = without.filter(([, rendered]) => rendered.outcome === '0').map(([name]) => name);
+    expect(successes).toEqual([
+      'history-instance-success', 'history-type-success', 'history-system-success', 'batch-success', 'transaction-success',
+      'operation-success', 'capabilities-success', 'read-unknown-address',
+    ]);
+    expect(claiming.every(([, , event]) => event.outcome === 0)).toBe(true);
+  });
+});
