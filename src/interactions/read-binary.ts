@@ -1,0 +1,139 @@
+// read of Binary (R4 binary.html): the bytes, or the resource with the bytes in base64, as Accept asks. Every chunk is
+// verified before it leaves; the first one before the access is recorded, so that a failure is still an answer.
+import type { ContentReader } from '../content/read-content.ts';
+import type { Transaction } from '../database/database.ts';
+import type { ContentRow } from '../database/tables.ts';
+import { parseByteRange } from '../fhir/byte-range.ts';
+import { bytesTag, parseTags, versionTag } from '../fhir/etag.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { typeNumber } from '../fhir/resource-type.ts';
+import { findBinaryOwners } from '../resources/binary-access.ts';
+import { readContentRow } from '../resources/read-binary-content.ts';
+import { readNewest } from '../resources/read-version.ts';
+import { base64Resource, base64ResourceLength } from './base64-resource.ts';
+import type { FhirRequest, Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { readerOf } from './prepare-document.ts';
+import { FHIR_JSON_TYPE } from './representation.ts';
+
+export interface ReadBinaryParts {
+  fhirBase: string;
+  content: ContentReader;
+  /** How Accept and _format choose between bytes and resource. */
+  form: (format: string | undefined, accept: string | undefined, storedType: string) => 'raw' | 'resource' | 'none';
+}
+
+interface Found {
+  version: number;
+  lastUpdated: number;
+  text: string;
+  contentType: string;
+  securityContext: string | undefined;
+  row: ContentRow;
+}
+
+export function readBinary(parts: ReadBinaryParts): Interaction {
+  return { code: 'read', kind: 'read', run: (tx, context) => runRead(parts, tx, context) };
+}
+
+async function runRead(parts: ReadBinaryParts, tx: Transaction, context: InteractionContext): Promise<Outcome> {
+  const { request, org } = context;
+  const binary = await readNewest(tx, org.id, typeNumber('Binary'), request.id);
+  const reference = `Binary/${request.id}`;
+  if (binary === undefined) throw fhirError('not-found', `${reference} is not known here`);
+  const owners = await findBinaryOwners(tx, readerOf(context, parts.fhirBase), binary);
+  if (!owners.readable) throw fhirError('not-found', `${reference} is not known here`);
+  if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} was deleted`);
+  const resource = JSON.parse(binary.body) as { contentType: string; securityContext?: { reference?: string } };
+  const found: Found = {
+    version: binary.version, lastUpdated: binary.last_updated.getTime(), text: binary.body, contentType: resource.contentType,
+    securityContext: resource.securityContext?.reference, row: await readContentRow(tx, org.id, binary.content),
+  };
+  const outcome = answer(parts, request, found);
+  outcome.entities = [
+    ...owners.patients.map((patient) => ({ reference: patient, role: 'patient' as const })),
+    { reference: `${reference}/_history/${binary.version}`, role: 'data' },
+    ...owners.users.map((user) => ({ reference: user, role: 'data' as const })),
+  ];
+  return outcome;
+}
+
+function answer(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+  const format = request.query.find(([name]) => name === '_format')?.[1];
+  switch (parts.form(format, request.header('accept'), found.contentType)) {
+    case 'none': throw fhirError('not-acceptable', `These bytes are ${found.contentType}; ask for that, for */* or for application/fhir+json`);
+    case 'resource': return answerResource(parts, request, found);
+    case 'raw': return answerRaw(parts, request, found);
+  }
+}
+
+function sizeOf(row: ContentRow): number {
+  return Number(row.size);
+}
+
+function sharedHeaders(found: Found): Record<string, string> {
+  return {
+    'Last-Modified': new Date(found.lastUpdated).toUTCString(),
+    'Vary': 'Accept, Authorization',
+    ...(found.securityContext === undefined ? {} : { 'X-Security-Context': found.securityContext }),
+  };
+}
+
+function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+  const headers = { ...sharedHeaders(found), 'ETag': versionTag(found.version), 'Content-Type': FHIR_JSON_TYPE };
+  const bytes = { contentType: found.contentType, size: sizeOf(found.row) };
+  if (notModified(request, [String(found.version)], found.lastUpdated)) return { response: { status: 304, headers }, entities: [], bytes };
+  const length = base64ResourceLength(found.text, sizeOf(found.row));
+  return {
+    response: { status: 200, headers },
+    entities: [],
+    bytes,
+    ...(request.method === 'HEAD' ? { open: async () => ({ length, bytes: nothing() }) } : {
+      open: async () => ({ length, bytes: base64Resource(found.text, await parts.content.open(found.row)) }),
+    }),
+  };
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // A HEAD request has the headers of the bytes, and none of them.
+}
+
+function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+  const sha256 = found.row.sha256 as Buffer;
+  const tag = bytesTag(found.version, sha256);
+  const headers: Record<string, string> = {
+    ...sharedHeaders(found),
+    'ETag': tag,
+    'Content-Type': found.contentType,
+    'Accept-Ranges': 'bytes',
+    'Repr-Digest': `sha-256=:${sha256.toString('base64')}:`,
+    'Content-Disposition': 'attachment',
+    'Content-Security-Policy': "default-src 'none'; sandbox",
+    'Cross-Origin-Resource-Policy': 'same-site',
+    'Referrer-Policy': 'no-referrer',
+  };
+  const size = sizeOf(found.row);
+  const bytes = { contentType: found.contentType, size };
+  if (notModified(request, [tag.slice(1, -1), String(found.version)], found.lastUpdated)) return { response: { status: 304, headers }, entities: [], bytes };
+  const range = parseByteRange(ifRangeHolds(request, tag, found.lastUpdated) ? request.header('range') : undefined, size);
+  if (range.kind === 'unsatisfiable') throw fhirError('range', `There are ${size} bytes`, { headers: { 'Content-Range': `bytes */${size}` } });
+  const part = range.kind === 'part' ? { start: range.start, length: range.length } : { start: 0, length: size };
+  const open = request.method === 'HEAD' ? async () => ({ length: part.length, bytes: nothing() }) : async () => ({ length: part.length, bytes: await parts.content.open(found.row, part) });
+  if (range.kind === 'whole') return { response: { status: 200, headers }, entities: [], bytes, open };
+  const shown = `bytes ${part.start}-${part.start + part.length - 1}/${size}`;
+  return { response: { status: 206, headers: { ...headers, 'Content-Range': shown } }, entities: [], bytes: { ...bytes, range: shown }, open };
+}
+
+/** RFC 9110 13.1: If-None-Match decides; If-Modified-Since counts only without it, and to the second. */
+function notModified(request: FhirRequest, tags: string[], lastUpdated: number): boolean {
+  const known = request.header('if-none-match');
+  if (known !== undefined) return parseTags(known).some((tag) => tag === '*' || tags.includes(tag));
+  const since = Date.parse(request.header('if-modified-since') ?? '');
+  return Number.isFinite(since) && lastUpdated < since + 1_000 && Math.floor(lastUpdated / 1_000) * 1_000 < since;
+}
+
+/** RFC 9110 13.1.5: strong comparison; a weak tag never holds. */
+function ifRangeHolds(request: FhirRequest, tag: string, lastUpdated: number): boolean {
+  const condition = request.header('if-range');
+  if (condition === undefined || condition === tag) return true;
+  return Date.parse(condition) === Math.floor(lastUpdated / 1_000) * 1_000;
+}

@@ -1,0 +1,52 @@
+// read, vread and history-instance of AuditEvent and Provenance: one version each, which nobody can change.
+import { fhirError } from '../fhir/fhir-error.ts';
+import { versionTag } from '../fhir/etag.ts';
+import { readRecord as readRecordRow, renderRecord, type RecordType } from '../resources/read-record.ts';
+import type { Interaction } from './interaction.ts';
+import { FHIR_JSON_TYPE, representation } from './representation.ts';
+
+function requireRecordType(type: string): RecordType {
+  if (type === 'AuditEvent' || type === 'Provenance') return type;
+  throw new Error(`${type} is not a record`);
+}
+
+/** read and vread; a version other than 1 never was. */
+export function readRecord(code: 'read' | 'vread'): Interaction {
+  return {
+    code,
+    kind: 'read',
+    async run(tx, { request, org }) {
+      const type = requireRecordType(request.type);
+      const row = code === 'vread' && request.version !== '1' ? undefined : await readRecordRow(tx, org.id, request.id);
+      if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
+      return {
+        response: representation(200, { reference: `${type}/${request.id}`, version: 1, lastUpdated: row.recorded.getTime(), text: renderRecord(type, row.body) }),
+        entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
+      };
+    },
+  };
+}
+
+export function historyRecord(fhirBase: string): Interaction {
+  return {
+    code: 'history-instance',
+    kind: 'read',
+    async run(tx, { request, org }) {
+      const type = requireRecordType(request.type);
+      const row = await readRecordRow(tx, org.id, request.id);
+      if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
+      const url = `${fhirBase}/${type}/${request.id}`;
+      const head = JSON.stringify({
+        fullUrl: url,
+        request: { method: 'POST', url: type },
+        response: { status: '201', etag: versionTag(1), lastModified: row.recorded.toISOString() },
+      });
+      const bundle = JSON.stringify({ resourceType: 'Bundle', type: 'history', total: 1, link: [{ relation: 'self', url: `${url}/_history` }] });
+      const entry = `${head.slice(0, -1)},"resource":${renderRecord(type, row.body)}}`;
+      return {
+        response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: `${bundle.slice(0, -1)},"entry":[${entry}]}` },
+        entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
+      };
+    },
+  };
+}

@@ -1,0 +1,22 @@
+// Access rows, rendered as the AuditEvent and the Provenance that they are.
+import type { AccessEvent } from '../audit/access-event.ts';
+import { renderAuditEvent } from '../audit/render-audit-event.ts';
+import { renderProvenance } from '../audit/render-provenance.ts';
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+
+export type RecordType = 'AuditEvent' | 'Provenance';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export function renderRecord(type: RecordType, body: string): string {
+  const event = JSON.parse(body) as AccessEvent;
+  return JSON.stringify(type === 'AuditEvent' ? renderAuditEvent(event) : renderProvenance(event));
+}
+
+/** The stored text of one access; undefined when this organisation has none of that id. */
+export async function readRecord(tx: Transaction, org: OrgId, id: string): Promise<{ body: string; recorded: Date } | undefined> {
+  if (!UUID.test(id)) return undefined;
+  const { rows } = await tx.query<{ body: string; recorded: Date }>({ name: 'read-record', text: 'select body, recorded from access_event where org = $1 and id = $2', values: [org, id] });
+  return rows[0];
+}

@@ -1,0 +1,130 @@
+// The element rules of R4 types, compiled on first use from the generated tables.
+import { PRIMITIVES, type PrimitiveCheck } from './primitive-types.ts';
+import { CODE_LISTS, OPEN_TYPES, RESOURCE_TYPE_NAMES, STRUCTURES } from './structure-tables.ts';
+
+export interface ElementRule {
+  /** The property in JSON: valueString. */
+  name: string;
+  /** The element in FHIRPath, where a choice has no type: value. */
+  path: string;
+  /** The property that holds id and extensions of a primitive: _valueString. */
+  companion: string;
+  /** value[x] when the element is one variant of a choice. */
+  choice: string | undefined;
+  many: boolean;
+  type: string;
+  /** Undefined for complex types. */
+  primitive: PrimitiveCheck | undefined;
+  /** Name and codes of a required binding; codes are undefined when the value set cannot be enumerated. */
+  valueSet: string | undefined;
+  codes: ReadonlySet<string> | undefined;
+  /** Resource types that a reference may point to; undefined = any. */
+  targets: ReadonlySet<string> | undefined;
+}
+
+export interface Structure {
+  name: string;
+  /** By JSON name, both value and _value; the latter reads its rule from `companions`. */
+  elements: ReadonlyMap<string, ElementRule>;
+  companions: ReadonlyMap<string, ElementRule>;
+  /** Elements with a minimum of one, with the properties of which one has to be there. */
+  required: readonly { path: string; shown: string; properties: readonly string[] }[];
+  /** True of an R4 resource type without table: only what all resources share is known of it. */
+  open: boolean;
+}
+
+const RESOURCE_TYPES: ReadonlySet<string> = new Set(RESOURCE_TYPE_NAMES.split(' '));
+
+/** Whether R4 has a concrete resource of that name. */
+export function isResourceType(name: string): boolean {
+  return RESOURCE_TYPES.has(name);
+}
+
+/**
+ * The structure of a data type, of a resource type or of a nested element by its path (DocumentReference.content).
+ * An R4 resource type without table has what every DomainResource has and is `open`. Throws on any other name.
+ */
+export function structureOf(name: string): Structure {
+  const known = compiled.get(name);
+  if (known !== undefined) return known;
+  const structure = compile(name);
+  compiled.set(name, structure);
+  return structure;
+}
+
+const compiled = new Map<string, Structure>();
+const codeSets = new Map<string, ReadonlySet<string>>();
+
+function compile(name: string): Structure {
+  const line = lineOf(name);
+  if (line === undefined) {
+    if (!isResourceType(name)) throw new Error(`No structure is known for ${name}`);
+    return { ...structureOf('DomainResource'), name, open: true };
+  }
+  const [base = '', ...parts] = line.split('; ');
+  const inherited = base === '' ? undefined : structureOf(base);
+  const rules = parts.map(elementRules);
+  const own = rules.flatMap((rule) => rule.variants);
+  return {
+    name,
+    elements: new Map([...(inherited?.elements ?? []), ...own.map((rule) => [rule.name, rule] as const)]),
+    companions: new Map([...(inherited?.companions ?? []), ...own.filter(isPrimitive).map((rule) => [rule.companion, rule] as const)]),
+    required: [...(inherited?.required ?? []), ...rules.filter((rule) => rule.required).map(requirement)],
+    open: false,
+  };
+}
+
+function lineOf(name: string): string | undefined {
+  return Object.hasOwn(STRUCTURES, name) ? STRUCTURES[name] : undefined;
+}
+
+interface ElementVariants {
+  shown: string;
+  required: boolean;
+  variants: ElementRule[];
+}
+
+/** One part of a line: "value[x] 0..1 string|Reference>Patient,Group", "status 1..1 code#list-status". */
+function elementRules(part: string): ElementVariants {
+  const [shown = '', cardinality = '', types = ''] = part.split(' ');
+  const isChoice = shown.endsWith('[x]');
+  const path = isChoice ? shown.slice(0, -3) : shown;
+  const many = cardinality.endsWith('*');
+  const variants = (types === '*' ? OPEN_TYPES : types).split('|').map((type) => elementRule(path, isChoice ? shown : undefined, many, type));
+  return { shown, required: cardinality.startsWith('1'), variants };
+}
+
+function elementRule(path: string, choice: string | undefined, many: boolean, notation: string): ElementRule {
+  const [type = '', targets, valueSet] = splitType(notation);
+  const name = choice === undefined ? path : path + type.charAt(0).toUpperCase() + type.slice(1);
+  return {
+    name, path, companion: `_${name}`, choice, many, type, valueSet,
+    primitive: PRIMITIVES.get(type),
+    codes: valueSet === undefined ? undefined : codesOf(valueSet),
+    targets: targets === undefined ? undefined : new Set(targets.split(',')),
+  };
+}
+
+function splitType(notation: string): [type: string | undefined, targets: string | undefined, valueSet: string | undefined] {
+  const [type, targets] = notation.split('>');
+  const [bare, valueSet] = (type ?? '').split('#');
+  return [bare, targets, valueSet];
+}
+
+function codesOf(valueSet: string): ReadonlySet<string> | undefined {
+  const known = codeSets.get(valueSet);
+  const list = CODE_LISTS[valueSet];
+  if (known !== undefined || list === undefined) return known;
+  const codes = new Set(list.split(' '));
+  codeSets.set(valueSet, codes);
+  return codes;
+}
+
+function isPrimitive(rule: ElementRule): boolean {
+  return rule.primitive !== undefined;
+}
+
+function requirement({ shown, variants }: ElementVariants): Structure['required'][number] {
+  const properties = variants.flatMap((rule) => (isPrimitive(rule) ? [rule.name, rule.companion] : [rule.name]));
+  return { path: variants[0]?.path ?? shown, shown, properties };
+}
