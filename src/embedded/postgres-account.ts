@@ -32,7 +32,7 @@ export async function choosePostgresAccount(
     const first = await refusal(account, found.postgres, directory);
     if (first === undefined) return { account, binaries: found };
     refusals.push(`as ${account.name}: ${first}`);
-    if (account.owner === undefined || account.owner.uid === 0) continue;
+    if (account.identity.uid === undefined || account.owner === undefined || first.startsWith(NO_WAY_IN)) continue;
     // Another user may not be able to reach the installed programs, for example below a home folder of mode 700.
     const binaries = await copyPostgresBinaries(found, directory);
     await chownTree(dirname(binaries.native), account.owner);
@@ -112,10 +112,12 @@ function ordinaryUserId(): number | undefined {
   return ids.find((id) => id > 0);
 }
 
+const NO_WAY_IN = 'no way into ';
+
 /** Undefined when the program runs and can reach the directory, else the reason in one line. */
 async function refusal(account: PostgresAccount, postgres: string, directory: string): Promise<string | undefined> {
   if (process.platform === 'win32') return undefined;
-  const command = [...account.prefix, '/bin/sh', '-c', 'cd "$1" && exec "$0" --version', postgres, directory];
+  const command = [...account.prefix, '/bin/sh', '-c', 'cd "$1" 2>/dev/null || { echo "$2$1" >&2; exit 1; }; exec "$0" --version', postgres, directory, NO_WAY_IN];
   try {
     await promisify(execFile)(command[0] as string, command.slice(1), { ...POSTGRES_ENVIRONMENT, ...account.identity, cwd: '/', timeout: 20_000 });
     return undefined;

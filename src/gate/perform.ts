@@ -8,7 +8,7 @@ import { isSerializationFailure, type Database, type Transaction } from '../data
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import type { FhirRequest, FhirResponse, Interaction, InteractionContext, Outcome } from '../interactions/interaction.ts';
+import type { FhirRequest, FhirResponse, Interaction, InteractionContext, Outcome, PreparedInteraction } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
 import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease } from '../resources/idempotency.ts';
 import type { Organisations } from '../resources/organisation.ts';
@@ -36,7 +36,7 @@ export interface GateParts {
 
 /** What a row of the route table is for: the interaction, and the right that it needs. */
 export interface Passage {
-  interaction: Interaction<never>;
+  interaction: Interaction;
   access: AuthorizationRequest;
 }
 
@@ -60,11 +60,11 @@ export function createGate(parts: GateParts): Perform {
   const { database, recorder } = parts;
 
   /** In the transaction for a write, so that a version and its record are one commit. */
-  async function runWrite(passage: Passage, context: InteractionContext, prepared: unknown, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
+  async function runWrite(prepared: PreparedInteraction, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await database.transaction(context.org.id, async (tx) => {
-          const outcome = await passage.interaction.run(tx, context, prepared as never);
+          const outcome = await prepared.run(tx);
           if (claim !== undefined && outcome.version !== undefined) {
             await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), { status: outcome.response.status, ...outcome.version, type: typeNumber(outcome.version.type) });
           }
@@ -78,8 +78,8 @@ export function createGate(parts: GateParts): Perform {
     }
   }
 
-  async function runRead(passage: Passage, context: InteractionContext, prepared: unknown, circumstances: AccessCircumstances): Promise<Outcome> {
-    const outcome = await database.transaction(context.org.id, (tx) => passage.interaction.run(tx, context, prepared as never));
+  async function runRead(prepared: Pick<PreparedInteraction, 'run'>, context: InteractionContext, circumstances: AccessCircumstances): Promise<Outcome> {
+    const outcome = await database.transaction(context.org.id, (tx) => prepared.run(tx));
     if (outcome.open !== undefined) outcome.response.stream = await outcome.open();
     try {
       const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
@@ -92,14 +92,13 @@ export function createGate(parts: GateParts): Perform {
   }
 
   async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
-    const { interaction } = passage;
-    const prepared: unknown = await interaction.prepare?.(context);
+    const prepared = await passage.interaction.prepare(context);
     try {
-      return interaction.kind === 'write'
-        ? await runWrite(passage, context, prepared, circumstances, claim)
-        : await runRead(passage, context, prepared, circumstances);
+      return passage.interaction.kind === 'write'
+        ? await runWrite(prepared, context, circumstances, claim)
+        : await runRead(prepared, context, circumstances);
     } catch (error) {
-      await interaction.abandon?.(context, prepared as never).catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
+      await prepared.abandon().catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
       throw error;
     }
   }
@@ -121,7 +120,7 @@ export function createGate(parts: GateParts): Perform {
     }
     const fingerprint = keyFingerprint(await drained(context.request));
     if (!fingerprint.equals(claim.fingerprint)) throw fhirError('idempotency-mismatch', 'This Idempotency-Key was used with another request');
-    return runRead({ ...passage, interaction: { code: passage.interaction.code, kind: 'read', run: (tx) => parts.replay(tx, context, claim.result) } }, context, undefined, circumstances);
+    return runRead({ run: (tx) => parts.replay(tx, context, claim.result) }, context, circumstances);
   }
 
   async function admit(passage: Passage, request: FhirRequest, principal: Principal, circumstances: AccessCircumstances): Promise<InteractionContext> {

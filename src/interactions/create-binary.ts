@@ -12,7 +12,7 @@ import { publishBinary } from '../resources/publish-document.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import { readDigestClaims } from './digest-headers.ts';
-import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { parseBody, requireFhirJson } from './read-body.ts';
 import { writeResponse } from './representation.ts';
 
@@ -33,14 +33,14 @@ export interface PreparedBinary {
 const FHIR_BODY = /^application\/(fhir\+json|json\+fhir)\s*(;|$)/i;
 const MEDIA_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(;.*)?$/;
 
-export function createBinary(parts: BinaryParts): Interaction<PreparedBinary> {
-  return {
+export function createBinary(parts: BinaryParts): Interaction {
+  return defineInteraction({
     code: 'create',
     kind: 'write',
     prepare: (context) => (FHIR_BODY.test(context.request.body.contentType ?? '') ? prepareFhir(parts, context) : prepareRaw(parts, context)),
     run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
     abandon: (context, prepared) => parts.content.discard(context.org.id, prepared.received),
-  };
+  });
 }
 
 interface Reception {

@@ -3,19 +3,19 @@ import type { Transaction } from '../database/database.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { namedAuthors, publishDocument, type Published } from '../resources/publish-document.ts';
 import { findExisting, type ExistingMatch } from './conditional-match.ts';
-import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { discardAll, prepareDocument, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
 import { patientEntity, writeOutcome } from './write-outcome.ts';
 
-export function create(parts: DocumentParts): Interaction<PreparedDocument> {
-  return {
+export function create(parts: DocumentParts): Interaction {
+  return defineInteraction({
     code: 'create',
     kind: 'write',
     prepare: (context) => prepareDocument(parts, context),
     run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
     abandon: (context, prepared) => discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)),
-  };
+  });
 }
 
 async function runCreate(parts: DocumentParts, tx: Transaction, context: InteractionContext, prepared: PreparedDocument): Promise<Outcome> {

@@ -5,11 +5,11 @@ import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { publishDeletion } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
-import type { Interaction } from './interaction.ts';
+import { defineInteraction, type Interaction } from './interaction.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function deleteInteraction(fhirBase: string): Interaction {
-  return {
+  return defineInteraction({
     code: 'delete',
     kind: 'write',
     async run(tx, { request, org, now, eventId }) {
@@ -31,5 +31,5 @@ export function deleteInteraction(fhirBase: string): Interaction {
         write: { activity: 'DELETE', targets: [removed], sources: [{ role: 'removal', reference: removed }], authors: [] },
       };
     },
-  };
+  });
 }

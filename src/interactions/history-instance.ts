@@ -6,7 +6,7 @@ import { printInstant } from '../fhir/instant.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { readHistory } from '../resources/read-version.ts';
 import { COUNT_DEFAULT, COUNT_MAX } from '../search/parse-search.ts';
-import type { Interaction } from './interaction.ts';
+import { defineInteraction, type Interaction } from './interaction.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
@@ -43,7 +43,7 @@ function historyEntry(row: VersionRow, older: VersionRow | undefined, type: stri
 }
 
 export function historyInstance(fhirBase: string): Interaction {
-  return {
+  return defineInteraction({
     code: 'history-instance',
     kind: 'read',
     async run(tx, { request, org }) {
@@ -66,5 +66,5 @@ export function historyInstance(fhirBase: string): Interaction {
         entities: [...patientEntity(newest.patient), { reference: `${type}/${id}/_history/${newest.version}`, role: 'data' }],
       };
     },
-  };
+  });
 }

@@ -77,7 +77,8 @@ export interface Outcome {
   afterCommit?: () => void;
 }
 
-export interface Interaction<Prepared = unknown> {
+/** What an interaction says of itself: `prepare` and what follows from it. */
+export interface InteractionSteps<Prepared> {
   code: InteractionCode;
   /** A write is recorded inside its own transaction; a read by the group commit of the record. */
   kind: 'read' | 'write';
@@ -85,4 +86,30 @@ export interface Interaction<Prepared = unknown> {
   run(tx: Transaction, context: InteractionContext, prepared: Prepared): Promise<Outcome>;
   /** Undoes what `prepare` left when the transaction did not commit. */
   abandon?(context: InteractionContext, prepared: Prepared): Promise<void>;
+}
+
+/** What is left to do once `prepare` is done. `run` may be called again when another transaction was faster. */
+export interface PreparedInteraction {
+  run(tx: Transaction): Promise<Outcome>;
+  abandon(): Promise<void>;
+}
+
+export interface Interaction {
+  code: InteractionCode;
+  kind: 'read' | 'write';
+  prepare(context: InteractionContext): Promise<PreparedInteraction>;
+}
+
+export function defineInteraction<Prepared = undefined>(steps: InteractionSteps<Prepared>): Interaction {
+  return {
+    code: steps.code,
+    kind: steps.kind,
+    async prepare(context) {
+      const prepared = (await steps.prepare?.(context)) as Prepared;
+      return {
+        run: (tx) => steps.run(tx, context, prepared),
+        abandon: async () => { await steps.abandon?.(context, prepared); },
+      };
+    },
+  };
 }

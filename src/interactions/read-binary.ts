@@ -11,7 +11,7 @@ import { findBinaryOwners } from '../resources/binary-access.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { base64Resource, base64ResourceLength } from './base64-resource.ts';
-import type { FhirRequest, Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type FhirRequest, type InteractionContext, type Outcome } from './interaction.ts';
 import { readerOf } from './prepare-document.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
 
@@ -32,7 +32,7 @@ interface Found {
 }
 
 export function readBinary(parts: ReadBinaryParts): Interaction {
-  return { code: 'read', kind: 'read', run: (tx, context) => runRead(parts, tx, context) };
+  return defineInteraction({ code: 'read', kind: 'read', run: (tx, context) => runRead(parts, tx, context) });
 }
 
 async function runRead(parts: ReadBinaryParts, tx: Transaction, context: InteractionContext): Promise<Outcome> {

@@ -2,7 +2,7 @@
 import { fhirError } from '../fhir/fhir-error.ts';
 import { versionTag } from '../fhir/etag.ts';
 import { readRecord as readRecordRow, renderRecord, type RecordType } from '../resources/read-record.ts';
-import type { Interaction } from './interaction.ts';
+import { defineInteraction, type Interaction } from './interaction.ts';
 import { FHIR_JSON_TYPE, representation } from './representation.ts';
 
 function requireRecordType(type: string): RecordType {
@@ -12,7 +12,7 @@ function requireRecordType(type: string): RecordType {
 
 /** read and vread; a version other than 1 never was. */
 export function readRecord(code: 'read' | 'vread'): Interaction {
-  return {
+  return defineInteraction({
     code,
     kind: 'read',
     async run(tx, { request, org }) {
@@ -24,11 +24,11 @@ export function readRecord(code: 'read' | 'vread'): Interaction {
         entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
       };
     },
-  };
+  });
 }
 
 export function historyRecord(fhirBase: string): Interaction {
-  return {
+  return defineInteraction({
     code: 'history-instance',
     kind: 'read',
     async run(tx, { request, org }) {
@@ -48,5 +48,5 @@ export function historyRecord(fhirBase: string): Interaction {
         entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
       };
     },
-  };
+  });
 }

@@ -3,12 +3,12 @@ import { matchesVersion } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { readNewest } from '../resources/read-version.ts';
-import type { Interaction } from './interaction.ts';
+import { defineInteraction, type Interaction } from './interaction.ts';
 import { representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function read(): Interaction {
-  return {
+  return defineInteraction({
     code: 'read',
     kind: 'read',
     async run(tx, { request, org }) {
@@ -23,5 +23,5 @@ export function read(): Interaction {
         : representation(200, { reference, version: row.version, lastUpdated, text: row.body });
       return { response, entities: [...patientEntity(row.patient), { reference: `${reference}/_history/${row.version}`, role: 'data' }] };
     },
-  };
+  });
 }

@@ -7,7 +7,7 @@ import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
 import { ESTIMATE_MAX } from '../search/search-query.ts';
 import { printSearchset, selfUrl } from '../search/searchset.ts';
 import type { Transaction } from '../database/database.ts';
-import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
 
 interface RecordRow {
@@ -16,11 +16,11 @@ interface RecordRow {
 }
 
 export function searchRecord(fhirBase: string, cursorKey: Buffer): Interaction {
-  return {
+  return defineInteraction({
     code: 'search-type',
     kind: 'read',
     run: (tx, context) => runSearch(tx, context, fhirBase, cursorKey),
-  };
+  });
 }
 
 async function runSearch(tx: Transaction, context: InteractionContext, fhirBase: string, cursorKey: Buffer): Promise<Outcome> {

@@ -6,7 +6,7 @@ import { parseCursor, printCursor, searchFingerprint, type Keyset } from '../sea
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchScope } from '../search/search-query.ts';
 import { printSearchset, selfUrl } from '../search/searchset.ts';
-import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
 
 interface MatchRow {
@@ -20,11 +20,11 @@ interface MatchRow {
 }
 
 export function searchType(fhirBase: string, cursorKey: Buffer): Interaction {
-  return {
+  return defineInteraction({
     code: 'search-type',
     kind: 'read',
     run: (tx, context) => runSearch(tx, context, fhirBase, cursorKey),
-  };
+  });
 }
 
 async function runSearch(tx: Transaction, context: InteractionContext, fhirBase: string, cursorKey: Buffer): Promise<Outcome> {

@@ -7,13 +7,13 @@ import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { namedAuthors, publishDocument } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
-import type { Interaction, InteractionContext, Outcome } from './interaction.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { discardAll, prepareDocument, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
 import { writeOutcome } from './write-outcome.ts';
 
-export function update(parts: DocumentParts): Interaction<PreparedDocument> {
-  return {
+export function update(parts: DocumentParts): Interaction {
+  return defineInteraction({
     code: 'update',
     kind: 'write',
     prepare: async (context) => {
@@ -25,7 +25,7 @@ export function update(parts: DocumentParts): Interaction<PreparedDocument> {
     },
     run: (tx, context, prepared) => runUpdate(parts, tx, context, prepared),
     abandon: (context, prepared) => discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)),
-  };
+  });
 }
 
 /** Raises 412 where If-Match does not name the current version, or If-None-Match: * meets one. */

@@ -3,12 +3,12 @@ import { matchesVersion } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { readVersion } from '../resources/read-version.ts';
-import type { Interaction } from './interaction.ts';
+import { defineInteraction, type Interaction } from './interaction.ts';
 import { representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function vread(): Interaction {
-  return {
+  return defineInteraction({
     code: 'vread',
     kind: 'read',
     async run(tx, { request, org }) {
@@ -24,5 +24,5 @@ export function vread(): Interaction {
         : representation(200, { reference: `${request.type}/${request.id}`, version: row.version, lastUpdated, text: row.body });
       return { response, entities: [...patientEntity(row.patient), { reference, role: 'data' }] };
     },
-  };
+  });
 }

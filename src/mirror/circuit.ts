@@ -14,6 +14,7 @@ export interface Circuit {
   close(): void;
 }
 
+/** `random` gives [0, 1). */
 export function createCircuit(random: () => number): Circuit {
   let failures = 0;
   let open = false;

@@ -13,7 +13,8 @@ const ELEMENTS = new Set((
 const ADDRESSES = new Set(['href', 'src', 'cite', 'longdesc', 'background', 'usemap', 'action', 'data', 'profile', 'ping', 'poster', 'formaction']);
 const SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'ftp', 'urn', 'cid']);
 
-const MARKUP = /<(?:!--([^<>]*?)--|(\/)([A-Za-z][\w.:-]*)\s*|([A-Za-z][\w.:-]*)((?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/)?)>/y;
+/** A comment, a closing tag, or an opening tag with at most 100 attributes (a bound, so that no tag can exhaust the matcher's stack). */
+const MARKUP = /<(?:!--([^<>]*?)--|(\/)([A-Za-z][\w.:-]*)\s*|([A-Za-z][\w.:-]*)((?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:"[^"<]*"|'[^'<]*')){0,100})\s*(\/)?)>/y;
 const ATTRIBUTE = /([A-Za-z_][\w.:-]*)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/g;
 const ENTITY = /&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});/y;
 const STYLE = /\\|\/\*|url\s*\(|image\s*\(|image-set\s*\(|expression\s*\(|javascript:|behaviou?r\s*:|-moz-binding|@import/i;
@@ -101,20 +102,20 @@ function styleFault(value: string): string | undefined {
 function addressFault(element: string, attribute: string, value: string): string | undefined {
   // Browsers drop white space and control characters inside an address before they look at its scheme.
   const address = decoded(value)?.replace(/[\u0000-\u0020\u007f-\u00a0]/g, '');
-  if (address === undefined) return `may not hold a named character in the address of ${attribute}`;
+  if (address === undefined) return `may not hold an address in ${attribute} with an & that is not written &amp;, or with a named character`;
   const scheme = /^([^/?#:]*):/.exec(address)?.[1]?.toLowerCase();
   if (scheme === undefined || SCHEMES.has(scheme)) return undefined;
   if (scheme === 'data' && element === 'img' && attribute === 'src' && /^data:image\//i.test(address)) return undefined;
   return `may not hold an address that begins with ${JSON.stringify(scheme.slice(0, 20))}:`;
 }
 
-const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+const NAMED = new Map([['amp', '&'], ['lt', '<'], ['gt', '>'], ['quot', '"'], ['apos', "'"], ['nbsp', '\u00a0']]);
 
 /** The value with its character references resolved; undefined when one is malformed or named otherwise than above (&colon; hides a scheme). */
 function decoded(value: string): string | undefined {
   let isKnown = true;
   const text = value.replace(/&(#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]*)?;?/g, (whole, name: string | undefined) => {
-    const character = name === undefined || !whole.endsWith(';') ? undefined : name.startsWith('#') ? characterOf(name) : NAMED[name];
+    const character = name === undefined || !whole.endsWith(';') ? undefined : name.startsWith('#') ? characterOf(name) : NAMED.get(name);
     if (character === undefined) isKnown = false;
     return character ?? '';
   });

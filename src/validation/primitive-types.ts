@@ -12,8 +12,8 @@ export interface PrimitiveFault {
 
 export type PrimitiveCheck = (value: JsonValue) => PrimitiveFault | undefined;
 
-/** 1024 * 1024 characters, R4's limit of string and markdown. */
-const STRING_CHARACTERS_MAX = 1_048_576;
+/** 1024 * 1024, R4's limit of string; it serves for all text but base64Binary and xhtml. */
+const CHARACTERS_MAX = 1_048_576;
 const INTEGER_MAX = 2_147_483_647;
 
 const ID = /^[A-Za-z0-9.-]{1,64}$/;
@@ -32,8 +32,8 @@ export const PRIMITIVES: ReadonlyMap<string, PrimitiveCheck> = new Map([
   ['unsignedInt', whole(0)],
   ['positiveInt', whole(1)],
   ['decimal', (value) => (typeof value === 'number' || value instanceof JsonNumber ? undefined : wrongType('a number', value))],
-  ['string', text((value) => value.length <= STRING_CHARACTERS_MAX, `may have at most ${STRING_CHARACTERS_MAX} characters`)],
-  ['markdown', text((value) => value.length <= STRING_CHARACTERS_MAX, `may have at most ${STRING_CHARACTERS_MAX} characters`)],
+  ['string', text(() => true, '')],
+  ['markdown', text(() => true, '')],
   ['code', text((value) => CODE.test(value), 'must be a code: no space at start or end, nor two in a row')],
   ['id', text((value) => ID.test(value), 'must be an id: 1 to 64 of A-Z, a-z, 0-9, "-" and "."')],
   ['uri', text(hasNoSpace, 'must be a URI, without spaces')],
@@ -41,7 +41,7 @@ export const PRIMITIVES: ReadonlyMap<string, PrimitiveCheck> = new Map([
   ['canonical', text(hasNoSpace, 'must be a canonical URL, without spaces')],
   ['oid', text((value) => OID.test(value), 'must be an OID such as urn:oid:1.2.3')],
   ['uuid', text((value) => UUID.test(value), 'must be a UUID such as urn:uuid:c757873d-ec9a-4326-a141-556f43239520, in lower case')],
-  ['base64Binary', text(isBase64, 'must be base64, of complete groups of four characters')],
+  ['base64Binary', text(isBase64, 'must be base64, of complete groups of four characters', Infinity)],
   ['date', text(isDate, 'must be a date that exists: YYYY, YYYY-MM or YYYY-MM-DD')],
   ['dateTime', text(isDateTime, 'must be a date that exists (YYYY, YYYY-MM, YYYY-MM-DD), or date and time with seconds and zone (YYYY-MM-DDThh:mm:ss+zz:zz)')],
   ['instant', text(isInstant, 'must be date and time with seconds and zone, on a day that exists: YYYY-MM-DDThh:mm:ss+zz:zz')],
@@ -77,10 +77,11 @@ function whole(minimum: number): PrimitiveCheck {
   };
 }
 
-function text(isValid: (value: string) => boolean, rule: string): PrimitiveCheck {
+function text(isValid: (value: string) => boolean, rule: string, charactersMax = CHARACTERS_MAX): PrimitiveCheck {
   return (value) => {
     if (typeof value !== 'string') return wrongType('a string', value);
     if (value === '') return { detail: 'structure', text: 'may not be an empty string' };
+    if (value.length > charactersMax) return { detail: 'invalid-value', text: `may have at most ${charactersMax} characters; ${value.length} were found` };
     return isValid(value) ? undefined : { detail: 'invalid-value', text: `${rule}; ${shownValue(value)} was found` };
   };
 }

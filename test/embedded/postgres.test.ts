@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-
 const canBeNobody = process.getuid?.() === 0 && spawnSync(asNobody[0] as string, [...asNobody.slice(1), 'test', '-r', STARTER, '-a', '-x', process.execPath]).status === 0;
 
 const scratch = mkdtempSync(join(tmpdir(), 'muniment-postgres-'));
+chmodSync(scratch, 0o711); // Where PostgreSQL has to run as another user, that one must get in.
 const running: EmbeddedPostgres[] = [];
 const children: ChildProcess[] = [];
 let count = 0;
@@ -193,11 +194,10 @@ describe('the embedded PostgreSQL', () => {
     const directory = newDirectory();
     const squatter = createServer().listen(0, '127.0.0.1');
     await once(squatter, 'listening');
+    squatter.unref();
     const { port } = squatter.address() as AddressInfo;
     await expect(startEmbeddedPostgres({ directory, port })).rejects.toThrow(`Port ${port} of 127.0.0.1 is taken`);
-    const server = await start({ directory });
-    expect(server.port).not.toBe(port);
-    squatter.close();
+    expect((await start({ directory })).port).not.toBe(port);
   }, 60_000);
 
   it('refuses a data directory of another PostgreSQL version, with both versions in the message', async () => {

@@ -1,0 +1,98 @@
+// npm run bench [-- NAME…] [--quick]: fixed scenarios, each in turns with its yardstick; a table on standard output, JSON
+// in bench/results. Loopback only, bounded in time, count and disk.
+import { statfs } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { openByteScenarios } from './byte-scenarios.ts';
+import { PROJECT } from './child-server.ts';
+import { runMemoryScenario } from './memory-scenario.ts';
+import { keepResult, memoryRow, scenarioRows, tableHead } from './report.ts';
+import { loadRequestScenarios } from './request-scenarios.ts';
+import { runScenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { startBarePipeline, startMuniment, startStub } from './servers.ts';
+
+const REQUESTS = ['create', 'read', 'search'] as const;
+const BYTES = ['story-1m', 'upload-256m', 'download-64m', 'range-1m'] as const;
+const MEMORY = 'memory-1g';
+const NAMES: readonly string[] = [...REQUESTS, ...BYTES, MEMORY];
+const FREE_BYTES_MIN = 8e9;
+
+interface Run {
+  names: ReadonlySet<string>;
+  quick: boolean;
+  rounds: number;
+}
+
+/** Things to close, the last one first, whatever happened. */
+type Closers = (() => Promise<void> | void)[];
+
+function readRun(): Run {
+  const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean', default: false } }, allowPositionals: true });
+  const unknown = positionals.filter((name) => !NAMES.includes(name));
+  if (unknown.length > 0) throw new Error(`No scenario is named ${unknown.join(', ')}; there are ${NAMES.join(', ')}`);
+  return { names: new Set(positionals.length === 0 ? NAMES : positionals), quick: values.quick, rounds: values.quick ? 2 : 5 };
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function measure(scenario: Scenario, run: Run): Promise<void> {
+  const result = await runScenario(scenario, run.rounds);
+  print(scenarioRows(result));
+  await keepResult(scenario.name, result, { quick: run.quick, rounds: run.rounds });
+}
+
+async function runRequests(run: Run, closers: Closers): Promise<void> {
+  const names = REQUESTS.filter((name) => run.names.has(name));
+  if (names.length === 0) return;
+  const [muniment, stub] = [await startMuniment(), await startStub()];
+  closers.push(() => muniment.stop(), () => stub.stop());
+  const scenarios = await loadRequestScenarios(muniment, stub, run.quick);
+  closers.push(() => scenarios.close());
+  // Creates come last: reads and searches then meet the same number of documents in every run.
+  for (const name of [...names].sort((a, b) => Number(a === 'create') - Number(b === 'create'))) await measure(scenarios.scenario(name), run);
+}
+
+async function runBytes(run: Run, closers: Closers): Promise<void> {
+  const names = BYTES.filter((name) => run.names.has(name));
+  if (names.length === 0) return;
+  const [muniment, bare] = [await startMuniment(), await startBarePipeline()];
+  closers.push(() => muniment.stop(), () => bare.stop());
+  const scenarios = openByteScenarios(muniment, bare, run.quick);
+  closers.push(() => scenarios.close());
+  for (const name of names) await measure(await scenarios.scenario(name), run);
+}
+
+async function runMemory(run: Run): Promise<void> {
+  if (!run.names.has(MEMORY)) return;
+  if (process.platform !== 'linux') { print(`${MEMORY.padEnd(14)} left out: it reads /proc, which Linux alone has`); return; }
+  const result = await runMemoryScenario();
+  print(memoryRow(result));
+  await keepResult(MEMORY, result, { quick: run.quick, rounds: 1 });
+}
+
+/** Servers of one group run together and end before those of the next begin. */
+async function withClosers(work: (closers: Closers) => Promise<void>): Promise<void> {
+  const closers: Closers = [];
+  try {
+    await work(closers);
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function main(): Promise<void> {
+  const run = readRun();
+  const { bavail, bsize } = await statfs(PROJECT);
+  if (bavail * bsize < FREE_BYTES_MIN) throw new Error('The disk of the project has less than 8 GB free');
+  print(tableHead());
+  await withClosers((closers) => runRequests(run, closers));
+  await withClosers((closers) => runBytes(run, closers));
+  await runMemory(run);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+});

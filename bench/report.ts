@@ -1,0 +1,46 @@
+// What a run leaves: a table for people, and JSON with the machine beside it for comparison.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { PROJECT } from './child-server.ts';
+import type { MemoryResult } from './memory-scenario.ts';
+import type { ScenarioResult } from './scenario.ts';
+
+const COLUMNS = [14, 10, 14, 9, 9, 9, 8, 8];
+
+function row(cells: readonly string[]): string {
+  return cells.map((cell, column) => (column < 2 ? cell.padEnd(COLUMNS[column] ?? 0) : cell.padStart(COLUMNS[column] ?? 0))).join(' ');
+}
+
+export function tableHead(): string {
+  return row(['scenario', 'subject', 'rate', 'p50 ms', 'p95 ms', 'p99 ms', 'errors', 'ratio']);
+}
+
+export function scenarioRows({ scenario, unit, subjects, ratio }: ScenarioResult): string {
+  return subjects.map((result, position) => {
+    const failures = Object.values(result.errors).reduce((sum, times) => sum + times, 0);
+    const times = [result.p50Ms, result.p95Ms, result.p99Ms].map((ms) => ms.toFixed(1));
+    const first = position === 0;
+    return [
+      row([first ? scenario : '', result.subject, `${result.rate.toFixed(1)} ${unit}`, ...times, String(failures), first ? ratio.toFixed(2) : '']),
+      ...Object.entries(result.errors).slice(0, 3).map(([text, count]) => `    ${count} x ${text}`),
+    ].join('\n');
+  }).join('\n');
+}
+
+export function memoryRow(result: MemoryResult): string {
+  const { idleMib, uploadPeakMib, downloadPeakMib, aboveIdleMib } = result;
+  const [idle, up, down, above] = [idleMib, uploadPeakMib, downloadPeakMib, aboveIdleMib].map((mib) => mib.toFixed(0));
+  return `${result.scenario.padEnd(14)} idle ${idle} MiB, upload ${up} MiB, download ${down} MiB: ${above} MiB above idle`;
+}
+
+/** Writes bench/results/DATE-NAME.json; tells its path. */
+export async function keepResult(name: string, result: ScenarioResult | MemoryResult, run: { quick: boolean; rounds: number }): Promise<string> {
+  const folder = join(PROJECT, 'bench/results');
+  await mkdir(folder, { recursive: true });
+  const at = new Date().toISOString();
+  const file = join(folder, `${at.slice(0, 19).replaceAll(':', '')}-${name}.json`);
+  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, memoryMib: Math.round(totalmem() / 1024 ** 2), node: process.version, platform: process.platform };
+  await writeFile(file, `${JSON.stringify({ at, ...run, machine, ...result }, undefined, 2)}\n`);
+  return file;
+}

@@ -1,0 +1,66 @@
+// May this principal do that? Pure: scope ∩ role, answered as permit with a restriction or deny with a reason.
+import { roleRights } from './category-policy.ts';
+import type { Principal } from './principal.ts';
+import type { Permission, SmartScope } from './smart-scope.ts';
+
+export interface AuthorizationRequest {
+  interaction: 'create' | 'read' | 'vread' | 'update' | 'delete' | 'history-instance' | 'search-type';
+  type: string;
+  /** A conditional create also tells whether something exists: it needs s as well. */
+  conditional?: boolean;
+  /** The request is refused anyway (no such path): whoever has a valid token may be told so. */
+  refusal?: boolean;
+}
+
+/** Becomes part of the SQL. `nothing` is a permit whose result is empty. */
+export type Restriction = { kind: 'none' } | { kind: 'nothing' };
+
+export type Decision =
+  | { permit: true; restriction: Restriction }
+  | { permit: false; reason: string; code: 'insufficient_scope' | 'forbidden' };
+
+const LETTERS: Record<AuthorizationRequest['interaction'], Permission> = {
+  'create': 'c', 'read': 'r', 'vread': 'r', 'history-instance': 'r', 'update': 'u', 'delete': 'd', 'search-type': 's',
+};
+
+/** A Binary is read by the right to the document that owns it as well; which one that is, the data decides. */
+const BINARY_READERS = ['Binary', 'DocumentReference', 'Media'];
+
+function grants(scope: SmartScope, type: string, letter: Permission): boolean {
+  if (!scope.permissions.has(letter)) return false;
+  if (scope.type === '*' || scope.type === type) return true;
+  return type === 'Binary' && letter === 'r' && BINARY_READERS.includes(scope.type);
+}
+
+function roleAllows(roles: readonly string[], type: string, letter: Permission): boolean {
+  return roles.some((role) => {
+    const held = roleRights(role);
+    if (held === undefined) return false;
+    if (type === 'AuditEvent') return held.auditEvents && (letter === 'r' || letter === 's');
+    if (type === 'Provenance') return held.provenance && (letter === 'r' || letter === 's');
+    return held.documents.has(letter);
+  });
+}
+
+function decideLetter(principal: Principal, type: string, letter: Permission): Decision {
+  const granting = principal.scopes.filter((scope) => grants(scope, type, letter));
+  const contexts = granting.filter((scope) => scope.context !== 'patient');
+  if (contexts.length === 0) {
+    const reason = granting.length > 0 ? 'patient/ scopes are not served here' : `No scope grants ${letter} on ${type}`;
+    return { permit: false, code: 'insufficient_scope', reason };
+  }
+  // A system client is limited by its registration, that is by its scopes; roles, where its token has some, narrow them.
+  const system = contexts.some((scope) => scope.context === 'system');
+  if (system && principal.roles.length === 0) return { permit: true, restriction: { kind: 'none' } };
+  if (!roleAllows(principal.roles, type, letter)) {
+    return { permit: false, code: 'forbidden', reason: principal.roles.length === 0 ? 'The token names no role' : `The role does not allow ${letter} on ${type}` };
+  }
+  return { permit: true, restriction: { kind: 'none' } };
+}
+
+export function authorize(principal: Principal, request: AuthorizationRequest): Decision {
+  if (request.refusal === true) return { permit: true, restriction: { kind: 'none' } };
+  const decision = decideLetter(principal, request.type, LETTERS[request.interaction]);
+  if (!decision.permit || request.conditional !== true) return decision;
+  return decideLetter(principal, request.type, 's');
+}

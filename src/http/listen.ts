@@ -1,0 +1,77 @@
+// Listeners: the server's own, which drains at the end, and the one of the metrics.
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Registry } from 'prom-client';
+
+const DRAIN_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 30_000;
+const HEADER_BYTES_MAX = 32 * 1024;
+
+export interface Listener {
+  port: number;
+  draining: () => boolean;
+  /** Refuses new connections, lets running answers finish (30 s), then closes what is left. */
+  drain(): Promise<void>;
+}
+
+/** Raises an Error that names the port when it is taken. */
+export async function listen(handler: RequestListener, address: { port: number; host: string }): Promise<Listener> {
+  // A long upload has no time limit of its own; silence on the socket has.
+  const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 65_000 }, handler);
+  server.timeout = 120_000;
+  server.on('checkContinue', handler);
+  const sockets = trackSockets(server);
+  let draining = false;
+  server.on('request', (_request, response) => {
+    if (draining && !response.headersSent) response.setHeader('Connection', 'close');
+  });
+  await opened(server, address);
+  return {
+    port: (server.address() as { port: number }).port,
+    draining: () => draining,
+    async drain() {
+      draining = true;
+      const closed = new Promise<void>((resolve) => { server.close(() => resolve()); });
+      server.closeIdleConnections();
+      const idle = setInterval(() => server.closeIdleConnections(), 200);
+      const timer = setTimeout(() => { for (const socket of sockets) socket.destroy(); }, DRAIN_MS);
+      await closed;
+      clearInterval(idle);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function trackSockets(server: Server): Set<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+function opened(server: Server, { port, host }: { port: number; host: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'EADDRINUSE' ? new Error(`Port ${port} is taken; set PORT to another`) : error);
+    });
+    server.listen({ port, host }, resolve);
+  });
+}
+
+export async function serveMetrics(registry: Registry, port: number): Promise<() => Promise<void>> {
+  if (port === 0) return async () => {};
+  const server = createServer((request, response) => {
+    if (request.url !== '/metrics') { response.statusCode = 404; response.end(); return; }
+    registry.metrics().then(
+      (text) => { response.setHeader('Content-Type', registry.contentType); response.end(text); },
+      () => { response.statusCode = 500; response.end(); },
+    );
+  });
+  await opened(server, { port, host: '127.0.0.1' });
+  return () => new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,53 @@
+// The order of middleware, top to bottom, as it runs.
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { toFhirError } from '../gate/perform.ts';
+import type { Logger } from '../logger.ts';
+import { crossOrigin } from './cross-origin.ts';
+import { errorResponse } from './error-response.ts';
+import { sendAnswer } from './exchange.ts';
+import { requestIdOf } from './fhir-entry.ts';
+
+export interface PipelineParts {
+  health: Router;
+  publicFhir: Router;
+  fhir: RequestHandler;
+  observe: RequestHandler;
+  logger: Logger;
+}
+
+const PUBLIC = new Set(['/metadata', '/$versions', '/.well-known/smart-configuration']);
+
+export function buildPipeline(parts: PipelineParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.enable('case sensitive routing');
+  app.set('query parser', 'simple');
+
+  app.use(parts.observe);
+  app.use('/health', parts.health);
+  app.use('/fhir', crossOrigin);
+  app.use('/fhir', (request, response, next) => {
+    const { path, method } = request;
+    if (PUBLIC.has(path) && (method === 'GET' || method === 'HEAD')) parts.publicFhir(request, response, next);
+    else next();
+  });
+  app.use('/fhir', parts.fhir);
+  app.use(nothingHere);
+  app.use(unexpected(parts.logger));
+  return app;
+}
+
+async function nothingHere(request: Request, response: Response): Promise<void> {
+  await sendAnswer(response, request.method, errorResponse(fhirError('unknown-type', 'There is nothing here; the FHIR base is /fhir')));
+}
+
+/** The last resort: what nobody expected becomes 500 with an incident id. */
+function unexpected(logger: Logger): (error: unknown, request: Request, response: Response, next: NextFunction) => Promise<void> {
+  return async (error, request, response, _next) => {
+    const failure = toFhirError(error, logger, requestIdOf(request));
+    if (response.headersSent) { response.destroy(); return; }
+    await sendAnswer(response, request.method, errorResponse(failure));
+  };
+}

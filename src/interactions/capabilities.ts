@@ -1,0 +1,74 @@
+// capabilities (R4 http.html 3.1.0.13): the CapabilityStatement, generated from the route table and the table of
+// search parameters, so that it lists what works and nothing else.
+import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS, type SearchParameter } from '../search/search-parameters.ts';
+
+export interface CapabilityParts {
+  fhirBase: string;
+  softwareVersion: string;
+  /** Instant at which this server's set of capabilities was made. */
+  date: string;
+  routes: readonly { type: string; code: string }[];
+}
+
+const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance', 'history-type', 'create', 'search-type'];
+
+function searchParams(type: string): object[] {
+  if (!isSearchable(type)) return [];
+  return (SEARCH_PARAMETERS[type] as readonly SearchParameter[]).map((parameter) => ({
+    name: parameter.name, definition: parameter.definition, type: parameter.type, documentation: parameter.documentation,
+  }));
+}
+
+const NOTES: Record<string, string> = {
+  Binary: 'Raw bytes of any media type of the allow-list, or FHIR JSON. Read answers the bytes unless Accept asks for application/fhir+json; single byte ranges are served. Readable by whoever may read a document that points to it.',
+  AuditEvent: 'Written by this server alone: one for each access.',
+  Provenance: 'Written by this server alone: one for each access.',
+  DocumentReference: 'Inline attachment.data is moved to a Binary and answered as url, size, hash (SHA-1) and alternate-hash (SHA-256).',
+  Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
+};
+
+function resourceOf(type: string, codes: ReadonlySet<string>): object {
+  const params = searchParams(type);
+  return {
+    type,
+    ...(NOTES[type] === undefined ? {} : { documentation: NOTES[type] }),
+    interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })),
+    versioning: codes.has('update') ? 'versioned-update' : 'versioned',
+    readHistory: codes.has('vread'),
+    updateCreate: codes.has('update'),
+    conditionalCreate: codes.has('create') && params.length > 0,
+    conditionalRead: codes.has('update') ? 'not-match' : 'not-supported',
+    conditionalUpdate: false,
+    conditionalDelete: 'not-supported',
+    referencePolicy: ['literal', 'logical'],
+    ...(params.length === 0 ? {} : { searchParam: params }),
+  };
+}
+
+/** The statement as JSON text. */
+export function printCapabilities(parts: CapabilityParts): string {
+  const byType = new Map<string, Set<string>>();
+  for (const { type, code } of parts.routes) byType.set(type, (byType.get(type) ?? new Set()).add(code));
+  return JSON.stringify({
+    resourceType: 'CapabilityStatement',
+    url: `${CANONICAL_BASE}/CapabilityStatement/muniment`,
+    version: parts.softwareVersion,
+    name: 'Muniment',
+    title: 'Muniment FHIR server for clinical documents',
+    status: 'active',
+    date: parts.date,
+    kind: 'instance',
+    software: { name: 'Muniment', version: parts.softwareVersion },
+    implementation: { description: 'Clinical documents with proof of what is held and who saw it', url: parts.fhirBase },
+    fhirVersion: '4.0.1',
+    format: ['application/fhir+json', 'json'],
+    rest: [{
+      mode: 'server',
+      security: {
+        cors: true,
+        service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
+      },
+      resource: [...byType].map(([type, codes]) => resourceOf(type, codes)),
+    }],
+  });
+}

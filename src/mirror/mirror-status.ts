@@ -1,0 +1,70 @@
+// How far the mirror is behind, read from the database. Rows behind a parked version are not pending: no time helps them.
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+
+interface Backlog {
+  org: OrgId;
+  orgName: string;
+  /** Versions that are not delivered yet, counted up to the bound that was asked for. */
+  pending: number;
+  /** Age of the oldest of them. */
+  oldestSeconds: number | null;
+  /** Resources that wait for a person. */
+  parked: number;
+}
+
+/** One row for each organisation that has something pending or parked, the oldest organisation first. */
+async function readBacklog(tx: Transaction, countMax: number): Promise<Backlog[]> {
+  const { rows } = await tx.query<Backlog>({
+    text: `
+      select g.id as org, g.name as "orgName", w.pending, o.seconds as "oldestSeconds", p.parked
+      from organisation g
+      cross join lateral (select count(*)::int as parked from mirror_head where org = g.id and state = 'parked') p
+      cross join lateral (select count(*)::int as pending from (select from ${WAITING} limit $1) counted) w
+      left join lateral (
+        select greatest(0, extract(epoch from now() - b.created_at))::float8 as seconds from ${WAITING} order by b.seq limit 1) o on true
+      where w.pending > 0 or p.parked > 0
+      order by g.id`,
+    values: [countMax],
+  });
+  return rows;
+}
+
+const WAITING = `outbox b where b.org = g.id and not exists (
+  select from mirror_head h where h.org = b.org and h.type = b.type and h.id = b.id and h.state = 'parked')`;
+
+/** The lowest organisation: the one that is mirrored where all share a HAPI. Undefined before there is any. */
+export async function firstOrganisation(tx: Transaction): Promise<OrgId | undefined> {
+  const { rows } = await tx.query<{ id: OrgId | null }>('select min(id) as id from organisation');
+  return rows[0]?.id ?? undefined;
+}
+
+export interface MirrorStatus {
+  /** Versions of mirrored organisations that are not delivered yet, counted up to 100,000 for each. */
+  pending: number;
+  /** Age of the oldest of them. */
+  oldestSeconds: number | null;
+  /** Resources that wait for a person. */
+  parked: number;
+  /** Organisations whose HAPI does not answer, as far as this server knows. */
+  unreachable: string[];
+  /** Organisations that are not mirrored, and what waits for the day they are. */
+  waiting: { org: string; pending: number }[];
+}
+
+const COUNT_MAX = 100_000;
+
+/** The whole of it; `perOrganisation` as the delivery has it. */
+export async function readMirrorStatus(tx: Transaction, perOrganisation: boolean, unreachable: string[]): Promise<MirrorStatus> {
+  const first = perOrganisation ? undefined : await firstOrganisation(tx);
+  const backlog = await readBacklog(tx, COUNT_MAX);
+  const mirrored = backlog.filter(({ org }) => perOrganisation || org === first);
+  const ages = mirrored.flatMap(({ oldestSeconds }) => (oldestSeconds === null ? [] : [oldestSeconds]));
+  return {
+    pending: mirrored.reduce((sum, { pending }) => sum + pending, 0),
+    oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
+    parked: mirrored.reduce((sum, { parked }) => sum + parked, 0),
+    unreachable,
+    waiting: backlog.filter((row) => !mirrored.includes(row)).map(({ orgName, pending }) => ({ org: orgName, pending })),
+  };
+}

@@ -1,0 +1,95 @@
+// The worker of the mirror: takes outbox rows in, leases what is due, delivers outside any transaction, settles in a
+// short one. Any number of servers may run one on the same database.
+import type { Database } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import type { Logger } from '../logger.ts';
+import { createCircuits } from './circuits.ts';
+import { takeIn, type OrgRange } from './claim.ts';
+import type { Delivery } from './deliver.ts';
+import { createDeliverySlots, type MirrorMetrics } from './delivery-slots.ts';
+import { firstOrganisation, readMirrorStatus, type MirrorStatus } from './mirror-status.ts';
+import { createWakeSignal } from './wake-signal.ts';
+
+export interface MirrorWorkerOptions {
+  database: Database;
+  delivery: Delivery;
+  log: Logger;
+  metrics?: MirrorMetrics;
+  /** [0, 1), for the jitter of retries; Math.random by default. */
+  random?: () => number;
+}
+
+export interface MirrorWorker {
+  /** There is something new: call it after a commit. Cheap, and many calls are one. */
+  wake(): void;
+  /** Takes nothing more up, lets what is in flight finish for 10 s, then ends it. */
+  stop(): Promise<void>;
+  /** Rejects with `unavailable` when the database cannot be reached. */
+  status(): Promise<MirrorStatus>;
+}
+
+const POLL_MS = 1_000;
+/** Commits that follow each other closely are taken in together. */
+const WAKE_DELAY_MS = 10;
+const STOP_MS = 10_000;
+const ORG_MAX = 2_147_483_647;
+
+/** Starts at once and works until stopped; failures of the database or of HAPI are logged and outlived. */
+export function startMirrorWorker({ database, delivery, log, metrics, random = Math.random }: MirrorWorkerOptions): MirrorWorker {
+  const signal = createWakeSignal();
+  const end = new AbortController();
+  const circuits = createCircuits((orgName) => delivery.probe(orgName, end.signal), log, random);
+  const slots = createDeliverySlots({ database, delivery, circuits, log, metrics, random, end: end.signal, freed: signal.raise });
+  let first: OrgId | undefined;
+  let stopping = false;
+  let wakeTimer: NodeJS.Timeout | undefined;
+
+  async function mirroredOrgs(): Promise<OrgRange | undefined> {
+    const blocked = circuits.open().map(({ org }) => org);
+    if (delivery.perOrganisation) return { low: 0, high: ORG_MAX, blocked };
+    first ??= await database.workerTransaction(firstOrganisation);
+    // With its only HAPI away there is nothing to do, not even to take in.
+    return first === undefined || blocked.includes(first) ? undefined : { low: first, high: first, blocked };
+  }
+
+  /** Returns whether there is more to take in at once. */
+  async function pass(): Promise<boolean> {
+    circuits.probe(signal.raise);
+    const orgs = await mirroredOrgs();
+    if (orgs === undefined) return false;
+    const more = await database.workerTransaction((tx) => takeIn(tx, orgs));
+    if (!stopping) await slots.fill(orgs);
+    return more;
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping) {
+      const more = await pass().catch((error: unknown) => {
+        log.warn({ err: error }, 'The mirror cannot work and tries again');
+        return false;
+      });
+      if (!more) await signal.wait(POLL_MS);
+    }
+  }
+
+  const running = run();
+  return {
+    wake() {
+      wakeTimer ??= setTimeout(() => {
+        wakeTimer = undefined;
+        signal.raise();
+      }, WAKE_DELAY_MS);
+    },
+    async stop() {
+      stopping = true;
+      clearTimeout(wakeTimer);
+      signal.raise();
+      const bound = setTimeout(() => end.abort(), STOP_MS);
+      await running;
+      await slots.idle();
+      clearTimeout(bound);
+      end.abort();
+    },
+    status: () => database.workerTransaction((tx) => readMirrorStatus(tx, delivery.perOrganisation, circuits.open().map(({ orgName }) => orgName))),
+  };
+}

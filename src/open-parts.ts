@@ -1,0 +1,78 @@
+// What the server stands on, opened in order: database, its secrets and facts, store of bytes.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from './config/config.ts';
+import type { ContentStore } from './content/content-store.ts';
+import { ensureStoreMarker, openFilesystemStore } from './content/stores/filesystem.ts';
+import { openS3Store } from './content/stores/s3.ts';
+import { openDatabase, type Database } from './database/database.ts';
+import { migrate } from './database/migrate.ts';
+import { startEmbeddedPostgres } from './embedded/postgres.ts';
+import type { Logger } from './logger.ts';
+
+export interface OpenDatabase {
+  database: Database;
+  embedded: boolean;
+  stop(): Promise<void>;
+}
+
+/** Starts the embedded PostgreSQL where no other is configured, migrates, and opens the pools of the runtime roles. */
+export async function openConfiguredDatabase(config: Config, logger: Logger, onDatabaseExit: (reason: string) => void): Promise<OpenDatabase> {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const embedded = config.databaseUrl === undefined
+    ? await startEmbeddedPostgres({ directory: join(config.dataDir, 'postgres'), onExit: onDatabaseExit, log: (line) => logger.debug(line) })
+    : undefined;
+  const ownerUrl = embedded?.url ?? config.databaseUrl?.reveal() ?? '';
+  try {
+    const ran = await migrate(ownerUrl);
+    if (ran.length > 0) logger.info({ migrations: ran }, 'database migrated');
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+  const own = config.databaseAppUrl !== undefined && config.databaseAuditUrl !== undefined && config.databaseWorkerUrl !== undefined;
+  const database = openDatabase({
+    appUrl: config.databaseAppUrl?.reveal() ?? ownerUrl,
+    auditUrl: config.databaseAuditUrl?.reveal() ?? ownerUrl,
+    workerUrl: config.databaseWorkerUrl?.reveal() ?? ownerUrl,
+    setRoles: !own,
+  });
+  return {
+    database,
+    embedded: embedded !== undefined,
+    async stop() {
+      await database.close();
+      await embedded?.stop();
+    },
+  };
+}
+
+/** A secret that all servers of one database share; the first to ask makes it. */
+export async function sharedSecret(database: Database, name: string): Promise<Buffer> {
+  await database.query({ text: 'insert into server_secret (name, value) values ($1, $2) on conflict (name) do nothing', values: [name, randomBytes(32)] });
+  const { rows } = await database.query<{ value: Buffer }>({ text: 'select value from server_secret where name = $1', values: [name] });
+  return (rows[0] as { value: Buffer }).value;
+}
+
+/** The identity of this database: a local store belongs to one. */
+async function databaseId(database: Database): Promise<string> {
+  await database.query({ text: `insert into server_fact (name, value) values ('database-id', $1) on conflict (name) do nothing`, values: [randomUUID()] });
+  const { rows } = await database.query<{ value: string }>({ text: `select value from server_fact where name = 'database-id'` });
+  return (rows[0] as { value: string }).value;
+}
+
+/** Opens the configured store and proves that it can be written and read. */
+export async function openConfiguredStore(config: Config, database: Database): Promise<ContentStore> {
+  const { storage } = config;
+  if (storage.type === 'local') {
+    const directory = join(config.dataDir, 'content');
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await ensureStoreMarker(directory, await databaseId(database));
+    return openFilesystemStore({ directory });
+  }
+  return openS3Store({
+    name: storage.type, endpoint: storage.endpoint, bucket: storage.bucket, region: storage.region,
+    accessKey: storage.accessKey.reveal(), secretKey: storage.secretKey.reveal(),
+  });
+}
