@@ -1,10 +1,13 @@
 // One server for each directory: a lock file that names its process, so that a lock left by a killed one is seen as such.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processIdentity } from './process-identity.ts';
 
+export class DirectoryInUseError extends Error {}
+
 /**
- * Takes the lock and gives the function that lets it go. Throws when a running process holds it, naming its id.
+ * Takes the lock and gives the function that lets it go. Throws DirectoryInUseError when a running process holds it, naming its id.
  * A lock whose process has ended is taken over.
  */
 export async function lockDirectory(path: string): Promise<() => void> {
@@ -14,7 +17,7 @@ export async function lockDirectory(path: string): Promise<() => void> {
     const found = await readLock(path);
     if (found === undefined) continue;
     const holder = runningHolder(found);
-    if (holder !== undefined) throw new Error(`${path}: the directory is in use by process ${holder}; end it first, or choose another directory`);
+    if (holder !== undefined) throw new DirectoryInUseError(`${dirname(path)} is in use by process ${holder}; end it first, or choose another directory`);
     removeStaleLock(path, found);
   }
 }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { lockDirectory } from './directory-lock.ts';
 import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
-import { findPostgresBinaries } from './postgres-binaries.ts';
+import { copyPostgresBinaries, findPostgresBinaries } from './postgres-binaries.ts';
 import { clusterPassword, prepareCluster, SUPERUSER } from './postgres-cluster.ts';
 import { endLeftoverPostgres } from './postgres-leftover.ts';
 import { spawnPostgres, waitUntilAnswering, type PostgresProcess } from './postgres-process.ts';
@@ -30,6 +30,8 @@ export interface EmbeddedPostgresOptions {
   database?: string;
   /** More settings of postgresql.conf, or other values for ours. */
   settings?: Record<string, string>;
+  /** `copied` runs from a copy in the directory, for a server that outlives this installation; `installed` by default. */
+  programs?: 'installed' | 'copied';
   /** Called when the server ends although nobody stopped it. */
   onExit?: (reason: string) => void;
   log?: (line: string) => void;
@@ -83,7 +85,8 @@ async function prepareLaunch(directory: string, options: EmbeddedPostgresOptions
   const cluster = join(directory, 'pgdata');
   const log = options.log ?? (() => {});
   await endLeftoverPostgres(cluster, log);
-  const found = await findPostgresBinaries(directory);
+  const installed = await findPostgresBinaries(directory);
+  const found = options.programs === 'copied' ? await copyPostgresBinaries(installed, directory) : installed;
   const { account, binaries } = await choosePostgresAccount(found, directory, cluster);
   const password = await clusterPassword(directory);
   await prepareCluster(directory, cluster, binaries, account, log);

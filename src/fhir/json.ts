@@ -28,7 +28,7 @@ export class JsonNumber {
     return this.text;
   }
 
-  /** Called by JSON.stringify, which cannot print digits verbatim: printJson learns from it that it has to. */
+  /** Called by JSON.stringify, which cannot print digits verbatim: so printJson learns that it has to. */
   toJSON(): number {
     printed.exactNumber = true;
     return this.toNumber();
@@ -41,19 +41,19 @@ export class JsonSyntaxError extends Error {
   readonly column: number;
 
   constructor(fault: string, text: string, at: number) {
-    const lines = text.slice(0, at).split('\n');
-    const column = (lines.at(-1) ?? '').length + 1;
-    super(`${fault}, at line ${lines.length}, column ${column}`);
+    let [line, start] = [1, 0];
+    for (let end = text.indexOf('\n'); end >= 0 && end < at; end = text.indexOf('\n', start)) [line, start] = [line + 1, end + 1];
+    super(`${fault}, at line ${line}, column ${at - start + 1}`);
     this.name = 'JsonSyntaxError';
-    this.line = lines.length;
-    this.column = column;
+    this.line = line;
+    this.column = at - start + 1;
   }
 }
 
 export interface JsonLimits {
   /** Levels of arrays and objects inside each other; 64 unless told. */
   depthMax?: number;
-  /** Properties of all objects together; 50,000 unless told. */
+  /** Properties of all objects together, and as many arrays and objects; 50,000 unless told. */
   keysMax?: number;
 }
 
@@ -64,7 +64,7 @@ export interface JsonLimits {
  * carriage return inside strings (also escaped), lone surrogates, and whatever is over the limits.
  */
 export function parseJson(text: string, limits: JsonLimits = {}): JsonValue {
-  return new JsonReader(text, limits.depthMax ?? 64, limits.keysMax ?? 50_000).document();
+  return new JsonReader(text, { depthMax: 64, keysMax: 50_000, ...limits }).document();
 }
 
 /** The text of a value, without white space unless `pretty`; order of keys and the digits of each JsonNumber are kept. */
@@ -118,21 +118,19 @@ class JsonReader {
   private at = 0;
   private depth = 0;
   private keys = 0;
+  private containers = 0;
   private readonly text: string;
-  private readonly depthMax: number;
-  private readonly keysMax: number;
+  private readonly limits: Required<JsonLimits>;
 
-  constructor(text: string, depthMax: number, keysMax: number) {
+  constructor(text: string, limits: Required<JsonLimits>) {
     this.text = text;
-    this.depthMax = depthMax;
-    this.keysMax = keysMax;
+    this.limits = limits;
   }
 
   document(): JsonValue {
     if (this.text.charCodeAt(0) === 0xfeff) this.at = 1;
     const value = this.value(this.next());
-    this.next();
-    if (this.at < this.text.length) throw this.fault('Text after the end of the JSON value');
+    if (!Number.isNaN(this.next())) throw this.fault('Text after the end of the JSON value');
     return value;
   }
 
@@ -173,7 +171,7 @@ class JsonReader {
   private key(object: JsonObject): string {
     const start = this.at;
     const key = this.string();
-    if (++this.keys > this.keysMax) throw this.fault(`More than ${this.keysMax} properties`, start);
+    if (++this.keys > this.limits.keysMax) throw this.fault(`More than ${this.limits.keysMax} properties`, start);
     // A key that is inherited (toString) reads as present, so presence alone proves nothing.
     if (object[key] !== undefined) {
       if (key === '__proto__') throw this.fault('The property name __proto__ is not allowed', start);
@@ -203,7 +201,9 @@ class JsonReader {
   }
 
   private enter(): void {
-    if (++this.depth > this.depthMax) throw this.fault(`Arrays and objects are nested more than ${this.depthMax} levels deep`);
+    const { depthMax, keysMax } = this.limits;
+    if (++this.depth > depthMax) throw this.fault(`Arrays and objects are nested more than ${depthMax} levels deep`);
+    if (++this.containers > keysMax) throw this.fault(`More than ${keysMax} arrays and objects`);
     this.at++;
   }
 

@@ -4,9 +4,10 @@ import type { Database } from '../database/database.ts';
 import type { Logger } from '../logger.ts';
 import { LANES } from '../resources/outbox.ts';
 import type { Circuits } from './circuits.ts';
-import { claimDue, settle, SHARDS, type LeasedVersion, type OrgRange, type Settlement } from './claim.ts';
+import { claimDue, SHARDS, type LeasedVersion, type OrgRange } from './claim.ts';
 import type { Delivery, DeliveryResult } from './deliver.ts';
 import { retryDelayMs } from './retry-schedule.ts';
+import { settle, type Settlement } from './settle.ts';
 
 export interface MirrorMetrics {
   /** A delivery ended; `stale` = it could not be settled, because its lease was lost. `seconds` since the version was published. */

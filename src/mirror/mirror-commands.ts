@@ -49,10 +49,10 @@ export function mirrorStatus(database: WorkerDatabase, mirrorBaseUrl: string): P
 /** Parked deliveries of all organisations, the longest parked first, 1,000 at most. */
 export function listParked(database: WorkerDatabase): Promise<ParkedDelivery[]> {
   return database.workerTransaction(async (tx) => {
-    const { rows } = await tx.query<ParkedDelivery & { type: number; id: string; version: number | null }>(`
+    const { rows } = await tx.query<ParkedDelivery & { type: number; id: string; version: number }>(`
       select g.name as org, m.type, m.id, o.version, m.attempts, m.parked_at as "parkedAt", coalesce(m.last_error, '') as reason
       from mirror_head m join organisation g on g.id = m.org
-      left join lateral (select version from outbox where org = m.org and type = m.type and id = m.id order by version limit 1) o on true
+      cross join lateral (select version from outbox where org = m.org and type = m.type and id = m.id and taken order by version limit 1) o
       where m.state = 'parked' order by m.parked_at limit ${LIST_MAX}`);
     return rows.map(({ type, id, version, ...row }) => ({ ...row, reference: `${typeName(type)}/${id}/_history/${version}` }));
   });

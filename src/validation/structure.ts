@@ -1,5 +1,5 @@
 // The element rules of R4 types, compiled on first use from the generated tables.
-import { PRIMITIVES, type PrimitiveCheck } from './primitive-types.ts';
+import { PRIMITIVES, type PrimitiveCheck } from './primitives.ts';
 import { CODE_LISTS, OPEN_TYPES, RESOURCE_TYPE_NAMES, STRUCTURES } from './structure-tables.ts';
 
 export interface ElementRule {

@@ -4,7 +4,7 @@ import { issueOf, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { IssueList } from './issue-list.ts';
 import { openValueFaults } from './open-value.ts';
-import { jsonTypeOf, shownValue } from './primitive-types.ts';
+import { jsonTypeOf, shownValue } from './primitives.ts';
 import { literalTargetType, statedTargetType } from './reference-target.ts';
 import { isResourceType, structureOf, type ElementRule, type Structure } from './structure.ts';
 

@@ -63,11 +63,13 @@ describe('parseJson', () => {
     expect(() => parseJson('[[1]]', { depthMax: 1 })).toThrow(JsonSyntaxError);
   });
 
-  it('refuses more than 50,000 properties, unless the caller allows more', () => {
+  it('refuses more than 50,000 properties, or arrays and objects, unless the caller allows more', () => {
     const objects = (count: number): string => `[${Array.from({ length: count }, () => '{"a":1}').join(',')}]`;
-    expect(parseJson(objects(50_000))).toHaveLength(50_000);
-    expect(faultOf(objects(50_001)).message).toContain('50000 properties');
+    expect(parseJson(objects(49_999))).toHaveLength(49_999);
+    const wide = `{${Array.from({ length: 50_001 }, (_, index) => `"k${index}":1`).join(',')}}`;
+    expect(faultOf(wide).message).toContain('50000 properties');
     expect(parseJson(objects(50_001), { keysMax: 60_000 })).toHaveLength(50_001);
+    expect(faultOf('{},'.repeat(50_001).replace(/^/, '[')).message).toContain('50000 arrays and objects');
   });
 
   it.each(['"\\u0000"', '"\\u0001"', '"a\\u001f"', '"\\b"', '"\\f"', '{"\\u0007":1}'])('refuses the control character in %s', (text) => {

@@ -1,0 +1,149 @@
+package org.muniment.hapi;
+
+import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
+import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.context.support.IValidationSupport;
+import ca.uhn.fhir.interceptor.api.IInterceptorService;
+import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
+import ca.uhn.fhir.jpa.api.config.ThreadPoolFactoryConfig;
+import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
+import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
+import ca.uhn.fhir.jpa.config.HapiJpaConfig;
+import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
+import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
+import ca.uhn.fhir.jpa.interceptor.UserRequestRetryVersionConflictsInterceptor;
+import ca.uhn.fhir.jpa.model.config.PartitionSettings;
+import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
+import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
+import ca.uhn.fhir.jpa.provider.JpaSystemProvider;
+import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
+import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
+import ca.uhn.fhir.rest.server.RestfulServer;
+import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
+import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
+import jakarta.persistence.EntityManagerFactory;
+import org.hl7.fhir.r4.model.Bundle;
+import org.hl7.fhir.r4.model.Meta;
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.ImportAutoConfiguration;
+import org.springframework.boot.autoconfigure.context.PropertyPlaceholderAutoConfiguration;
+import org.springframework.boot.autoconfigure.jdbc.DataSourceAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.embedded.EmbeddedWebServerFactoryCustomizerAutoConfiguration;
+import org.springframework.boot.autoconfigure.web.servlet.ServletWebServerFactoryAutoConfiguration;
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.Bindable;
+import org.springframework.boot.context.properties.bind.Binder;
+import org.springframework.boot.web.servlet.ServletRegistrationBean;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Import;
+import org.springframework.core.env.Environment;
+import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
+
+import javax.sql.DataSource;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A HAPI FHIR R4 JPA server: every R4 resource type at /fhir, no subscriptions delivered, no full-text
+ * search, no MDM, no request validation. All settings come from application.yaml or the environment.
+ *
+ * Spring Boot's auto-configuration as a whole is not enabled. HAPI's jar brings Thymeleaf, WebSocket, Elasticsearch
+ * and Lucene along, and Boot would configure each of them. The four below are all that is needed.
+ */
+@Configuration
+@ImportAutoConfiguration({
+	PropertyPlaceholderAutoConfiguration.class, DataSourceAutoConfiguration.class,
+	EmbeddedWebServerFactoryCustomizerAutoConfiguration.class, ServletWebServerFactoryAutoConfiguration.class
+})
+@Import({
+	HapiJpaConfig.class, JpaR4Config.class, ThreadPoolFactoryConfig.class,
+	SubscriptionChannelConfig.class, JpaBatch2Config.class, Batch2JobsConfig.class
+})
+public class HapiServer {
+
+	public static void main(String[] args) {
+		SpringApplication.run(HapiServer.class, args);
+	}
+
+	/**
+	 * Every setter of JpaStorageSettings is reachable as hapi.storage.* in kebab case. Reuse of cached search results
+	 * is switched off here because an empty YAML value leaves HAPI's 60 s in force; YAML may switch it on again.
+	 */
+	@Bean
+	@ConfigurationProperties("hapi.storage")
+	public JpaStorageSettings storageSettings() {
+		JpaStorageSettings settings = new JpaStorageSettings();
+		settings.setReuseCachedSearchResultsForMillis(null);
+		return settings;
+	}
+
+	@Bean
+	public PartitionSettings partitionSettings() {
+		return new PartitionSettings();
+	}
+
+	/** Unused, since no subscription processor is imported, but HAPI's own beans ask for it. */
+	@Bean
+	public SubscriptionSettings subscriptionSettings() {
+		return new SubscriptionSettings();
+	}
+
+	/** The bean's name is required: HAPI's repositories look for "entityManagerFactory" and "transactionManager". */
+	@Bean
+	public LocalContainerEntityManagerFactoryBean entityManagerFactory(
+			DataSource dataSource, ConfigurableListableBeanFactory beans, FhirContext fhir,
+			JpaStorageSettings storage, Environment environment) {
+		LocalContainerEntityManagerFactoryBean factory =
+				HapiEntityManagerFactoryUtil.newEntityManagerFactory(beans, fhir, storage);
+		factory.setPersistenceUnitName("HAPI_PU");
+		factory.setDataSource(dataSource);
+		factory.getJpaPropertyMap().putAll(Binder.get(environment)
+				.bind("hapi.jpa", Bindable.mapOf(String.class, String.class)).get());
+		return factory;
+	}
+
+	@Bean
+	public JpaTransactionManager transactionManager(EntityManagerFactory entityManagerFactory) {
+		return new JpaTransactionManager(entityManagerFactory);
+	}
+
+	@Bean
+	public RestfulServer restfulServer(
+			FhirContext fhir, IFhirSystemDao<Bundle, Meta> systemDao, ResourceProviderFactory resources,
+			JpaSystemProvider<Bundle, Meta> system, JpaStorageSettings storage, ISearchParamRegistry params,
+			IValidationSupport validation, IInterceptorService interceptors, DatabaseBackedPagingProvider paging,
+			@Value("${hapi.keep-reference-versions-at:}") String[] versionedPaths,
+			@Value("${hapi.retry-version-conflicts:false}") boolean retryConflicts) {
+		// HAPI removes "/_history/n" from references before storing, except at AuditEvent.entity.what.
+		if (versionedPaths.length > 0) {
+			Set<String> paths = new HashSet<>(fhir.getParserOptions().getDontStripVersionsFromReferencesAtPaths());
+			paths.addAll(List.of(versionedPaths));
+			fhir.getParserOptions().setDontStripVersionsFromReferencesAtPaths(paths);
+		}
+		// Honours "X-Retry-On-Version-Conflict: retry; max-retries=n", which is ignored otherwise.
+		if (retryConflicts) {
+			interceptors.registerInterceptor(new UserRequestRetryVersionConflictsInterceptor());
+		}
+		RestfulServer server = new RestfulServer(fhir);
+		server.setInterceptorService(interceptors);
+		server.registerProviders(resources.createProviders());
+		server.registerProvider(system);
+		server.setServerConformanceProvider(
+				new JpaCapabilityStatementProvider(server, systemDao, storage, params, validation));
+		server.setPagingProvider(paging);
+		return server;
+	}
+
+	@Bean
+	public ServletRegistrationBean<RestfulServer> fhirServlet(RestfulServer server) {
+		ServletRegistrationBean<RestfulServer> servlet = new ServletRegistrationBean<>(server, "/fhir/*");
+		servlet.setName("fhir");
+		servlet.setLoadOnStartup(1);
+		return servlet;
+	}
+}
