@@ -19,7 +19,7 @@ export interface ContentStore {
   put(key: string, bytes: AsyncIterable<Buffer>, options: { size?: number; signal?: AbortSignal }): Promise<StoredObject>;
   /** What the store holds; undefined = no such key. */
   stat(key: string, version?: string): Promise<StoredObject | undefined>;
-  /** `length` bytes from `start` on. */
+  /** `length` bytes from `start` on; fewer, or none, when the store holds fewer. */
   get(key: string, range: { start: number; length: number }, options?: { version?: string; signal?: AbortSignal }): Promise<AsyncIterable<Buffer>>;
   /** Removes the object; a missing one is no error. */
   remove(key: string, version?: string): Promise<void>;

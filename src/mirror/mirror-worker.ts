@@ -17,6 +17,8 @@ export interface MirrorWorkerOptions {
   metrics?: MirrorMetrics;
   /** [0, 1), for the jitter of retries; Math.random by default. */
   random?: () => number;
+  /** How long what nobody woke it for may lie: retries that are due, and what other servers published. 1 s by default. */
+  pollMs?: number;
 }
 
 export interface MirrorWorker {
@@ -28,14 +30,13 @@ export interface MirrorWorker {
   status(): Promise<MirrorStatus>;
 }
 
-const POLL_MS = 1_000;
 /** Commits that follow each other closely are taken in together. */
 const WAKE_DELAY_MS = 10;
 const STOP_MS = 10_000;
 const ORG_MAX = 2_147_483_647;
 
 /** Starts at once and works until stopped; failures of the database or of HAPI are logged and outlived. */
-export function startMirrorWorker({ database, delivery, log, metrics, random = Math.random }: MirrorWorkerOptions): MirrorWorker {
+export function startMirrorWorker({ database, delivery, log, metrics, random = Math.random, pollMs = 1_000 }: MirrorWorkerOptions): MirrorWorker {
   const signal = createWakeSignal();
   const end = new AbortController();
   const circuits = createCircuits((orgName) => delivery.probe(orgName, end.signal), log, random);
@@ -68,7 +69,7 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
         log.warn({ err: error }, 'The mirror cannot work and tries again');
         return false;
       });
-      if (!more) await signal.wait(POLL_MS);
+      if (!more) await signal.wait(pollMs);
     }
   }
 

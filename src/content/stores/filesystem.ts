@@ -108,7 +108,11 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
     async get(key, range) {
       try {
         return readRange(await open(pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW), range.start, range.length);
-      } catch (error) { throw translate(error); }
+      } catch (error) {
+        // A missing file has no bytes; the reader finds that they do not match.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return nothing();
+        throw translate(error);
+      }
     },
     async remove(key) {
       await rm(pathOf(key), { force: true });
@@ -121,6 +125,10 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
       } catch (error) { throw translate(error); } finally { await rm(path, { force: true }); }
     },
   };
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // See get.
 }
 
 async function writeAll(handle: FileHandle, bytes: AsyncIterable<Buffer>): Promise<number> {

@@ -1,0 +1,280 @@
+// The worker on a real PostgreSQL, against a server that fails on purpose.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createDelivery, type DeliveryOptions } from '../../src/mirror/deliver.ts';
+import { startMirrorWorker, type MirrorWorker } from '../../src/mirror/mirror-worker.ts';
+import { listParked, replayParked, showHead, skipParked } from '../../src/mirror/mirror-commands.ts';
+import { claimDue, takeIn } from '../../src/mirror/claim.ts';
+import { settle } from '../../src/mirror/settle.ts';
+import { startFaultyServer, type Fault, type FaultyServer, type ReceivedRequest } from '../support/faulty-server.ts';
+import { startMirrorDatabase, type MirrorDatabase } from './mirror-database.ts';
+import { createSmallFhir, outcome, type SmallFhir } from './small-fhir.ts';
+
+/** Failures that the worker outlived but should not have met. */
+const failures: unknown[] = [];
+const keep = (fields: object): void => { if ('err' in fields) failures.push(fields.err); };
+const log = { debug() {}, info() {}, warn: keep, error: keep };
+
+const ALL_SHARDS = Array.from({ length: 64 }, (_, shard) => shard);
+const DEMO = { low: 1, high: 1, blocked: [] };
+
+jest.setTimeout(60_000);
+
+let store: MirrorDatabase;
+let hapi: FaultyServer;
+let fhir: SmallFhir;
+let workers: MirrorWorker[] = [];
+
+beforeAll(async () => { store = await startMirrorDatabase(); });
+afterAll(() => store.stop());
+
+beforeEach(async () => {
+  await store.empty();
+  fhir = createSmallFhir('/fhir');
+  hapi = await startFaultyServer((request) => fhir.work(request));
+});
+
+afterEach(async () => {
+  await Promise.all(workers.map((worker) => worker.stop()));
+  workers = [];
+  await hapi.stop();
+  expect(failures.splice(0)).toEqual([]);
+});
+
+/** Retries come at a hundredth of their time, polls at a twentieth. */
+function start(options: Partial<DeliveryOptions> = {}, database = store.database, tuning: { pollMs?: number } = {}): MirrorWorker {
+  const delivery = createDelivery({ baseUrl: `${hapi.url}/fhir`, publicBase: 'http://muniment.test/fhir', timeoutMs: 300, access: 'writes', ...options });
+  const worker = startMirrorWorker({ database, delivery, log, random: () => 0.01, pollMs: 50, ...tuning });
+  workers.push(worker);
+  return worker;
+}
+
+async function until(reached: () => Promise<boolean> | boolean, seconds = 20): Promise<void> {
+  for (const end = Date.now() + seconds * 1_000; !(await reached());) {
+    if (Date.now() > end) throw new Error('Not reached in time');
+    await sleep(20);
+  }
+}
+
+const drained = async (): Promise<boolean> => (await store.sql('select from outbox')).length === 0;
+const waiting = async (): Promise<number> => (await store.sql('select from outbox')).length;
+const source = (reference: string, version: number): string => `urn:muniment:demo/${reference}/_history/${version}`;
+const isWrite = (request: ReceivedRequest): boolean => request.method !== 'GET';
+const isDocument = (request: ReceivedRequest): boolean => request.path.startsWith('/fhir/DocumentReference/');
+
+async function publishAll(count: number, versions: number): Promise<string[]> {
+  const references = Array.from({ length: count }, (_, index) => `DocumentReference/d${index}`);
+  for (let version = 1; version <= versions; version++) {
+    for (const reference of references) await store.publish(reference, { description: `v${version}` }, { patient: `p${reference.length % 3}` });
+  }
+  return references;
+}
+
+describe('delivery', () => {
+  it('brings each version once and in order, then the Provenance of its write', async () => {
+    const references = await publishAll(6, 3);
+    start();
+    await until(drained);
+    for (const reference of references) expect(fhir.history(reference)).toEqual([1, 2, 3].map((version) => source(reference, version)));
+    expect(new Set(hapi.requests.filter((request) => request.path.startsWith('/fhir/Provenance/')).map(({ path }) => path)).size).toBe(18);
+  });
+
+  it('deletes what was deleted, and brings back what was written after it', async () => {
+    await store.publish('DocumentReference/d', { description: 'one' });
+    await store.publish('DocumentReference/d', null);
+    await store.publish('DocumentReference/d', { description: 'three' });
+    start();
+    await until(drained);
+    expect(fhir.history('DocumentReference/d')).toEqual([source('DocumentReference/d', 1), 'deleted', source('DocumentReference/d', 3)]);
+  });
+
+  it('leaves Provenance out when access records are not mirrored', async () => {
+    await publishAll(1, 1);
+    start({ access: 'off' });
+    await until(drained);
+    expect(hapi.requests.map(({ path }) => path)).toEqual(['/fhir/DocumentReference/d0']);
+  });
+
+  it('is done only when version and Provenance both arrived', async () => {
+    await publishAll(1, 1);
+    hapi.fault = ({ path }) => (path.startsWith('/fhir/Provenance/') ? { kind: 'answer', answer: outcome(500, 'no') } : undefined);
+    start();
+    await until(() => fhir.history('DocumentReference/d0').length === 1);
+    await sleep(100);
+    expect(await waiting()).toBe(1);
+    hapi.fault = () => undefined;
+    await until(drained);
+    expect(fhir.history('DocumentReference/d0')).toHaveLength(1);
+  });
+
+  it('wakes at once, without waiting for its poll', async () => {
+    const worker = start({}, store.database, { pollMs: 60_000 });
+    await sleep(200);
+    await publishAll(1, 1);
+    worker.wake();
+    await until(drained, 5);
+  });
+});
+
+describe('faults', () => {
+  it('lose nothing and keep the order: refused, slow, forgotten, busy and conflicting answers', async () => {
+    const faults: Fault[] = [
+      { kind: 'refuse' }, { kind: 'forget' }, { kind: 'slow', ms: 400 }, { kind: 'late', ms: 350 },
+      { kind: 'answer', answer: outcome(500, 'no') }, { kind: 'answer', answer: { status: 503, body: '<html>' } },
+      { kind: 'answer', answer: outcome(409, 'HAPI-0825') }, { kind: 'answer', answer: outcome(412, 'no') },
+    ];
+    let turn = 0;
+    // Every fifth request goes wrong, each time in another way: a fixed sequence, but for the order of arrival.
+    hapi.fault = () => (++turn % 5 === 0 ? faults[(turn / 5) % faults.length] : undefined);
+    const references = await publishAll(12, 4);
+    for (const reference of references.slice(0, 4)) await store.publish(reference, null);
+    start();
+    await until(drained, 40);
+    await sleep(400);
+    for (const [index, reference] of references.entries()) {
+      const expected = [1, 2, 3, 4].map((version) => source(reference, version));
+      expect(fhir.history(reference)).toEqual(index < 4 ? [...expected, 'deleted'] : expected);
+    }
+  });
+
+  it('let no write that comes late undo a newer one', async () => {
+    await publishAll(1, 2);
+    let firsts = 0;
+    hapi.fault = (request) => (isWrite(request) && isDocument(request) && ++firsts === 1 ? { kind: 'late', ms: 1_500 } : undefined);
+    start();
+    await until(drained);
+    await sleep(1_700);
+    expect(fhir.history('DocumentReference/d0')).toEqual([1, 2].map((version) => source('DocumentReference/d0', version)));
+  });
+
+  it('take the place of a placeholder that HAPI made', async () => {
+    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"meta":{}}' });
+    await publishAll(1, 1);
+    start();
+    await until(drained);
+    expect(fhir.history('DocumentReference/d0')[1]).toBe(source('DocumentReference/d0', 1));
+  });
+
+  it('park what another organisation put in our place', async () => {
+    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"meta":{"source":"urn:muniment:other/DocumentReference/d0/_history/1"}}' });
+    await publishAll(1, 1);
+    start();
+    await until(async () => (await listParked(store.database)).length === 1);
+    expect(fhir.history('DocumentReference/d0')).toHaveLength(1);
+  });
+
+  it('open the circuit after ten failures of the transport; only /metadata is asked until it answers', async () => {
+    hapi.fault = () => ({ kind: 'refuse' });
+    const references = await publishAll(20, 1);
+    const worker = start();
+    await until(async () => (await worker.status()).unreachable.length === 1);
+    await sleep(300);
+    const before = hapi.requests.length;
+    await sleep(500);
+    expect(hapi.requests.slice(before).filter(isWrite)).toEqual([]);
+    hapi.fault = () => undefined;
+    await until(drained);
+    expect((await worker.status()).unreachable).toEqual([]);
+    for (const reference of references) expect(fhir.history(reference)).toHaveLength(1);
+  });
+});
+
+describe('refusals', () => {
+  const refuseWrong = ({ body }: ReceivedRequest): Fault | undefined =>
+    (body.includes('"description":"wrong"') ? { kind: 'answer', answer: outcome(422, 'HAPI-9999: nothing good') } : undefined);
+
+  beforeEach(async () => {
+    await store.publish('DocumentReference/bad', { description: 'wrong' });
+    await store.publish('DocumentReference/bad', { description: 'right' });
+    await store.publish('DocumentReference/good', { description: 'right' });
+    hapi.fault = refuseWrong;
+  });
+
+  it('park a version after five tries with what HAPI said; the next version waits, other resources go on', async () => {
+    const worker = start();
+    await until(async () => (await listParked(store.database)).length === 1);
+    await until(() => fhir.history('DocumentReference/good').length === 1);
+    expect(hapi.requests.filter(({ path }) => path === '/fhir/DocumentReference/bad')).toHaveLength(5);
+    expect((await listParked(store.database))[0]).toMatchObject({ org: 'demo', reference: 'DocumentReference/bad/_history/1', attempts: 5, reason: expect.stringContaining('HAPI-9999: nothing good') });
+    expect(await showHead(store.database, { reference: 'DocumentReference/bad' })).toMatchObject({ state: 'parked', pendingVersions: [1, 2], inFlight: false, refusals: 4 });
+    await until(async () => (await worker.status()).pending === 0);
+    expect(await worker.status()).toMatchObject({ parked: 1, oldestSeconds: null });
+  });
+
+  it('are tried again by replay, in order', async () => {
+    start();
+    await until(async () => (await listParked(store.database)).length === 1);
+    hapi.fault = () => undefined;
+    expect(await replayParked(store.database, { reference: 'DocumentReference/bad' })).toBe(1);
+    await until(drained);
+    expect(fhir.history('DocumentReference/bad')).toEqual([1, 2].map((version) => source('DocumentReference/bad', version)));
+  });
+
+  it('are given up by skip, which is written down; the next version goes ahead', async () => {
+    start();
+    await until(async () => (await listParked(store.database)).length === 1);
+    expect(await skipParked(store.database, { reference: 'DocumentReference/bad' }, 'sent by mistake')).toBe('DocumentReference/bad/_history/1');
+    expect(await skipParked(store.database, { reference: 'DocumentReference/bad' }, 'sent by mistake')).toBeUndefined();
+    await until(drained);
+    expect(fhir.history('DocumentReference/bad')).toEqual([source('DocumentReference/bad', 2)]);
+    expect(await store.sql('select version, reason from mirror_skip')).toEqual([{ version: 1, reason: 'sent by mistake' }]);
+  });
+});
+
+describe('several servers', () => {
+  it('never deliver one resource at once, and each version arrives once', async () => {
+    const references = await publishAll(20, 3);
+    hapi.fault = () => ({ kind: 'slow', ms: 15 });
+    start();
+    start({}, store.open());
+    start({}, store.open());
+    await until(drained, 30);
+    for (const reference of references) expect(fhir.history(reference)).toEqual([1, 2, 3].map((version) => source(reference, version)));
+    expect(hapi.overlaps).toEqual([]);
+  });
+
+  it('a lease that ended settles nothing, and another server takes over', async () => {
+    await publishAll(1, 1);
+    await store.database.workerTransaction((tx) => takeIn(tx, DEMO));
+    const [leased] = await store.database.workerTransaction((tx) => claimDue(tx, DEMO, 1, ALL_SHARDS, 8));
+    expect(await store.database.workerTransaction((tx) => claimDue(tx, DEMO, 1, ALL_SHARDS, 8))).toEqual([]);
+    await store.sql(`update mirror_head set next_at = now() - interval '1 second'`);
+    start();
+    await until(drained);
+    for (const settlement of [{ kind: 'delivered', hapiVersion: '9' }, { kind: 'parked', reason: 'no' }, { kind: 'again', reason: 'no', refused: false, delayMs: 0 }] as const) {
+      expect(await store.database.workerTransaction((tx) => settle(tx, leased!, settlement))).toBe(false);
+    }
+    expect(await showHead(store.database, { reference: 'DocumentReference/d0' })).toMatchObject({ state: 'waiting', hapiVersion: '1', deliveredVersion: 1, nextAt: null });
+  });
+
+  it('stop lets what is in flight finish and settle', async () => {
+    await publishAll(3, 1);
+    hapi.fault = (request) => (isDocument(request) ? { kind: 'slow', ms: 200 } : undefined);
+    const worker = start();
+    await until(() => hapi.requests.length > 0);
+    await worker.stop();
+    const arrived = hapi.requests.filter(isDocument).length;
+    expect(await waiting()).toBe(3 - arrived);
+    expect(await store.sql('select from mirror_head where lease is not null')).toEqual([]);
+  });
+});
+
+describe('several organisations', () => {
+  it('share no HAPI: the first is mirrored, the others wait and the status says so', async () => {
+    await store.publish('DocumentReference/d', { description: 'ours' });
+    await store.publish('DocumentReference/d', { description: 'theirs' }, { org: 'second' });
+    const worker = start();
+    await until(async () => (await waiting()) === 1);
+    await sleep(100);
+    expect(await worker.status()).toMatchObject({ pending: 0, oldestSeconds: null, waiting: [{ org: 'second', pending: 1 }] });
+    expect(fhir.history('DocumentReference/d')).toEqual([source('DocumentReference/d', 1)]);
+  });
+
+  it('have a HAPI each where {org} stands in the address', async () => {
+    await store.publish('DocumentReference/d', { description: 'ours' });
+    await store.publish('DocumentReference/d', { description: 'theirs' }, { org: 'second' });
+    start({ baseUrl: `${hapi.url}/{org}/fhir`, access: 'off' });
+    await until(drained);
+    expect(hapi.requests.map(({ path }) => path).sort()).toEqual(['/demo/fhir/DocumentReference/d', '/second/fhir/DocumentReference/d']);
+  });
+});
