@@ -9,6 +9,7 @@ import * as searchIndex from '../../migrations/0004-search-index.ts';
 import * as content from '../../migrations/0005-content.ts';
 import * as accessEvent from '../../migrations/0006-access-event.ts';
 import * as outbox from '../../migrations/0007-outbox.ts';
+import * as mirror from '../../migrations/0008-mirror.ts';
 
 interface Migration {
   name: string;
@@ -23,6 +24,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0005-content', up: content.up },
   { name: '0006-access-event', up: accessEvent.up },
   { name: '0007-outbox', up: outbox.up },
+  { name: '0008-mirror', up: mirror.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

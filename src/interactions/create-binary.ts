@@ -3,7 +3,7 @@
 import { creatorOf } from '../access/principal.ts';
 import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
-import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject } from '../fhir/json.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
@@ -13,7 +13,7 @@ import { readNewest } from '../resources/read-version.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import { readDigestClaims } from './digest-headers.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
-import { parseBody, requireFhirJson } from './read-body.ts';
+import { invalidResource, parseBody, requireFhirJson } from './read-body.ts';
 import { writeResponse } from './representation.ts';
 
 export interface BinaryParts {
@@ -104,7 +104,7 @@ async function prepareFhir(parts: BinaryParts, context: InteractionContext): Pro
 
 async function unwrap(parts: BinaryParts, context: InteractionContext, resource: JsonObject): Promise<PreparedBinary> {
   const issues = validateResource(resource, 'Binary');
-  if (issues.length > 0) throw new FhirError(issues);
+  if (issues.length > 0) throw invalidResource(issues);
   const contentType = resource['contentType'] as string;
   if (!MEDIA_TYPE.test(contentType)) throw fhirError('code-invalid', 'contentType must be a media type such as application/pdf', { expression: 'Binary.contentType' });
   const bytes = Buffer.from(typeof resource['data'] === 'string' ? resource['data'] : '', 'base64');

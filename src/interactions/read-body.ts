@@ -1,5 +1,5 @@
 // The resource in a request's body: parsed losslessly, of the type that the URL names, valid base R4.
-import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { ERRORS, fhirError, FhirError, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, JsonSyntaxError, parseJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { FhirRequest } from './interaction.ts';
@@ -33,8 +33,14 @@ export async function readResourceBody(request: FhirRequest, bodyBytesMax: numbe
   if (!isJsonObject(value)) throw fhirError('malformed-json', 'The body must be a JSON object');
   requireType(value, request.type);
   const issues = validateResource(value, request.type);
-  if (issues.length > 0) throw new FhirError(issues);
+  if (issues.length > 0) throw invalidResource(issues);
   return value;
+}
+
+/** What cannot be read as base R4 weighs more than what it says: one 400 among the faults makes the answer 400. */
+export function invalidResource(issues: readonly Issue[]): FhirError {
+  const status = issues.some((issue) => ERRORS[issue.detail].status === 400) ? 400 : 422;
+  return new FhirError(issues, { status });
 }
 
 function requireType(value: JsonObject, type: string): void {

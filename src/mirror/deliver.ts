@@ -43,6 +43,7 @@ const ROUNDS_MAX = 4;
 
 export function createDelivery(options: DeliveryOptions): Delivery {
   const clients = new Map<string, Client>();
+  const recorded = recordOnce();
   const clientOf = (orgName: string): Client => {
     const baseUrl = options.baseUrl.replace('{org}', encodeURIComponent(orgName));
     const client = clients.get(baseUrl) ?? openClient(baseUrl);
@@ -53,16 +54,20 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     perOrganisation: options.baseUrl.includes('{org}'),
     async deliver(leased, stop) {
       const call = (request: HapiRequest): Promise<HapiAnswer> => callHapi(clientOf(leased.orgName), request, options.timeoutMs, stop);
-      const written = await deliverVersion(leased, options.publicBase, call);
-      if (written.kind !== 'delivered' || options.access === 'off') return written;
-      const recorded = await deliverProvenance(leased, call);
-      return recorded.kind === 'delivered' ? written : recorded;
+      const version = (): Promise<DeliveryResult> => deliverVersion(leased, options.publicBase, call);
+      if (options.access === 'off') return version();
+      // A reference to what was deleted makes HAPI put a placeholder in its place: then the Provenance goes first.
+      return leased.deleted ? inOrder(() => recorded(leased, call), version) : inOrder(version, () => recorded(leased, call));
     },
     async probe(orgName, stop) {
       const { status } = await callHapi(clientOf(orgName), { method: 'GET', path: 'metadata' }, options.timeoutMs, stop);
       return status === 200;
     },
   };
+}
+
+/** Delivered when both are; the answer about the version is the one that counts. */
+async function inOrder(...steps: (() => Promise<DeliveryResult>)[]): Promise<DeliveryResult> {
 }
 
 function openClient(baseUrl: string): Client {

@@ -3,6 +3,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { LANES } from './outbox.ts';
 import type { IndexValues } from '../search/extract-index-values.ts';
 
 export interface NewVersion {
@@ -34,9 +35,6 @@ function instant(ms: number): string {
   return Number.isFinite(ms) ? new Date(ms).toISOString() : ms > 0 ? 'infinity' : '-infinity';
 }
 
-/** What clients wrote; derived resources and access records travel in lanes of their own. */
-const CLINICAL_LANE = 1;
-
 // Parameters that both statements share: $1 org … $16 and the arrays of the index rows.
 const INDEX_ROWS = `
   tokens as (insert into search_token (org, type, param, hash, last_updated, id)
@@ -47,7 +45,7 @@ const INDEX_ROWS = `
     select $1, $2, p, lo, hi, $5, $3 from unnest($21::smallint[], $22::timestamptz[], $23::timestamptz[]) as rows (p, lo, hi)),
   uses as (insert into attachment_use (org, "binary", type, id, version)
     select $1, b, $2, $3, $4 from unnest($24::text[]) as rows (b)),
-  told as (insert into outbox (org, type, id, version, event, lane) values ($1, $2, $3, $4, $25, ${CLINICAL_LANE}))`;
+  told as (insert into outbox (org, type, id, version, event, lane) values ($1, $2, $3, $4, $25, ${LANES.clinical}))`;
 
 const INSERT = `with stored as (
     insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier)

@@ -1,0 +1,30 @@
+// The command line: `muniment COMMAND`, serve by default.
+import { readEnvironment } from './config/env.ts';
+import { runServeCommand } from './serve-command.ts';
+import { runTokenCommand } from './token-command.ts';
+import { runMigrateCommand, runMirrorCommand, runSweepCommand } from './operator-commands.ts';
+
+const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
+
+  serve      starts the server (default)
+  token      prints a bearer token for development
+  migrate    brings the database to the newest schema
+  mirror     status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT
+  sweep      removes bytes that were never published
+`;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [command = 'serve', ...flags] = argv;
+  const environment = readEnvironment();
+  switch (command) {
+    case 'serve': return runServeCommand(flags, environment);
+    case 'token': return runTokenCommand(flags, environment);
+    case 'migrate': return runMigrateCommand(flags, environment);
+    case 'mirror': return runMirrorCommand(flags, environment);
+    case 'sweep': return runSweepCommand(flags, environment);
+    case '--help': case 'help': process.stdout.write(HELP); return 0;
+    default: process.stderr.write(`Unknown command ${command}\n${HELP}`); return 2;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

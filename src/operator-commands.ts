@@ -1,0 +1,92 @@
+// Commands of operators, over the database of the configuration: migrate, mirror, sweep. `--json` prints one document.
+import { parseArgs } from 'node:util';
+import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
+import type { Environment } from './config/env.ts';
+import { sweepContent } from './content/sweep.ts';
+import type { Database } from './database/database.ts';
+import { createLogger } from './logger.ts';
+import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
+import { openConfiguredDatabase, openConfiguredStore } from './open-parts.ts';
+
+interface Answer {
+  code: 0 | 1 | 2;
+  /** Printed as JSON with --json, as lines without. */
+  value: unknown;
+}
+
+const OPTIONS = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string', default: 'demo' } } as const;
+
+function print(answer: Answer, asJson: boolean): number {
+  const lines = typeof answer.value === 'string' ? answer.value : JSON.stringify(answer.value, undefined, asJson ? undefined : 2);
+  (answer.code === 2 ? process.stderr : process.stdout).write(`${lines}\n`);
+  return answer.code;
+}
+
+type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string }) => Promise<Answer>;
+
+/** Opens the configured database for one command. */
+async function withDatabase(flags: readonly string[], environment: Environment, usage: string, work: Work): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({ args: [...flags], options: OPTIONS, allowPositionals: true });
+    if (values.help) { process.stdout.write(`${usage}\n`); return 0; }
+    const config = loadConfig(environment);
+    const opened = await openConfiguredDatabase(config, createLogger('error'), () => { /* The command ends soon; its statement fails by itself. */ });
+    try {
+      return print(await work(opened.database, config, positionals, values), values.json);
+    } finally {
+      await opened.stop();
+    }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    const wrongUse = error instanceof ConfigurationError || /^ERR_PARSE_ARGS/.test((error as { code?: string }).code ?? '');
+    return wrongUse ? 2 : 1;
+  }
+}
+
+export function runMigrateCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  return withDatabase(flags, environment, 'Usage: muniment migrate', async () => ({ code: 0, value: 'The database is at the newest schema' }));
+}
+
+export function runSweepCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  return withDatabase(flags, environment, 'Usage: muniment sweep [--json]', async (database, config) => {
+    const store = await openConfiguredStore(config, database);
+    return { code: 0, value: await sweepContent({ database, stores: [store] }) };
+  });
+}
+
+const MIRROR_USAGE = 'Usage: muniment mirror status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT   [--org ORG] [--json]';
+
+function targetOf(reference: string | undefined, org: string): MirrorTarget | undefined {
+  return reference !== undefined && /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(reference) ? { org, reference } : undefined;
+}
+
+export function runMirrorCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  return withDatabase(flags, environment, MIRROR_USAGE, async (database, config, [word, text], { reason, org }) => {
+    const target = targetOf(text, org);
+    const wrong: Answer = { code: 2, value: MIRROR_USAGE };
+    switch (word) {
+      case 'status': {
+        const status = await mirrorStatus(database, config.mirrorBaseUrl ?? '');
+        return { code: status.parked > 0 ? 1 : 0, value: status };
+      }
+      case 'list': {
+        const parked = await listParked(database);
+        return { code: parked.length > 0 ? 1 : 0, value: parked };
+      }
+      case 'show': {
+        if (target === undefined) return wrong;
+        const head = await showHead(database, target);
+        return head === undefined ? { code: 1, value: 'The mirror knows nothing of it' } : { code: 0, value: head };
+      }
+      case 'replay':
+        if (text !== 'all' && target === undefined) return wrong;
+        return { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } };
+      case 'skip': {
+        if (target === undefined || reason === undefined) return wrong;
+        const skipped = await skipParked(database, target, reason);
+        return skipped === undefined ? { code: 1, value: 'Nothing of it is parked' } : { code: 0, value: { skipped } };
+      }
+      default: return wrong;
+    }
+  });
+}

@@ -1,0 +1,162 @@
+// The composition root: the one place that builds the parts and joins them. Read top to bottom it is the start.
+import { writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createAuthenticator } from './access/authenticate.ts';
+import type { IssuerKeys } from './access/bearer-strategy.ts';
+import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
+import type { Config } from './config/config.ts';
+import { createContentReader, quarantineContent } from './content/read-content.ts';
+import { createContentReceiver } from './content/receive-content.ts';
+import { startSweeping } from './content/sweep.ts';
+import type { ContentStore } from './content/content-store.ts';
+import type { Database } from './database/database.ts';
+import { createGate } from './gate/perform.ts';
+import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
+import { createRefusalRecord } from './gate/record-refusals.ts';
+import { fhirEntry } from './http/fhir-entry.ts';
+import { createReadiness, healthRoutes, type HealthChecks } from './http/health.ts';
+import { listen, serveMetrics } from './http/listen.ts';
+import { buildPipeline } from './http/pipeline.ts';
+import { publicRoutes } from './http/public-routes.ts';
+import { buildRoutes, type Route } from './http/routes.ts';
+import { printCapabilities } from './interactions/capabilities.ts';
+import { replayResult } from './interactions/replay-result.ts';
+import type { Logger } from './logger.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createDelivery } from './mirror/deliver.ts';
+import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
+import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { createOrganisations } from './resources/organisation.ts';
+import { SOFTWARE_VERSION } from './software-version.ts';
+
+export interface RunningServer {
+  fhirBase: string;
+  port: number;
+  /** The route table, for whoever walks it. */
+  routes: readonly Route[];
+  /** Drains: running answers finish, then every part is closed. */
+  stop(): Promise<void>;
+}
+
+const MIRROR_TIMEOUT_MS = 30_000;
+
+async function trustedKeys(config: Config): Promise<IssuerKeys[]> {
+  if (config.trustedIssuers.length > 0) {
+    return config.trustedIssuers.map((trusted) => ({ issuer: trusted.issuer, audience: trusted.audience ?? config.fhirBase, claims: trusted.claims ?? {}, keys: { jwksUri: trusted.jwks_uri } }));
+  }
+  const { publicKey, kid } = await loadDevelopmentKey(config.dataDir);
+  return [{ issuer: DEVELOPMENT_ISSUER, audience: config.fhirBase, claims: {}, keys: { jwks: [{ ...publicKey, kid, alg: 'ES256' }] } }];
+}
+
+function smartConfiguration(config: Config): object {
+  const [trusted] = config.trustedIssuers;
+  return {
+    ...(trusted === undefined ? {} : { issuer: trusted.issuer, jwks_uri: trusted.jwks_uri }),
+    grant_types_supported: ['client_credentials'],
+    capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
+    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/Binary.cr', 'user/AuditEvent.rs', 'user/Provenance.rs'],
+    code_challenge_methods_supported: ['S256'],
+  };
+}
+
+function healthChecks(config: Config, database: Database, store: ContentStore, recorder: AccessRecorder, mirror: MirrorWorker | undefined): HealthChecks {
+  return {
+    database: async () => { await database.query({ text: 'select 1' }); return { state: 'up' }; },
+    storage: async () => { await store.probe(); return { state: 'up' }; },
+    audit: async () => { await database.auditQuery({ text: 'select 1' }); return recorder.depth() > 1_000 ? { state: 'degraded', note: 'accesses wait to be recorded' } : { state: 'up' }; },
+    mirror: async () => {
+      if (mirror === undefined) return { state: 'off', note: 'MIRROR_BASE_URL is not set' };
+      const { pending, oldestSeconds, parked, unreachable, waiting } = await mirror.status();
+      const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${waiting.length} organisations not mirrored`;
+      return { state: unreachable.length > 0 ? 'down' : (oldestSeconds ?? 0) > 300 || parked > 0 || waiting.length > 0 ? 'degraded' : 'up', note };
+    },
+    scanner: async () => ({ state: 'off', note: config.clamav === undefined ? 'CLAMAV_HOST is not set' : 'scanning is not part of this release' }),
+  };
+}
+
+function startMirror(config: Config, database: Database, logger: Logger): MirrorWorker | undefined {
+  if (config.mirrorBaseUrl === undefined) return undefined;
+  const delivery = createDelivery({ baseUrl: config.mirrorBaseUrl, publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess });
+  return startMirrorWorker({ database, delivery, log: logger });
+}
+
+function registerGauges(metrics: Metrics, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
+  metrics.gauge('muniment_access_events_waiting', 'Accesses that wait to be recorded', () => recorder.depth());
+  if (mirror === undefined) return;
+  metrics.gauge('muniment_mirror_pending', 'Versions that HAPI has not yet', async () => (await mirror.status()).pending);
+  metrics.gauge('muniment_mirror_oldest_seconds', 'Age of the oldest of them', async () => (await mirror.status()).oldestSeconds ?? 0);
+  metrics.gauge('muniment_mirror_parked', 'Resources whose delivery waits for a person', async () => (await mirror.status()).parked);
+}
+
+/** Starts everything and resolves when the server is ready. Raises an Error with a text for people; what was started is stopped then. */
+export async function startServer(config: Config, logger: Logger, onFatal: (reason: string) => void): Promise<RunningServer> {
+  const stops: (() => Promise<void>)[] = [];
+  const stopAll = async (): Promise<void> => { for (const stop of stops.reverse()) await stop(); };
+  try {
+    return await startParts(config, logger, onFatal, stops, stopAll);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function startParts(config: Config, logger: Logger, onFatal: (reason: string) => void, stops: (() => Promise<void>)[], stopAll: () => Promise<void>): Promise<RunningServer> {
+  const { fhirBase, operatorOrg } = config;
+  const opened = await openConfiguredDatabase(config, logger, (reason) => { onFatal(`The embedded PostgreSQL ended: ${reason}`); });
+  stops.push(opened.stop);
+  const { database } = opened;
+  const store = await openConfiguredStore(config, database);
+  await store.probe();
+
+  const metrics = createMetrics();
+  const organisations = createOrganisations(database, !config.production);
+  const recorder = createAccessRecorder(database);
+  const observer = `muniment@${hostname()}`;
+  const refusals = createRefusalRecord({ recorder, organisations, operatorOrg, observer, logger });
+  stops.push(refusals.stop);
+  const mirror = startMirror(config, database, logger);
+  if (mirror !== undefined) stops.push(mirror.stop);
+  stops.push(startSweeping({ database, stores: [store], logger }));
+  registerGauges(metrics, recorder, mirror);
+
+  const reader = createContentReader({
+    stores: [store],
+    onDamage: async (row, error) => {
+      logger.error({ content: row.id, chunk: error.chunk }, 'stored bytes do not match their digest; quarantined');
+      await database.transaction(row.org, (tx) => quarantineContent(tx, row.org, row.id, error.message));
+    },
+  });
+  const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
+  const routes = buildRoutes({ ...config, content, reader, cursorKey: await sharedSecret(database, 'cursor') });
+  const perform = createGate({
+    database, organisations, recorder, refusals, operatorOrg, observer, logger,
+    authenticator: createAuthenticator(await trustedKeys(config)),
+    replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
+    written: () => mirror?.wake(),
+  });
+
+  let draining = (): boolean => false;
+  const app = buildPipeline({
+    health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror)), () => draining()),
+    publicFhir: publicRoutes({
+      capabilities: printCapabilities({ fhirBase, softwareVersion: SOFTWARE_VERSION, date: new Date().toISOString(), routes }),
+      smartConfiguration: smartConfiguration(config),
+      databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
+    }),
+    fhir: fhirEntry({ routes, perform, logger }),
+    observe: (request, response, next) => {
+      const start = performance.now();
+      response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));
+      next();
+    },
+    logger,
+  });
+  stops.push(await serveMetrics(metrics.registry, config.metricsPort));
+  const listener = await listen(app, config);
+  draining = listener.draining;
+  stops.push(listener.drain);
+  // `npm run token` finds here whom its tokens are for.
+  await writeFile(join(config.dataDir, 'base-url'), `${fhirBase}\n`);
+  return { fhirBase, port: listener.port, routes, stop: stopAll };
+}
