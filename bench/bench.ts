@@ -30,7 +30,7 @@ function readRun(): Run {
   const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean', default: false } }, allowPositionals: true });
   const unknown = positionals.filter((name) => !NAMES.includes(name));
   if (unknown.length > 0) throw new Error(`No scenario is named ${unknown.join(', ')}; there are ${NAMES.join(', ')}`);
-  return { names: new Set(positionals.length === 0 ? NAMES : positionals), quick: values.quick, rounds: values.quick ? 2 : 5 };
+  return { names: new Set(positionals.length === 0 ? NAMES : positionals), quick: values.quick, rounds: values.quick ? 3 : 5 };
 }
 
 function print(text: string): void {

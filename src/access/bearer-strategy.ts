@@ -41,23 +41,24 @@ export function bearerToken(authorization: string | string[] | undefined): strin
 
 export class BearerStrategy extends Strategy {
   override name = 'bearer-jwt';
-  readonly #issuers: ReadonlyMap<string, TrustedIssuer>;
+  // Passport works on an object that inherits from this one, so nothing here may be a private #field.
+  private readonly issuers: ReadonlyMap<string, TrustedIssuer>;
 
   constructor(issuers: readonly IssuerKeys[]) {
     super();
-    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, find: keyFinder(issuer) }]));
+    this.issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, find: keyFinder(issuer) }]));
   }
 
   override authenticate(request: Pick<Request, 'headers'>): void {
-    this.#verify(request.headers.authorization).then(
+    this.verify(request.headers.authorization).then(
       (principal) => this.success(principal),
       (error: unknown) => this.error(error),
     );
   }
 
-  async #verify(authorization: string | undefined): Promise<Principal> {
+  private async verify(authorization: string | undefined): Promise<Principal> {
     const token = bearerToken(authorization);
-    const trusted = this.#trustedIssuer(token);
+    const trusted = this.trustedIssuer(token);
     try {
       const { payload } = await jwtVerify(token, trusted.find, {
         algorithms: ALGORITHMS, issuer: trusted.issuer, audience: trusted.audience, clockTolerance: CLOCK_TOLERANCE_SECONDS, requiredClaims: ['exp', 'iss', 'aud'],
@@ -67,12 +68,12 @@ export class BearerStrategy extends Strategy {
   }
 
   /** Which issuer the token says it is from; nothing in it is believed before the signature was verified. */
-  #trustedIssuer(token: string): TrustedIssuer {
+  private trustedIssuer(token: string): TrustedIssuer {
     if (token.length > TOKEN_CHARACTERS_MAX) throw refusal('token-invalid', 'The token is too long');
     try {
       const header = decodeProtectedHeader(token) as Record<string, unknown>;
       if (KEY_HEADERS.some((name) => header[name] !== undefined)) throw refusal('token-invalid', 'The token brings its own key');
-      const trusted = this.#issuers.get(decodeJwt(token).iss ?? '');
+      const trusted = this.issuers.get(decodeJwt(token).iss ?? '');
       if (trusted !== undefined) return trusted;
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof TypeError) throw refusal('token-invalid', 'The token is malformed', error);

@@ -1,6 +1,8 @@
 // One request to HAPI through fhir-kit-client, bounded in time, and its answer as a value.
 import { Client } from 'fhir-kit-client';
 
+export type HapiClient = Client;
+
 export interface HapiRequest {
   method: 'GET' | 'PUT' | 'DELETE';
   /** Below the FHIR base. */
@@ -9,6 +11,8 @@ export interface HapiRequest {
   body?: string;
   /** The version that HAPI must hold for the write to happen. */
   ifMatch?: string;
+  /** HAPI tries again by itself, for more than a second, while another write is in the way. */
+  waitForOthers?: boolean;
 }
 
 export interface HapiAnswer {
@@ -30,19 +34,25 @@ const HEADERS = {
   prefer: 'return=minimal',
   // Tags, profiles and labels that this version no longer has are merged in from the version before otherwise.
   'x-meta-snapshot-mode': 'TAG,PROFILE,SECURITY_LABEL',
-  // Two writes may make the same placeholder at the same moment.
-  'x-retry-on-version-conflict': 'retry; max-retries=5',
 };
 
+/** A client for a FHIR base; user and password in it become basic authentication, and stand in no message any more. */
+export function openHapi(baseUrl: string): HapiClient {
+  const url = new URL(baseUrl);
+  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  [url.username, url.password] = ['', ''];
+  const customHeaders = login === ':' ? {} : { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+  return new Client({ baseUrl: url.href, customHeaders });
+}
+
 /** Never rejects. Ended after `timeoutMs`, or by `stop`, it has status 0. */
-export async function callHapi(client: Client, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
+export async function callHapi(client: HapiClient, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
   const bound = boundInTime(timeoutMs, stop);
   try {
-    const headers = request.ifMatch === undefined ? HEADERS : { ...HEADERS, 'if-match': `W/"${request.ifMatch}"` };
     const data: unknown = await client.request(request.path, {
       method: request.method,
       // A redirect would carry clinical text to an address that nobody configured.
-      options: { headers, redirect: 'manual', signal: bound.signal },
+      options: { headers: headersOf(request), redirect: 'manual', signal: bound.signal },
       // Declared as an object, but text is passed through.
       ...(request.body === undefined ? {} : { body: request.body as never }),
     });
@@ -53,6 +63,14 @@ export async function callHapi(client: Client, request: HapiRequest, timeoutMs: 
   } finally {
     bound.release();
   }
+}
+
+function headersOf({ ifMatch, waitForOthers }: HapiRequest): Record<string, string> {
+  return {
+    ...HEADERS,
+    ...(ifMatch === undefined ? {} : { 'if-match': `W/"${ifMatch}"` }),
+    ...(waitForOthers === true ? { 'x-retry-on-version-conflict': 'retry; max-retries=5' } : {}),
+  };
 }
 
 /** One signal for both bounds. Its listener is taken off again: `stop` outlives thousands of requests. */

@@ -5,7 +5,8 @@ import type { Logger } from '../logger.ts';
 import { LANES } from '../resources/outbox.ts';
 import type { Circuits } from './circuits.ts';
 import { claimDue, SHARDS, type LeasedVersion, type OrgRange } from './claim.ts';
-import type { Delivery, DeliveryResult } from './deliver.ts';
+import type { Delivery } from './deliver.ts';
+import type { DeliveryResult } from './guarded-write.ts';
 import { retryDelayMs } from './retry-schedule.ts';
 import { settle, type Settlement } from './settle.ts';
 

@@ -1,0 +1,92 @@
+// One write at HAPI that takes the place of what we expect there and of nothing else, so that a sender that comes back
+// late sets nothing back. HAPI answers 409 where R4 asks for 412 (http://hl7.org/fhir/R4/http.html#concurrency);
+// `If-Match: W/"0"` creates and never replaces; DELETE at the history address of a version that is not current is refused.
+import type { HapiAnswer, HapiRequest } from './call-hapi.ts';
+import { sourceVersion, type VersionName } from './mirrored-text.ts';
+import { isLastRefusal } from './retry-schedule.ts';
+
+export type DeliveryResult =
+  /** `hapiVersion`: what the next write of this resource has to expect. */
+  | { kind: 'delivered'; hapiVersion: string }
+  /** `transport`: HAPI was not reached or did not speak. `refused`: it spoke against this resource. */
+  | { kind: 'again'; reason: string; transport: boolean; refused: boolean }
+  | { kind: 'parked'; reason: string };
+
+export interface GuardedWrite extends VersionName {
+  /** Exact JSON text; null deletes. */
+  body: string | null;
+  /** HAPI's version that it follows; ABSENT = none. */
+  expected: string;
+  /** How often HAPI refused it before. */
+  refusals: number;
+  /** Milliseconds of Date.now after which nothing may be sent any more. */
+  leaseUntil: number;
+}
+
+export type Call = (request: HapiRequest) => Promise<HapiAnswer>;
+
+/** HAPI's version of what it does not have. */
+export const ABSENT = '0';
+
+/** Other writers at HAPI may change a resource between our reading and writing it. */
+const ROUNDS_MAX = 4;
+
+/** Never rejects because of HAPI. */
+export async function writeGuarded(write: GuardedWrite, call: Call): Promise<DeliveryResult> {
+  let { expected } = write;
+  let collided = false;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (Date.now() >= write.leaseUntil) return again('The lease ended before HAPI answered');
+    const answer = await call(requestOf(write, expected, collided));
+    if (isWritten(answer, write)) return { kind: 'delivered', hapiVersion: answer.version ?? ABSENT };
+    if (answer.status !== 409 && answer.status !== 412) return failure(answer, write);
+    const held = await call({ method: 'GET', path: `${write.type}/${write.id}` });
+    const settled = settledBy(held, write);
+    if (settled !== undefined) return settled;
+    const current = held.version ?? ABSENT;
+    // The version was right, so something else collides, such as two writes that make one placeholder. HAPI can wait
+    // for it, but would wait in vain, and long, where only the version was wrong: hence not at the first try.
+    if (current === expected && collided) return failure(answer, write);
+    collided = current === expected;
+    expected = current;
+  }
+  return again(`${write.type}/${write.id} is changed at HAPI by others again and again`);
+}
+
+function requestOf({ type, id, body }: GuardedWrite, expected: string, waitForOthers: boolean): HapiRequest {
+  if (body === null) return { method: 'DELETE', path: `${type}/${id}/_history/${expected}`, waitForOthers };
+  return { method: 'PUT', path: `${type}/${id}`, body, ifMatch: expected, waitForOthers };
+}
+
+function isWritten({ status }: HapiAnswer, { body }: GuardedWrite): boolean {
+  return status === 200 || status === 201 || status === 204 || (body === null && (status === 404 || status === 410));
+}
+
+/** What HAPI holds may end the delivery: it is this version or a newer one already, or it is not ours to overwrite. */
+function settledBy(held: HapiAnswer, write: GuardedWrite): DeliveryResult | undefined {
+  const hapiVersion = held.version ?? ABSENT;
+  if (held.status === 404 || held.status === 410) return write.body === null ? { kind: 'delivered', hapiVersion } : undefined;
+  if (held.status !== 200) return failure(held, write);
+  const version = sourceVersion(held.source, write);
+  if (version === 'foreign') return { kind: 'parked', reason: `HAPI holds ${write.type}/${write.id} from elsewhere: ${held.source}` };
+  return version !== undefined && version >= write.version ? { kind: 'delivered', hapiVersion } : undefined;
+}
+
+// Not about the resource: credentials, a busy server, a conflict that another moment resolves.
+const PASSING = [401, 403, 408, 409, 412, 423, 425, 429];
+// From a server in front of HAPI, or from HAPI while it has no database.
+const UNREACHED = [429, 502, 503, 504];
+
+function failure(answer: HapiAnswer, { type, id, refusals }: GuardedWrite): DeliveryResult {
+  if (answer.status === 0) return { kind: 'again', reason: answer.reason, transport: true, refused: false };
+  const reason = `${type}/${id}: HTTP ${answer.status}: ${answer.reason}`;
+  // Without an OperationOutcome it was not HAPI that answered, and it says nothing about the resource.
+  const transport = !answer.outcome || UNREACHED.includes(answer.status);
+  const refused = !transport && answer.status >= 400 && answer.status < 500 && !PASSING.includes(answer.status);
+  if (refused && isLastRefusal(refusals)) return { kind: 'parked', reason };
+  return { kind: 'again', reason, transport, refused };
+}
+
+function again(reason: string): DeliveryResult {
+  return { kind: 'again', reason, transport: false, refused: false };
+}
