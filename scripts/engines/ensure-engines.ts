@@ -79,7 +79,7 @@ export async function inspectEngines(options: EngineOptions = {}): Promise<Engin
       await ENGINES[name].probe(context);
       return running(ENGINES[name], context);
     } catch (error) {
-      return unavailable(name, `started, does not answer: ${(error as Error).message}`);
+      return unavailable(name, `started, does not answer: ${reasonOf(error)}`);
     }
   }));
 }
@@ -96,7 +96,7 @@ async function ensureEngine(engine: Engine, context: EngineContext, ensure: (nam
     await engine.furnish(context);
     return running(engine, context);
   } catch (error) {
-    const report = unavailable(engine.name, (error as Error).message.split('\n')[0] as string);
+    const report = unavailable(engine.name, reasonOf(error));
     const tail = error instanceof EngineUnavailable ? '' : logTail(files);
     return tail === '' ? report : { ...report, logTail: tail };
   }
@@ -123,7 +123,7 @@ async function waitUntilAnswering(engine: Engine, context: EngineContext): Promi
         await engine.probe(context);
         return;
       } catch (error) {
-        last = (error as Error).message;
+        last = reasonOf(error);
       }
     }
     await sleep(50);
@@ -137,6 +137,13 @@ function running(engine: Engine, context: EngineContext): EngineReport {
 
 function unavailable(name: EngineName, reason: string): EngineReport {
   return { name, state: 'unavailable', reason, environment: {} };
+}
+
+// fetch says no more than "fetch failed"; what it met is the cause.
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  const reason = cause instanceof Error && message === 'fetch failed' ? `${message}: ${cause.message}` : message;
+  return reason.split('\n')[0] as string;
 }
 
 async function waitForLock({ state }: EngineFolders, log: (line: string) => void): Promise<() => void> {

@@ -1,0 +1,44 @@
+// Once for the whole run: a real PostgreSQL with one migrated template database, and the engines that can be had.
+// Files take their own database from the template, in some 30 ms.
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { ensureEngines } from '../../scripts/engines/ensure-engines.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts';
+
+declare global {
+  // eslint-disable-next-line no-var -- jest hands state from setup to teardown on the global object
+  var testPostgres: EmbeddedPostgres | undefined;
+}
+
+export const TEMPLATE = 'muniment_template';
+
+export default async function globalSetup(): Promise<void> {
+  const required = process.env['ENGINES'] === 'required';
+  const postgres = await startEmbeddedPostgres({ directory: await mkdtemp(join(tmpdir(), 'muniment-test-')), settings: { max_connections: '300' } });
+  globalThis.testPostgres = postgres;
+  process.env['TEST_POSTGRES_URL'] = postgres.url;
+  const admin = new pg.Client({ connectionString: postgres.url });
+  await admin.connect();
+  await admin.query(`create database ${TEMPLATE}`);
+  await admin.end();
+  await migrate(postgres.url.replace(/\/[^/]*$/, `/${TEMPLATE}`));
+
+  const reports = await ensureEngines({ wanted: ['minio', 'hapi'], build: required, log: (line) => { process.stderr.write(`${line}\n`); } });
+  const missing = reports.filter((report) => report.state !== 'running');
+  for (const report of reports) Object.assign(process.env, testVariables(report.name, report.environment));
+  if (missing.length > 0) {
+    const line = `Left out: ${missing.map((report) => `${report.name} (${report.reason ?? 'unavailable'})`).join('; ')}`;
+    if (required) throw new Error(`${line}\n${missing.map((report) => report.logTail ?? '').join('\n')}`);
+    process.env['TEST_LEFT_OUT'] = line;
+  }
+}
+
+function testVariables(name: string, env: Record<string, string>): Record<string, string> {
+  if (name === 'minio' && env['STORAGE_ENDPOINT'] !== undefined) {
+    return { TEST_S3_ENDPOINT: env['STORAGE_ENDPOINT'], TEST_S3_BUCKET: env['STORAGE_BUCKET'] ?? '', TEST_S3_ACCESS_KEY: env['STORAGE_ACCESS_KEY'] ?? '', TEST_S3_SECRET_KEY: env['STORAGE_SECRET_KEY'] ?? '' };
+  }
+  return name === 'hapi' && env['MIRROR_BASE_URL'] !== undefined ? { TEST_HAPI_URL: env['MIRROR_BASE_URL'] } : {};
+}
