@@ -3,7 +3,8 @@
 import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
-import { bearerToken, BearerStrategy, CLOCK_TOLERANCE_SECONDS, refusal, type IssuerKeys } from './bearer-strategy.ts';
+import { FhirError } from '../fhir/fhir-error.ts';
+import { bearerToken, BearerStrategy, refusal, type IssuerKeys } from './bearer-strategy.ts';
 import type { Principal } from './principal.ts';
 
 export interface Authenticator {
@@ -21,29 +22,31 @@ interface Remembered {
 
 type PassportInstance = PassportStatic & { Authenticator: new () => PassportStatic };
 
-export function createAuthenticator(issuers: readonly IssuerKeys[]): Authenticator {
+/** `now` gives milliseconds since the epoch. */
+export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now): Authenticator {
   const instance = new (passport as PassportInstance).Authenticator();
-  instance.use('bearer-jwt', new BearerStrategy(issuers));
+  instance.use('bearer-jwt', new BearerStrategy(issuers, now));
   const remembered = new Map<string, Remembered>();
 
-  function recall(key: string, now: number): Principal | undefined {
+  function recall(key: string, nowMs: number): Principal | undefined {
     const entry = remembered.get(key);
     if (entry === undefined) return undefined;
-    if (now < entry.until) return entry.principal;
+    if (nowMs < entry.until) return entry.principal;
     remembered.delete(key);
     return undefined;
   }
 
-  function remember(key: string, principal: Principal, now: number): void {
+  /** The oldest goes first: it is also the one whose minute ends first. */
+  function remember(key: string, principal: Principal, nowMs: number): void {
     if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value as string);
-    remembered.set(key, { principal, until: Math.min(now + REMEMBERED_MS, (principal.expiresAt + CLOCK_TOLERANCE_SECONDS) * 1_000) });
+    remembered.set(key, { principal, until: Math.min(nowMs + REMEMBERED_MS, principal.expiresAt * 1_000) });
   }
 
   function verify(authorization: string): Promise<Principal> {
     return new Promise((resolve, reject) => {
-      const done = (error: unknown, user?: unknown): void => {
+      const done = (error: unknown, user?: unknown, challenge?: unknown): void => {
         if (error !== null && error !== undefined) reject(error as Error);
-        else if (user === undefined || user === false) reject(refusal('token-invalid', 'The token cannot be verified'));
+        else if (user === undefined || user === false) reject(refusalOf(challenge));
         else resolve(user as Principal);
       };
       const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: unknown) => void) => void;
@@ -54,14 +57,20 @@ export function createAuthenticator(issuers: readonly IssuerKeys[]): Authenticat
   return {
     authenticate({ authorization }) {
       const token = bearerToken(authorization);
-      const now = Date.now();
+      const nowMs = now();
       const key = hash('sha256', token, 'base64');
-      const known = recall(key, now);
+      const known = recall(key, nowMs);
       if (known !== undefined) return known;
       return verify(`Bearer ${token}`).then((principal) => {
-        remember(key, principal, now);
+        remember(key, principal, nowMs);
         return principal;
       });
     },
   };
+}
+
+/** What the strategy gave as its challenge: the refusal with its texts and headers. */
+function refusalOf(challenge: unknown): FhirError {
+  const carried = (challenge as { refusal?: unknown } | undefined)?.refusal;
+  return carried instanceof FhirError ? carried : refusal('token-invalid', 'The token cannot be verified');
 }

@@ -59,7 +59,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   };
 }
 
-/** The events of an interaction that ran: one, or one for each patient of a search's result. */
+/** The events of an interaction that ran: one, or one for each patient of a search's result (IHE BALP). */
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
   const event: AccessEvent = {
     ...describeAccess(circumstances, outcome.response.status),
@@ -67,11 +67,12 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.write === undefined ? {} : { write: outcome.write }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
   };
-  const patients = outcome.patients ?? [];
+  const patients = [...(outcome.byPatient ?? [])];
   if (patients.length === 0) return [event];
-  return patients.map((patient, position) => ({
+  // Matches about no patient travel with the first event: their access is recorded, and no event is there for nobody.
+  return patients.map(([patient, matches], position) => ({
     ...event,
     id: position === 0 ? event.id : nextId(),
-    entities: [{ reference: patient, role: 'patient' as const }, ...event.entities],
+    entities: [{ reference: patient, role: 'patient' as const }, ...matches, ...(position === 0 ? outcome.entities : [])],
   }));
 }

@@ -63,10 +63,10 @@ export interface InteractionContext {
 
 export interface Outcome {
   response: FhirResponse;
-  /** What was touched, versioned; one access event holds all of it. */
+  /** What was touched, versioned. */
   entities: AccessEntity[];
-  /** Patients of a search's matches: one event for each, or one alone when there is none. */
-  patients?: string[];
+  /** The matches of a search by patient: one event for each, beside which those without a patient have one of their own. */
+  byPatient?: ReadonlyMap<string, AccessEntity[]>;
   write?: AccessWrite;
   bytes?: AccessEvent['bytes'];
   /** The version written or found, for a repeated request with the same Idempotency-Key. */

@@ -1,13 +1,16 @@
 // search-type (R4 http.html 3.1.0.11): one query for a page; the record names the matches, one event for each patient.
 import { fhirError } from '../fhir/fhir-error.ts';
+import type { AccessEntity } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { parseCursor, printCursor, searchFingerprint, type Keyset } from '../search/page-cursor.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchScope } from '../search/search-query.ts';
+import { prepared } from '../search/statement-name.ts';
 import { printSearchset, selfUrl } from '../search/searchset.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
+import { patientEntity } from './write-outcome.ts';
 
 interface MatchRow {
   id: string;
@@ -49,14 +52,28 @@ async function runSearch(tx: Transaction, context: InteractionContext, fhirBase:
   });
   return {
     response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: text },
-    entities: shown.map((row) => ({ reference: `${request.type}/${row.id}/_history/${row.version}`, role: 'data' })),
-    patients: [...new Set(shown.flatMap((row) => (row.patient === null ? [] : [row.patient.includes('/') ? row.patient : `Patient/${row.patient}`])))],
+    ...matchedEntities(request.type, shown),
   };
+}
+
+/** Matches by patient; those about nobody here stand alone. */
+function matchedEntities(type: string, shown: readonly MatchRow[]): Pick<Outcome, 'entities' | 'byPatient'> {
+  const entities: AccessEntity[] = [];
+  const byPatient = new Map<string, AccessEntity[]>();
+  for (const row of shown) {
+    const entity: AccessEntity = { reference: `${type}/${row.id}/_history/${row.version}`, role: 'data' };
+    const [patient] = patientEntity(row.patient);
+    if (patient === undefined) { entities.push(entity); continue; }
+    const matches = byPatient.get(patient.reference);
+    if (matches === undefined) byPatient.set(patient.reference, [entity]);
+    else matches.push(entity);
+  }
+  return { entities, byPatient };
 }
 
 async function readPage(tx: Transaction, parsed: ParsedSearch, scope: SearchScope, after: Keyset | undefined): Promise<MatchRow[]> {
   const query = pageQuery(parsed, scope, after);
-  return (await tx.query<MatchRow>(query.text, query.values)).rows;
+  return (await tx.query<MatchRow>(prepared(query))).rows;
 }
 
 /** Exact when asked for, capped for an estimate, for `_count=0` exact as well, else not given. */
@@ -65,7 +82,7 @@ async function readTotal(tx: Transaction, parsed: ParsedSearch, scope: SearchSco
   if (!exact && parsed.total === 'none') return undefined;
   const query = countQuery(parsed, scope, exact);
   try {
-    const { rows } = await tx.query<{ total: number }>(query.text, query.values);
+    const { rows } = await tx.query<{ total: number }>(prepared(query));
     return exact ? rows[0]?.total : Math.min(rows[0]?.total ?? 0, ESTIMATE_MAX);
   } catch (error) {
     if ((error as { code?: string }).code === '57014') throw fhirError('too-costly', 'Counting took too long; narrow the search or leave _total out', { cause: error });

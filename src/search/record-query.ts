@@ -90,11 +90,11 @@ export function recordPageQuery(parsed: ParsedSearch, org: number, after: Keyset
   const values = new Values();
   const where = conditions(parsed, org, values);
   const page = after !== undefined && UUID.test(after.id) ? ` and e.id ${parsed.sort.descending ? '<' : '>'} ${values.add(after.id, '::uuid')}` : '';
-  return { text: `select e.id, e.body from access_event e where ${where}${page} order by e.id ${parsed.sort.descending ? 'desc' : 'asc'} limit ${parsed.count + 1}`, values: values.list };
+  return { text: `select e.id, e.body from access_event e where ${where}${page} order by e.id ${parsed.sort.descending ? 'desc' : 'asc'} limit ${parsed.count + 1}`, values: values.list, plannedOnce: false };
 }
 
 export function recordCountQuery(parsed: ParsedSearch, org: number, limit: number | undefined): SearchQuery {
   const values = new Values();
   const rows = `select 1 from access_event e where ${conditions(parsed, org, values)}`;
-  return { text: `select count(*)::int as total from (${limit === undefined ? rows : `${rows} limit ${limit}`}) as matches`, values: values.list };
+  return { text: `select count(*)::int as total from (${limit === undefined ? rows : `${rows} limit ${limit}`}) as matches`, values: values.list, plannedOnce: false };
 }

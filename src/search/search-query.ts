@@ -10,6 +10,8 @@ import type { DatePrefix, ParsedSearch, SearchClause, SearchValue, SortKey } fro
 export interface SearchQuery {
   text: string;
   values: unknown[];
+  /** The text alone decides the plan, so that one plan serves all values. */
+  plannedOnce: boolean;
 }
 
 export interface SearchScope {
@@ -73,6 +75,7 @@ function columnPredicate(clause: SearchClause, value: SearchValue, values: Value
     if (parameter.column === 'date') return `(r.date_hi is not null and ${datePredicate('r.date_lo', 'r.date_hi', value.prefix, value.range, values)})`;
     return instantPredicate('r.last_updated', value.prefix, value.range, (ms) => values.instant(ms));
   }
+  if (value.kind === 'reference' && value.keys.length === 1) return `r.patient = ${values.add(patientKey(value.keys[0] ?? '', fhirBase))}`;
   if (value.kind === 'reference') return `r.patient = any(${values.add(value.keys.map((key) => patientKey(key, fhirBase)), '::text[]')})`;
   if (parameter.column === 'status' && value.system !== undefined && value.system !== parameter.system) return 'false';
   if (parameter.column === 'status' && value.code === '') return 'true';
@@ -87,9 +90,26 @@ function hashesOf(clause: SearchClause): string[] {
   });
 }
 
+/**
+ * Where the scan begins. A planner that must serve all values from one plan takes the average token for a rare one and
+ * begins with a category of a million documents; so a patient or an identifier, where there is one, is made the begin,
+ * and everything else is probed for each row. Several tokens alone are left to a plan of their own.
+ */
+type Begin = { kind: 'column' } | { kind: 'index'; clause: SearchClause } | { kind: 'planner' };
+
+function chooseBegin(clauses: readonly SearchClause[]): Begin {
+  const narrow = clauses.some(({ parameter, values }) => (parameter.column === 'patient' || parameter.column === 'id') && values.length === 1);
+  const indexed = clauses.filter((clause) => clause.parameter.column === undefined && hashesOf(clause).length === 1);
+  if (narrow || indexed.length === 0) return { kind: 'column' };
+  const [first] = [...indexed.filter(({ parameter }) => parameter.name === 'identifier'), ...indexed];
+  const alone = indexed.length === 1 || first?.parameter.name === 'identifier';
+  return alone && first !== undefined ? { kind: 'index', clause: first } : { kind: 'planner' };
+}
+
 interface Parts {
   joins: string[];
   where: string[];
+  begin: Begin;
   /** Alias whose (last_updated, id) is the order of an index scan. */
   drivenBy: string;
 }
@@ -106,17 +126,19 @@ function addIndexClause(parts: Parts, clause: SearchClause, values: Values, scop
     return;
   }
   const hashes = hashesOf(clause);
-  if (hashes.length === 1) {
+  const joined = parts.begin.kind === 'planner' || (parts.begin.kind === 'index' && parts.begin.clause === clause);
+  if (hashes.length === 1 && joined) {
     // One key has at most one row for each version: a join needs no distinct and gives the index its order.
     parts.joins.push(`join ${table} ${alias} on ${head} and ${alias}.hash = ${values.add(hashes[0])} and ${TIED(alias)}`);
     if (parts.drivenBy === 'r') parts.drivenBy = alias;
     return;
   }
-  parts.where.push(`exists (select 1 from ${table} ${alias} where ${head} and ${alias}.hash = any(${values.add(hashes, '::bigint[]')}) and ${TIED(alias)})`);
+  // `offset 0` keeps the probe a probe: without it the planner turns it into a join and may begin there.
+  parts.where.push(`exists (select 1 from ${table} ${alias} where ${head} and ${alias}.hash = any(${values.add(hashes, '::bigint[]')}) and ${TIED(alias)} offset 0)`);
 }
 
 function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values): Parts {
-  const parts: Parts = { joins: [], where: [], drivenBy: 'r' };
+  const parts: Parts = { joins: [], where: [], begin: chooseBegin(parsed.clauses), drivenBy: 'r' };
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
   parsed.clauses.forEach((clause, position) => {
@@ -146,7 +168,7 @@ export function pageQuery(parsed: ParsedSearch, scope: SearchScope, after: Keyse
   }
   const order = parsed.sort.column === 'id' ? `r.id ${direction}` : `${column} ${direction}, ${id} ${direction}`;
   const text = `select r.id, r.version, r.last_updated, r.date_lo, r.patient, r.body from resource r ${parts.joins.join(' ')} where ${parts.where.join(' and ')} order by ${order} limit ${parsed.count + 1}`;
-  return { text, values: values.list };
+  return { text, values: values.list, plannedOnce: parts.begin.kind !== 'planner' };
 }
 
 /** How many match: exactly, or up to ESTIMATE_MAX. */
@@ -154,5 +176,5 @@ export function countQuery(parsed: ParsedSearch, scope: SearchScope, exact: bool
   const values = new Values();
   const parts = buildParts(parsed, scope, values);
   const rows = `select 1 from resource r ${parts.joins.join(' ')} where ${parts.where.join(' and ')}`;
-  return { text: `select count(*)::int as total from (${exact ? rows : `${rows} limit ${ESTIMATE_MAX}`}) as matches`, values: values.list };
+  return { text: `select count(*)::int as total from (${exact ? rows : `${rows} limit ${ESTIMATE_MAX}`}) as matches`, values: values.list, plannedOnce: false };
 }
