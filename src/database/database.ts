@@ -16,9 +16,12 @@ export interface Statement {
   values?: unknown[];
 }
 
-/** One open transaction. `query` takes SQL with $1, $2, … */
+/** One open transaction. */
 export interface Transaction {
+  /** SQL with $1, $2, … */
   query<Row = Record<string, unknown>>(text: string | Statement, values?: unknown[]): Promise<QueryResult<Row>>;
+  /** A statement without a result that anybody waits for: it travels with the commit, and fails it when it fails. */
+  last(statement: Statement): void;
 }
 
 export interface DatabaseConnection {
@@ -68,6 +71,7 @@ function openPool(url: string, role: string | undefined, max: number): pg.Pool {
     connectionTimeoutMillis: 2_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    pipeline: true,
     ...(role === undefined ? {} : { options: `-c role=${role}` }),
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
@@ -75,14 +79,46 @@ function openPool(url: string, role: string | undefined, max: number): pg.Pool {
   return pool;
 }
 
+/** What the driver does not say of its client: the socket, whose writes of one moment leave together. */
+interface CorkedClient {
+  connection: { stream: { cork(): void; uncork(): void } };
+}
+
+/** Runs `send` with the socket corked: statements that it queues leave in one packet. */
+function together<T>(client: pg.PoolClient, send: () => T): T {
+  const { stream } = (client as unknown as CorkedClient).connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    process.nextTick(() => stream.uncork());
+  }
+}
+
+/**
+ * The connection is in pipeline mode: `begin` travels with the first statement, the last statements with `commit`.
+ * A statement that fails aborts the transaction for those behind it, and `commit` then answers ROLLBACK.
+ */
+async function runOn<T>(client: pg.PoolClient, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const last: Statement[] = [];
+  const tx: Transaction = {
+    query: (text, values) => client.query(text as string, values) as never,
+    last: (statement) => { last.push(statement); },
+  };
+  const [begun, working] = together(client, () => [client.query(begin), work(tx)] as const);
+  begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
+  const result = await working;
+  const ends = together(client, () => [...last.map((statement) => client.query(statement)), client.query('commit')]);
+  const answers = await Promise.all([begun, ...ends]);
+  if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
+  return result;
+}
+
 async function inTransaction<T>(pool: pg.Pool, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => { throw translate(error); });
   let broken: Error | undefined;
   try {
-    await client.query(begin);
-    const result = await work(client as unknown as Transaction);
-    await client.query('commit');
-    return result;
+    return await runOn(client, begin, work);
   } catch (error) {
     await client.query('rollback').catch((failure: Error) => { broken = failure; });
     throw translate(error);

@@ -69,7 +69,7 @@ export function createGate(parts: GateParts): Perform {
             await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), { status: outcome.response.status, ...outcome.version, type: typeNumber(outcome.version.type) });
           }
           const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
-          await recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
+          recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
           return outcome;
         });
       } catch (error) {

@@ -37,8 +37,8 @@ function insertStatement(owned: readonly OwnedEvent[]): Statement {
 }
 
 /** Records inside the transaction of a write: both are committed, or none. */
-export async function recordInTransaction(tx: Transaction, owned: readonly OwnedEvent[]): Promise<void> {
-  await tx.query(insertStatement(owned));
+export function recordInTransaction(tx: Transaction, owned: readonly OwnedEvent[]): void {
+  tx.last(insertStatement(owned));
 }
 
 interface Waiting {

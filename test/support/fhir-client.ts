@@ -12,7 +12,7 @@ export interface Answer {
 
 export interface Call {
   method?: string;
-  body?: string | Buffer | object;
+  body?: string | Buffer | object | undefined;
   headers?: Record<string, string>;
   /** null = no token at all. */
   token?: string | null;
@@ -40,7 +40,7 @@ export function fhirClient(base: string, token: string): FhirClient {
     const response = await fetch(path.startsWith('http') ? path : `${base}/${path}`, {
       method,
       headers: { ...(own === null ? {} : { authorization: `Bearer ${own}` }), ...(sent.type === undefined ? {} : { 'content-type': sent.type }), 'x-request-id': randomUUID(), ...headers },
-      ...(sent.body === undefined ? {} : { body: sent.body as BodyInit }),
+      ...(sent.body === undefined ? {} : { body: sent.body }),
     });
     const bytes = Buffer.from(await response.arrayBuffer());
     const text = bytes.toString('utf8');
