@@ -27,6 +27,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { createNewestLoader } from './resources/load-newest.ts';
 import { createOrganisations } from './resources/organisation.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
@@ -128,7 +129,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     },
   });
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
-  const routes = buildRoutes({ ...config, content, reader, cursorKey: await sharedSecret(database, 'cursor') });
+  const routes = buildRoutes({ ...config, content, reader, newest: createNewestLoader(database), cursorKey: await sharedSecret(database, 'cursor') });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger,
     authenticator: createAuthenticator(await trustedKeys(config)),
@@ -145,10 +146,9 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
     fhir: fhirEntry({ routes, perform, logger }),
-    observe: (request, response, next) => {
+    observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));
-      next();
     },
     logger,
   });

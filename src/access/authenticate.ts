@@ -4,8 +4,9 @@ import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
 import { FhirError } from '../fhir/fhir-error.ts';
-import { bearerToken, BearerStrategy, refusal, type IssuerKeys } from './bearer-strategy.ts';
+import { bearerToken, BearerStrategy, type IssuerKeys } from './bearer-strategy.ts';
 import type { Principal } from './principal.ts';
+import { refusal } from './refusal.ts';
 
 export interface Authenticator {
   /** Raises 401 with WWW-Authenticate, 400 for doubled credentials, 503 when an issuer's keys cannot be had. */

@@ -32,6 +32,11 @@ function grants(scope: SmartScope, type: string, letter: Permission): boolean {
   return type === 'Binary' && letter === 'r' && BINARY_READERS.includes(scope.type);
 }
 
+/** Who saw what is shown to a client without roles only when its scope names AuditEvent: `*` does not mean the record. */
+function systemSuffices(scope: SmartScope, type: string): boolean {
+  return scope.context === 'system' && (type !== 'AuditEvent' || scope.type === 'AuditEvent');
+}
+
 function roleAllows(roles: readonly string[], type: string, letter: Permission): boolean {
   return roles.some((role) => {
     const held = roleRights(role);
@@ -50,14 +55,17 @@ function decideLetter(principal: Principal, type: string, letter: Permission): D
     return { permit: false, code: 'insufficient_scope', reason };
   }
   // A system client is limited by its registration, that is by its scopes; roles, where its token has some, narrow them.
-  const system = contexts.some((scope) => scope.context === 'system');
-  if (system && principal.roles.length === 0) return { permit: true, restriction: { kind: 'none' } };
+  if (principal.roles.length === 0 && contexts.some((scope) => systemSuffices(scope, type))) return { permit: true, restriction: { kind: 'none' } };
   if (!roleAllows(principal.roles, type, letter)) {
     return { permit: false, code: 'forbidden', reason: principal.roles.length === 0 ? 'The token names no role' : `The role does not allow ${letter} on ${type}` };
   }
   return { permit: true, restriction: { kind: 'none' } };
 }
 
+/**
+ * Scope ∩ role (SMART App Launch 2.2; the letters of a conditional create add up). Deny is `insufficient_scope` where a
+ * wider scope would help (RFC 6750 3.1), else `forbidden`. Whether a Binary's owner is readable is asked of the data.
+ */
 export function authorize(principal: Principal, request: AuthorizationRequest): Decision {
   if (request.refusal === true) return { permit: true, restriction: { kind: 'none' } };
   const decision = decideLetter(principal, request.type, LETTERS[request.interaction]);

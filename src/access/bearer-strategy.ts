@@ -2,10 +2,11 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWK, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { Strategy } from 'passport';
 import type { Request } from 'express';
-import { fhirError, FhirError, type ErrorDetail } from '../fhir/fhir-error.ts';
+import { FhirError } from '../fhir/fhir-error.ts';
 import { principalOf } from './claims.ts';
 import { remoteKeys } from './issuer-keys.ts';
 import type { Principal } from './principal.ts';
+import { refusal } from './refusal.ts';
 
 export interface IssuerKeys {
   issuer: string;
@@ -25,13 +26,6 @@ const KEY_HEADERS = ['jku', 'jwk', 'x5u', 'x5c'];
 
 interface KnownIssuer extends IssuerKeys {
   find: JWTVerifyGetKey;
-}
-
-/** The error with the challenge of RFC 6750 3: without an error code where no token was sent. */
-export function refusal(detail: ErrorDetail, text: string, cause?: unknown): FhirError {
-  const code = detail === 'malformed-request' ? 'invalid_request' : 'invalid_token';
-  const challenge = detail === 'login-required' ? 'Bearer realm="Muniment"' : `Bearer realm="Muniment", error="${code}", error_description="${text}"`;
-  return fhirError(detail, text, { headers: { 'WWW-Authenticate': challenge }, ...(cause === undefined ? {} : { cause }) });
 }
 
 /** The token of the Authorization header. Raises 401, and 400 for more than one set of credentials. */

@@ -1,7 +1,7 @@
 // From the claims of a verified token to a principal; what a foreign issuer calls otherwise is mapped.
 import type { JWTPayload } from 'jose';
-import { fhirError } from '../fhir/fhir-error.ts';
 import type { Principal } from './principal.ts';
+import { refusal } from './refusal.ts';
 import { parseScopes } from './smart-scope.ts';
 
 const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -13,28 +13,41 @@ function claimAt(payload: JWTPayload, path: string): unknown {
 
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value : [value]).filter((member): member is string => typeof member === 'string' && member !== '');
 
-/** `mapping`: our claim names to theirs, dots into objects. Raises 401 `token-invalid` for a token without organisation. */
+/**
+ * `mapping`: our claim names to theirs, dots into objects. A claim that is not what it should be is passed over, except
+ * those that decide whose data is seen. Raises 401 `token-invalid` without exactly one organisation, or without anybody.
+ */
 export function principalOf(payload: JWTPayload, mapping: Readonly<Record<string, string>>): Principal {
   const claim = (name: string): unknown => claimAt(payload, mapping[name] ?? name);
   const text = (name: string): string | undefined => strings(claim(name))[0];
-  const org = text('org');
-  if (org === undefined || !ORG_NAME.test(org)) throw fhirError('token-invalid', 'The token names no organisation');
-  if (payload.sub === undefined && text('client_id') === undefined) throw fhirError('token-invalid', 'The token names neither a subject nor a client');
-  const clientId = text('client_id') ?? text('azp') ?? (payload.sub as string);
-  const optional = { jti: payload.jti, fhirUser: userReference(text('fhirUser')), name: text('name'), patient: text('patient'), encounter: text('encounter') };
-  return {
+  const [org, ...furtherOrgs] = strings(claim('org'));
+  if (org === undefined || furtherOrgs.length > 0 || !ORG_NAME.test(org)) throw refusal('token-invalid', 'The token does not name one organisation');
+  const [subject] = strings(payload.sub);
+  const clientId = text('client_id') ?? text('azp') ?? subject;
+  if (clientId === undefined) throw refusal('token-invalid', 'The token names neither a subject nor a client');
+  const optional = {
+    jti: strings(payload.jti)[0], fhirUser: userReference(text('fhirUser')), name: text('name'), patient: contextId(text('patient'), 'Patient'), encounter: contextId(text('encounter'), 'Encounter'),
+  };
+  // Requests with the same token share one principal.
+  return Object.freeze({
     issuer: payload.iss as string,
-    subject: payload.sub ?? clientId,
+    subject: subject ?? clientId,
     clientId,
     org,
     roles: strings(claim('role')),
     scopes: parseScopes(strings(claim('scope')).join(' ')),
     expiresAt: payload.exp as number,
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
-  };
+  });
 }
 
 /** fhirUser may be an absolute URL; the record keeps type and id. */
 function userReference(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : /([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(text)?.[1];
+  return text === undefined ? undefined : /(?:^|\/)([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(text)?.[1];
+}
+
+/** Launch context is an id (SMART 2.2); some issuers send a reference. */
+function contextId(text: string | undefined, type: string): string | undefined {
+  const id = text?.startsWith(`${type}/`) === true ? text.slice(type.length + 1) : text;
+  return id !== undefined && /^[A-Za-z0-9\-.]{1,64}$/.test(id) ? id : undefined;
 }

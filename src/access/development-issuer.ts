@@ -1,7 +1,7 @@
 // The development issuer: a key in DATA_DIR with which `npm run token` signs and which the server of that folder
 // trusts. Never used where TRUSTED_ISSUERS is set.
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose';
 
@@ -18,7 +18,7 @@ async function makeKey(path: string): Promise<void> {
   const { privateKey, publicKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const file: KeyFile = { kid: randomUUID(), privateKey: await exportJWK(privateKey), publicKey: await exportJWK(publicKey) };
   const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, JSON.stringify(file), { mode: 0o600, flag: 'wx' });
+  await writeDurably(draft, JSON.stringify(file));
   try {
     // A link never replaces: of two processes that start at once, one key stays and both read it.
     await link(draft, path);
@@ -29,17 +29,37 @@ async function makeKey(path: string): Promise<void> {
   }
 }
 
+/** On the disk before it gets its name: a crash leaves no key file that is half written. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function readKey(path: string): Promise<KeyFile> {
+  const text = await readFile(path, 'utf8');
+  try {
+    return JSON.parse(text) as KeyFile;
+  } catch (error) {
+    throw new Error(`${path} is damaged: remove it, and tokens signed with it end`, { cause: error });
+  }
+}
+
 /** The key file of `dataDir`; made at first use, readable by its owner alone. */
 export async function loadDevelopmentKey(dataDir: string): Promise<KeyFile> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, 'development-issuer.json');
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as KeyFile;
+    return await readKey(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   await makeKey(path);
-  return JSON.parse(await readFile(path, 'utf8')) as KeyFile;
+  return readKey(path);
 }
 
 export interface TokenWish {

@@ -25,7 +25,8 @@ export function createRefusalFlood(bound = REFUSALS_PER_MINUTE): RefusalFlood {
 
   function windowOf(address: string, nowMs: number): Window {
     let window = windows.get(address);
-    if (window === undefined || nowMs - window.since >= WINDOW_MS) {
+    // A clock that was set back begins a new minute too, else its address would wait for the old one.
+    if (window === undefined || nowMs - window.since >= WINDOW_MS || nowMs < window.since) {
       window = { since: nowMs, refused: 0, uncounted: window?.uncounted ?? 0 };
       windows.delete(address);
       windows.set(address, window);

@@ -1,6 +1,6 @@
 // One access, as a value: what the record keeps of it. Its canonical JSON text is the leaf of the log, and AuditEvent
 // and Provenance are rendered from it, so nothing that they show may be missing here.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ErrorDetail, IssueCode } from '../fhir/fhir-error.ts';
 
 /** Codes of http://hl7.org/fhir/restful-interaction that this server records, with R4's audit action. */
@@ -89,7 +89,19 @@ export interface AccessEvent {
 
 /** Canonical text: keys in the order of their code units at each level, no white space (RFC 8785 for our value range). */
 export function canonicalText(event: AccessEvent): string {
-  return JSON.stringify(sorted(event));
+  return JSON.stringify(isSorted(event) ? event : sorted(event));
+}
+
+/** Events are mostly made in order already; a look costs less than making them anew. */
+function isSorted(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.every(isSorted);
+  let before = '';
+  for (const key in value) {
+    if (key < before || !isSorted((value as Record<string, unknown>)[key])) return false;
+    before = key;
+  }
+  return true;
 }
 
 function sorted(value: unknown): unknown {
@@ -102,5 +114,5 @@ function sorted(value: unknown): unknown {
 
 /** RFC 9162 2.1.1: SHA-256 over 0x00 and the leaf's bytes. */
 export function leafHash(text: string): Buffer {
-  return createHash('sha256').update('\0').update(text, 'utf8').digest();
+  return hash('sha256', `\0${text}`, 'buffer');
 }

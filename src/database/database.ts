@@ -36,6 +36,10 @@ export interface DatabaseConnection {
 export interface Database {
   /** Runs `work` in one transaction as the application role, restricted to `org`. Commits when it returns, rolls back when it throws. */
   transaction<T>(org: OrgId, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** One reading statement in a transaction of its own; begin, statement and end leave as one message. */
+  select<Row = Record<string, unknown>>(org: OrgId, statement: Statement): Promise<QueryResult<Row>>;
+  /** The same for reading: a connection is taken at the first statement, and none when there is none. */
+  readTransaction<T>(org: OrgId, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** One statement as the application role outside any organisation: only for functions and tables without the key. */
   query<Row = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>>;
   /** One statement as the audit writer, which may only insert. */
@@ -114,6 +118,11 @@ async function runOn<T>(client: pg.PoolClient, begin: string, work: (tx: Transac
   return result;
 }
 
+/** The organisation is a number of ours, so it stands in the text: begin and setting are one message. */
+function beginFor(org: OrgId): string {
+  return `begin; select set_config('app.org', '${Number(org)}', true)`;
+}
+
 async function inTransaction<T>(pool: pg.Pool, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => { throw translate(error); });
   let broken: Error | undefined;
@@ -127,14 +136,48 @@ async function inTransaction<T>(pool: pg.Pool, begin: string, work: (tx: Transac
   }
 }
 
+async function selectAlone<Row>(pool: pg.Pool, begin: string, statement: Statement): Promise<QueryResult<Row>> {
+  const client = await pool.connect().catch((error: unknown) => { throw translate(error); });
+  let broken: Error | undefined;
+  try {
+    const [, answer] = await Promise.all(together(client, () => [client.query(begin), client.query(statement), client.query('rollback')]));
+    return answer as never;
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => { broken = failure; });
+    throw translate(error);
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** Begins with the first statement. Nothing is written, so nobody waits for the commit. */
+async function whenAsked<T>(pool: pg.Pool, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  let opening: Promise<pg.PoolClient> | undefined;
+  const send = async (statement: string | Statement, values: unknown[] | undefined): Promise<unknown> => {
+    if (opening !== undefined) return (await opening).query(statement as string, values);
+    opening = pool.connect();
+    const client = await opening;
+    const [begun, answer] = together(client, () => [client.query(begin), client.query(statement as string, values)] as const);
+    return (await Promise.all([begun, answer]))[1];
+  };
+  try {
+    return await work({ query: (text, values) => send(text, values) as never, last: () => { throw new Error('Nothing is written while reading'); } });
+  } catch (error) { throw translate(error); } finally {
+    opening?.then((client) => {
+      client.query('rollback').then(() => client.release(), (failure: Error) => client.release(failure));
+    }, () => { /* There was no connection to give back. */ });
+  }
+}
+
 export function openDatabase(connection: DatabaseConnection): Database {
   const role = (name: string): string | undefined => (connection.setRoles ? name : undefined);
   const app = openPool(connection.appUrl, role('muniment_app'), connection.appConnectionsMax ?? 16);
   const audit = openPool(connection.auditUrl, role('muniment_audit'), 3);
   const worker = openPool(connection.workerUrl, role('muniment_worker'), 4);
   return {
-    // The organisation is a number of ours, so it stands in the text: begin and setting travel in one message.
-    transaction: (org, work) => inTransaction(app, `begin; select set_config('app.org', '${Number(org)}', true)`, work),
+    transaction: (org, work) => inTransaction(app, beginFor(org), work),
+    select: (org, statement) => selectAlone(app, beginFor(org), statement),
+    readTransaction: (org, work) => whenAsked(app, beginFor(org), work),
     query: async (statement) => {
       try {
         return (await app.query(statement)) as never;

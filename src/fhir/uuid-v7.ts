@@ -37,6 +37,19 @@ export function uuidV7Time(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
+/** Random bytes are drawn in bulk: a call to the generator for each id would cost more than the id. */
+const pool = Buffer.alloc(4_000);
+let drawn = pool.length;
+
+function takeRandom(): Uint8Array {
+  if (drawn === pool.length) {
+    randomFillSync(pool);
+    drawn = 0;
+  }
+  drawn += 10;
+  return Uint8Array.prototype.slice.call(pool, drawn - 10, drawn);
+}
+
 let last = { ms: -1, counter: 0 };
 
 /**
@@ -44,7 +57,7 @@ let last = { ms: -1, counter: 0 };
  * so that the id stays that of the instant which is recorded beside it.
  */
 export function newUuidV7(nowMs: number): string {
-  const random = randomFillSync(new Uint8Array(10));
+  const random = takeRandom();
   last = nowMs === last.ms ? { ms: nowMs, counter: last.counter + 1 } : { ms: nowMs, counter: firstCounter(random) };
   // Half of the range is left free above the first value: two thousand million ids in one millisecond do not occur.
   if (last.counter >= COUNTER_LIMIT) throw new RangeError('Too many ids in one millisecond');
@@ -53,12 +66,12 @@ export function newUuidV7(nowMs: number): string {
 }
 
 function firstCounter(random: Uint8Array): number {
-  return new DataView(random.buffer).getUint32(0) >>> 1;
+  return new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1;
 }
 
 /** Bytes 0 and 1 end as rand_a (12 bits), byte 2 loses its first two bits to the variant. */
 function placeCounter(random: Uint8Array, counter: number): void {
-  const view = new DataView(random.buffer);
+  const view = new DataView(random.buffer, random.byteOffset);
   view.setUint16(0, counter >>> 20);
   view.setUint16(2, (counter >>> 6) & 0x3fff);
   view.setUint8(4, ((counter & 0x3f) << 2) | (view.getUint8(4) & 0x03));

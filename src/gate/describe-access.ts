@@ -18,14 +18,15 @@ const URL_CHARACTERS_MAX = 4_096;
 
 function agentOf(principal: Principal | undefined): AccessEvent['agent'] {
   if (principal === undefined) return {};
+  const { clientId, issuer, jti, name, roles, subject, fhirUser } = principal;
   return {
-    ...(principal.fhirUser === undefined ? {} : { user: principal.fhirUser }),
-    issuer: principal.issuer,
-    subject: principal.subject,
-    ...(principal.name === undefined ? {} : { name: principal.name }),
-    ...(principal.roles.length === 0 ? {} : { roles: [...principal.roles] }),
-    client: principal.clientId,
-    ...(principal.jti === undefined ? {} : { jti: principal.jti }),
+    client: clientId,
+    issuer,
+    ...(jti === undefined ? {} : { jti }),
+    ...(name === undefined ? {} : { name }),
+    ...(roles.length === 0 ? {} : { roles: [...roles] }),
+    subject,
+    ...(fhirUser === undefined ? {} : { user: fhirUser }),
   };
 }
 
@@ -34,39 +35,43 @@ export function auditOutcome(status: number): AuditOutcome {
   return status >= 500 ? 8 : status >= 400 || status === 0 ? 4 : 0;
 }
 
-export function describeAccess(circumstances: AccessCircumstances, status: number): AccessEvent {
-  const { request } = circumstances;
+/** Members stand in the canonical order, so that the text of the leaf needs no sorting. */
+export function describeAccess(circumstances: AccessCircumstances, status: number, more: Partial<AccessEvent> = {}): AccessEvent {
+  const { request, interaction } = circumstances;
   const accept = request.header('accept');
+  const { outcome = auditOutcome(status), bytes, entities = [], outcomeDesc, write } = more;
   return {
-    layout: 1,
+    action: INTERACTION_ACTIONS[interaction],
+    ...(request.address === undefined ? {} : { address: request.address }),
+    agent: agentOf(circumstances.principal),
+    ...(bytes === undefined ? {} : { bytes }),
+    entities,
     id: circumstances.eventId,
-    recorded: printInstant(circumstances.now),
+    interaction,
+    layout: 1,
+    observer: circumstances.observer,
     org: circumstances.org,
-    requestId: request.requestId,
-    interaction: circumstances.interaction,
-    action: INTERACTION_ACTIONS[circumstances.interaction],
-    outcome: auditOutcome(status),
-    status,
+    outcome,
+    ...(outcomeDesc === undefined ? {} : { outcomeDesc }),
+    recorded: printInstant(circumstances.now),
     request: {
+      ...(accept === undefined ? {} : { accept: accept.slice(0, 256) }),
       method: request.method,
       url: request.url.slice(0, URL_CHARACTERS_MAX),
-      ...(accept === undefined ? {} : { accept: accept.slice(0, 256) }),
     },
-    agent: agentOf(circumstances.principal),
-    ...(request.address === undefined ? {} : { address: request.address }),
-    observer: circumstances.observer,
-    entities: [],
+    requestId: request.requestId,
+    status,
+    ...(write === undefined ? {} : { write }),
   };
 }
 
 /** The events of an interaction that ran: one, or one for each patient of a search's result (IHE BALP). */
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
-  const event: AccessEvent = {
-    ...describeAccess(circumstances, outcome.response.status),
+  const event = describeAccess(circumstances, outcome.response.status, {
     entities: outcome.entities,
     ...(outcome.write === undefined ? {} : { write: outcome.write }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
-  };
+  });
   const patients = [...(outcome.byPatient ?? [])];
   if (patients.length === 0) return [event];
   // Matches about no patient travel with the first event: their access is recorded, and no event is there for nobody.

@@ -79,7 +79,7 @@ export function createGate(parts: GateParts): Perform {
   }
 
   async function runRead(prepared: Pick<PreparedInteraction, 'run'>, context: InteractionContext, circumstances: AccessCircumstances): Promise<Outcome> {
-    const outcome = await database.transaction(context.org.id, (tx) => prepared.run(tx));
+    const outcome = await database.readTransaction(context.org.id, (tx) => prepared.run(tx));
     if (outcome.open !== undefined) outcome.response.stream = await outcome.open();
     try {
       const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
@@ -136,7 +136,7 @@ export function createGate(parts: GateParts): Perform {
   /** A refusal or failure rolled back what there was; its record is a small commit of its own. */
   async function recordFailure(error: FhirError, circumstances: AccessCircumstances): Promise<void> {
     if (circumstances.principal === undefined && !parts.refusals.admits(error, circumstances.request.address, circumstances.now)) return;
-    const event = { ...describeAccess(circumstances, error.status), outcomeDesc: error.message.slice(0, 500) };
+    const event = describeAccess(circumstances, error.status, { outcomeDesc: error.message.slice(0, 500) });
     const org = await parts.organisations.resolve(circumstances.org);
     await recorder.record([{ org, event }]);
   }
@@ -162,13 +162,12 @@ export function createGate(parts: GateParts): Perform {
   /** The second row of a transfer that was cut: by the client, or because the bytes were found wrong on the way. */
   async function recordTransfer(circumstances: AccessCircumstances, outcome: Outcome, org: number, end: { sent: number; integrity: boolean }): Promise<void> {
     const now = Date.now();
-    const event = {
-      ...describeAccess({ ...circumstances, eventId: newUuidV7(now), now }, outcome.response.status),
-      outcome: end.integrity ? 8 as const : 4 as const,
+    const event = describeAccess({ ...circumstances, eventId: newUuidV7(now), now }, outcome.response.status, {
+      outcome: end.integrity ? 8 : 4,
       outcomeDesc: end.integrity ? 'The stored bytes do not match their digest; the transfer was cut before any of them left' : 'The client ended the transfer early',
       entities: outcome.entities,
       bytes: { ...outcome.bytes, sent: end.sent },
-    };
+    });
     await recorder.record([{ org, event }]);
   }
 }

@@ -105,18 +105,18 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
+/** One call with all headers: each setHeader of its own would be kept, checked and looked up again. */
 function writeHead(response: ServerResponse, answer: FhirResponse, length: number | undefined): void {
-  for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
-  if (length !== undefined) response.setHeader('Content-Length', length);
-  response.statusCode = answer.status;
+  response.writeHead(answer.status, length === undefined ? answer.headers : { ...answer.headers, 'Content-Length': String(length) });
 }
 
 /** Sends the answer. Resolves to undefined when all of it left, else to how the transfer ended. */
 export async function sendAnswer(response: ServerResponse, method: string, answer: FhirResponse): Promise<TransferEnd | undefined> {
   if (answer.stream !== undefined) return sendStream(response, method, answer);
   const bodyless = answer.status === 204 || answer.status === 304;
-  const body = bodyless ? undefined : Buffer.from(answer.body ?? '', 'utf8');
-  writeHead(response, answer, body?.length);
+  // As a string the body leaves in one write with the head; as a buffer it would be a second one.
+  const body = bodyless ? undefined : answer.body ?? '';
+  writeHead(response, answer, body === undefined ? undefined : Buffer.byteLength(body));
   response.end(method === 'HEAD' ? undefined : body);
   return undefined;
 }

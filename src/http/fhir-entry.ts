@@ -115,8 +115,7 @@ export function fhirEntry(parts: FhirEntryParts): (request: Request, response: R
 
 async function answer(parts: FhirEntryParts, request: Request, response: Response): Promise<void> {
   const requestId = requestIdOf(request);
-  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-  response.setHeader('X-Request-Id', requestId);
+  const shared = { ...HEADERS, 'X-Request-Id': requestId };
   const aimed = aim(parts.routes, request);
   const fhirRequest: FhirRequest = {
     requestId, method: request.method, url: request.url.replace(/^\//, ''), query: aimed.query, type: aimed.type, id: aimed.id, version: aimed.version,
@@ -125,12 +124,12 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   };
   try {
     const access = await parts.perform(aimed.passage, fhirRequest);
-    const end = await sendAnswer(response, request.method, access.response);
+    const end = await sendAnswer(response, request.method, { ...access.response, headers: { ...shared, ...access.response.headers } });
     if (end !== undefined) await access.transferEnded(end).catch((error: unknown) => parts.logger.error({ requestId, err: error }, 'the end of a transfer could not be recorded'));
   } catch (error) {
     if (!(error instanceof FhirError)) throw error;
-    if (!request.complete) response.setHeader('Connection', 'close');
-    await sendAnswer(response, request.method, errorResponse(error));
+    const refused = errorResponse(error);
+    await sendAnswer(response, request.method, { ...refused, headers: { ...shared, ...refused.headers, ...(request.complete ? {} : { Connection: 'close' }) } });
     if (!request.complete) lingerThenClose(request);
   }
 }

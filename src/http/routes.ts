@@ -15,6 +15,7 @@ import { searchRecord } from '../interactions/search-record.ts';
 import { searchType } from '../interactions/search-type.ts';
 import { update } from '../interactions/update.ts';
 import { vread } from '../interactions/vread.ts';
+import type { NewestLoader } from '../resources/load-newest.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import { binaryForm } from './media-type.ts';
 
@@ -29,6 +30,7 @@ export interface Route {
 
 export interface RouteParts extends DocumentParts {
   reader: ContentReader;
+  newest: NewestLoader;
   uploadBytesMax: number;
   cursorKey: Buffer;
 }
@@ -49,7 +51,7 @@ export function buildRoutes(parts: RouteParts): Route[] {
   const route = (type: ResourceType, code: RouteCode, interaction: Interaction): Route => ({ method: SHAPES[code].method, type, code, interaction });
   const documents = (['DocumentReference', 'Media'] as const).flatMap((type) => [
     route(type, 'create', create(parts)),
-    route(type, 'read', read()),
+    route(type, 'read', read(parts.newest)),
     route(type, 'vread', vread()),
     route(type, 'update', update(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),

@@ -2,17 +2,17 @@
 import { matchesVersion } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
-import { readNewest } from '../resources/read-version.ts';
+import type { NewestLoader } from '../resources/load-newest.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
 import { representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
-export function read(): Interaction {
+export function read(newest: NewestLoader): Interaction {
   return defineInteraction({
     code: 'read',
     kind: 'read',
-    async run(tx, { request, org }) {
-      const row = await readNewest(tx, org.id, typeNumber(request.type), request.id);
+    prepare: ({ request, org }) => newest.load(org.id, typeNumber(request.type), request.id),
+    async run(_tx, { request }, row) {
       const reference = `${request.type}/${request.id}`;
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
       if (row.body === null) throw fhirError('deleted', `${reference} was deleted`);

@@ -2,13 +2,14 @@
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 
-const COLUMNS = 'org, type, id, version, last_updated, deleted, method, body, content, creator, patient';
+/** The columns of a VersionRow, in both tables. */
+export const VERSION_COLUMNS = 'org, type, id, version, last_updated, deleted, method, body, content, creator, patient';
 
 /** The newest version, deleted or not; undefined when this organisation never had the id. */
 export async function readNewest(tx: Transaction, org: OrgId, type: number, id: string): Promise<VersionRow | undefined> {
   const { rows } = await tx.query<VersionRow>({
     name: 'read-newest',
-    text: `select ${COLUMNS} from resource where org = $1 and type = $2 and id = $3`,
+    text: `select ${VERSION_COLUMNS} from resource where org = $1 and type = $2 and id = $3`,
     values: [org, type, id],
   });
   return rows[0];
@@ -18,7 +19,7 @@ export async function readNewest(tx: Transaction, org: OrgId, type: number, id: 
 export async function lockNewest(tx: Transaction, org: OrgId, type: number, id: string): Promise<VersionRow | undefined> {
   const { rows } = await tx.query<VersionRow>({
     name: 'lock-newest',
-    text: `select ${COLUMNS} from resource where org = $1 and type = $2 and id = $3 for update`,
+    text: `select ${VERSION_COLUMNS} from resource where org = $1 and type = $2 and id = $3 for update`,
     values: [org, type, id],
   });
   return rows[0];
@@ -28,8 +29,8 @@ export async function lockNewest(tx: Transaction, org: OrgId, type: number, id: 
 export async function readVersion(tx: Transaction, org: OrgId, type: number, id: string, version: number): Promise<VersionRow | undefined> {
   const { rows } = await tx.query<VersionRow>({
     name: 'read-version',
-    text: `select ${COLUMNS} from resource where org = $1 and type = $2 and id = $3 and version = $4
-      union all select ${COLUMNS} from resource_history where org = $1 and type = $2 and id = $3 and version = $4`,
+    text: `select ${VERSION_COLUMNS} from resource where org = $1 and type = $2 and id = $3 and version = $4
+      union all select ${VERSION_COLUMNS} from resource_history where org = $1 and type = $2 and id = $3 and version = $4`,
     values: [org, type, id, version],
   });
   return rows[0];
@@ -39,9 +40,9 @@ export async function readVersion(tx: Transaction, org: OrgId, type: number, id:
 export async function readHistory(tx: Transaction, org: OrgId, type: number, id: string, limit: number, before?: number): Promise<VersionRow[]> {
   const { rows } = await tx.query<VersionRow>({
     name: 'read-history',
-    text: `select ${COLUMNS} from (
-      select ${COLUMNS} from resource where org = $1 and type = $2 and id = $3
-      union all select ${COLUMNS} from resource_history where org = $1 and type = $2 and id = $3) as versions
+    text: `select ${VERSION_COLUMNS} from (
+      select ${VERSION_COLUMNS} from resource where org = $1 and type = $2 and id = $3
+      union all select ${VERSION_COLUMNS} from resource_history where org = $1 and type = $2 and id = $3) as versions
       where version < $4 order by version desc limit $5`,
     values: [org, type, id, before ?? 2_147_483_647, limit],
   });
