@@ -32,10 +32,11 @@ export async function openConfiguredDatabase(config: Config, logger: Logger, onD
     throw error;
   }
   const own = config.databaseAppUrl !== undefined && config.databaseAuditUrl !== undefined && config.databaseWorkerUrl !== undefined;
+  const runtimeUrl = embedded?.socketUrl ?? ownerUrl;
   const database = openDatabase({
-    appUrl: config.databaseAppUrl?.reveal() ?? ownerUrl,
-    auditUrl: config.databaseAuditUrl?.reveal() ?? ownerUrl,
-    workerUrl: config.databaseWorkerUrl?.reveal() ?? ownerUrl,
+    appUrl: config.databaseAppUrl?.reveal() ?? runtimeUrl,
+    auditUrl: config.databaseAuditUrl?.reveal() ?? runtimeUrl,
+    workerUrl: config.databaseWorkerUrl?.reveal() ?? runtimeUrl,
     setRoles: !own,
   });
   return {

@@ -16,6 +16,8 @@ import { spawnPostgres, waitUntilAnswering, type PostgresProcess } from './postg
 export interface EmbeddedPostgres {
   /** postgres:// URL of the superuser and the database asked for, with password, on 127.0.0.1. */
   url: string;
+  /** The same over the Unix socket, which costs less a message; `url` itself where there is no socket. */
+  socketUrl: string;
   port: number;
   /** Ends running statements, writes a checkpoint, and returns when the process is gone. May be called twice. */
   stop(): Promise<void>;
@@ -72,9 +74,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const unlock = await lockDirectory(join(directory, 'lock'));
   try {
     const launch = await prepareLaunch(directory, options);
-    const { postgres, port } = await startOnFreePort(launch);
+    const { postgres, port, socketDirectory } = await startOnFreePort(launch);
     void postgres.ended.then(unlock);
-    return superviseStarted(launch, postgres, port, unlock);
+    return superviseStarted(launch, postgres, { port, socketDirectory }, unlock);
   } catch (error) {
     unlock();
     throw error;
@@ -93,14 +95,15 @@ async function prepareLaunch(directory: string, options: EmbeddedPostgresOptions
   return { program: binaries.postgres, account, cluster, logPath: join(directory, 'postgres.log'), password, options };
 }
 
-async function startOnFreePort(launch: Launch): Promise<{ postgres: PostgresProcess; port: number }> {
+async function startOnFreePort(launch: Launch): Promise<{ postgres: PostgresProcess; port: number; socketDirectory: string }> {
   let withSocket = process.platform !== 'win32';
   for (let attempt = 1; ; attempt += 1) {
     const port = launch.options.port ?? await freePort();
-    const postgres = spawnPostgres(launch.program, launch.account, launch.cluster, settingsFor(launch, port, withSocket), launch.logPath);
+    const settings = settingsFor(launch, port, withSocket);
+    const postgres = spawnPostgres(launch.program, launch.account, launch.cluster, settings, launch.logPath);
     try {
       if (!(await waitUntilAnswering(postgres, urlOf(launch, port)))) await createDatabase(launch, port);
-      return { postgres, port };
+      return { postgres, port, socketDirectory: settings['unix_socket_directories'] ?? '' };
     } catch (cause) {
       await postgres.stop();
       const tail = postgres.logTail();
@@ -150,7 +153,7 @@ async function createDatabase(launch: Launch, port: number): Promise<void> {
   }
 }
 
-function superviseStarted(launch: Launch, postgres: PostgresProcess, port: number, unlock: () => void): EmbeddedPostgres {
+function superviseStarted(launch: Launch, postgres: PostgresProcess, { port, socketDirectory }: { port: number; socketDirectory: string }, unlock: () => void): EmbeddedPostgres {
   let stopping: Promise<void> | undefined;
   void postgres.ended.then((how) => {
     if (stopping === undefined) launch.options.onExit?.(`the embedded PostgreSQL ended by itself (${how}): ${postgres.logTail().split('\n').at(-1) ?? ''}`);
@@ -159,5 +162,7 @@ function superviseStarted(launch: Launch, postgres: PostgresProcess, port: numbe
     await postgres.stop();
     unlock();
   };
-  return { url: urlOf(launch, port), port, stop: () => (stopping ??= stop()) };
+  const url = urlOf(launch, port);
+  const socketUrl = socketDirectory === '' ? url : `${url.replace(/@127\.0\.0\.1:\d+/, '@')}?host=${encodeURIComponent(socketDirectory)}&port=${port}`;
+  return { url, socketUrl, port, stop: () => (stopping ??= stop()) };
 }
