@@ -17,7 +17,6 @@ export function withoutCredentials(text: string): string {
 /** The text as an R4 string (`[ \r\n\t\S]+`, no control character), without credentials; undefined when nothing is left. */
 export function shownText(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   const printable = withoutCredentials(text).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd').replace(/[^ \r\n\t\S]/g, ' ');
   return printable.trim() === '' ? undefined : printable;
 }

@@ -40,7 +40,6 @@ function headerReader(request: Request): (name: string) => string | undefined {
 function segmentsOf(path: string): string[] | undefined {
   try {
     const segments = path.split('/').filter((segment) => segment !== '').map(decodeURIComponent);
-    // eslint-disable-next-line no-control-regex -- that is what is looked for
     return segments.some((segment) => /[\u0000-\u001f\u007f]/.test(segment)) ? undefined : segments;
   } catch {
     return undefined;

@@ -14,7 +14,7 @@ const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance',
 
 function searchParams(type: string): object[] {
   if (!isSearchable(type)) return [];
-  return (SEARCH_PARAMETERS[type] as readonly SearchParameter[]).map((parameter) => ({
+  return SEARCH_PARAMETERS[type].map((parameter) => ({
     name: parameter.name, definition: parameter.definition, type: parameter.type, documentation: parameter.documentation,
   }));
 }

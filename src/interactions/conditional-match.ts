@@ -6,6 +6,7 @@ import { typeNumber } from '../fhir/resource-type.ts';
 import { indexHash } from '../search/index-hash.ts';
 import { parseSearch } from '../search/parse-search.ts';
 import { pageQuery } from '../search/search-query.ts';
+import { runSearchQuery } from '../search/run-search-query.ts';
 import type { InteractionContext } from './interaction.ts';
 
 export interface ExistingMatch {
@@ -25,7 +26,7 @@ export async function findExisting(tx: Transaction, context: InteractionContext,
   const lock = indexHash(JSON.stringify([org.id, request.type, parsed.used.filter(([name]) => !name.startsWith('_count')).sort()]));
   await tx.query('select pg_advisory_xact_lock($1)', [lock.toString()]);
   const query = pageQuery({ ...parsed, count: 2, sort: { column: 'id', descending: false } }, { org: org.id, type: typeNumber(request.type), restriction: context.restriction, fhirBase }, undefined);
-  const { rows } = await tx.query<{ id: string; version: number; last_updated: Date; body: string; patient: string | null }>(query.text, query.values);
+  const rows = await runSearchQuery<{ id: string; version: number; last_updated: Date; body: string; patient: string | null }>(tx, query);
   if (rows.length > 1) throw fhirError('multiple-matches', 'If-None-Exist matches more than one resource');
   const row = rows[0];
   return row === undefined ? undefined : { id: row.id, version: row.version, lastUpdated: row.last_updated.getTime(), text: row.body, patient: row.patient };

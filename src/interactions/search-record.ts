@@ -5,7 +5,7 @@ import { parseCursor, printCursor, searchFingerprint } from '../search/page-curs
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
 import { ESTIMATE_MAX } from '../search/search-query.ts';
-import { prepared } from '../search/statement-name.ts';
+import { runSearchQuery } from '../search/run-search-query.ts';
 import { printSearchset, selfUrl } from '../search/searchset.ts';
 import type { Transaction } from '../database/database.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
@@ -31,7 +31,7 @@ async function runSearch(tx: Transaction, context: InteractionContext, fhirBase:
   const fingerprint = searchFingerprint(org.id, type, parsed.used);
   const after = parsed.cursor === undefined ? undefined : parseCursor(cursorKey, fingerprint, parsed.cursor);
   const query = recordPageQuery(parsed, org.id, after);
-  const rows = context.restriction.kind === 'nothing' || parsed.count === 0 ? [] : (await tx.query<RecordRow>(prepared(query))).rows;
+  const rows = context.restriction.kind === 'nothing' || parsed.count === 0 ? [] : await runSearchQuery<RecordRow>(tx, query);
   const shown = rows.slice(0, parsed.count);
   const last = shown.at(-1);
   const base = `${fhirBase}/${type}`;
@@ -53,5 +53,5 @@ async function readTotal(tx: Transaction, parsed: ParsedSearch, org: number): Pr
   const exact = parsed.total === 'accurate' || (parsed.count === 0 && parsed.total === 'none');
   if (!exact && parsed.total === 'none') return undefined;
   const query = recordCountQuery(parsed, org, exact ? undefined : ESTIMATE_MAX);
-  return (await tx.query<{ total: number }>(prepared(query))).rows[0]?.total;
+  return (await runSearchQuery<{ total: number }>(tx, query))[0]?.total;
 }

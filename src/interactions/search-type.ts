@@ -6,7 +6,7 @@ import { typeNumber } from '../fhir/resource-type.ts';
 import { parseCursor, printCursor, searchFingerprint, type Keyset } from '../search/page-cursor.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchScope } from '../search/search-query.ts';
-import { prepared } from '../search/statement-name.ts';
+import { runSearchQuery } from '../search/run-search-query.ts';
 import { printSearchset, selfUrl } from '../search/searchset.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
@@ -73,7 +73,7 @@ function matchedEntities(type: string, shown: readonly MatchRow[]): Pick<Outcome
 
 async function readPage(tx: Transaction, parsed: ParsedSearch, scope: SearchScope, after: Keyset | undefined): Promise<MatchRow[]> {
   const query = pageQuery(parsed, scope, after);
-  return (await tx.query<MatchRow>(prepared(query))).rows;
+  return runSearchQuery<MatchRow>(tx, query);
 }
 
 /** Exact when asked for, capped for an estimate, for `_count=0` exact as well, else not given. */
@@ -82,7 +82,7 @@ async function readTotal(tx: Transaction, parsed: ParsedSearch, scope: SearchSco
   if (!exact && parsed.total === 'none') return undefined;
   const query = countQuery(parsed, scope, exact);
   try {
-    const { rows } = await tx.query<{ total: number }>(prepared(query));
+    const rows = await runSearchQuery<{ total: number }>(tx, query);
     return exact ? rows[0]?.total : Math.min(rows[0]?.total ?? 0, ESTIMATE_MAX);
   } catch (error) {
     if ((error as { code?: string }).code === '57014') throw fhirError('too-costly', 'Counting took too long; narrow the search or leave _total out', { cause: error });

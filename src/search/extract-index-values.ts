@@ -117,7 +117,7 @@ function distinct<Row extends { param: number; hash: bigint }>(rows: Row[]): Row
 export function extractIndexValues(resource: JsonObject, type: string, fhirBase: string): IndexValues {
   const values: IndexValues = { status: null, patient: null, date: null, tokens: [], references: [], dates: [] };
   if (!isSearchable(type)) return values;
-  for (const parameter of SEARCH_PARAMETERS[type] as readonly SearchParameter[]) {
+  for (const parameter of SEARCH_PARAMETERS[type]) {
     if (parameter.column === 'id' || parameter.column === 'last_updated') continue;
     for (const path of compilePaths(parameter.expression)) {
       const found = valuesAt(resource, path);

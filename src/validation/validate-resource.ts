@@ -53,7 +53,7 @@ class Walk {
         if (!isResource || key !== 'resourceType') this.unknown(key, value, structure);
         continue;
       }
-      if (rule.choice !== undefined) this.choice(rule.choice, rule, (choices ??= new Map()));
+      if (rule.choice !== undefined) this.choice(rule.choice, rule, (choices ??= new Map<string, string>()));
       if (element !== undefined) this.element(element, value, object);
       else this.companion(rule, value, object);
     }
