@@ -27,6 +27,8 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { findBinaryOwners } from './resources/binary-access.ts';
+import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
 import { createOrganisations } from './resources/organisation.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
@@ -129,7 +131,11 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     },
   });
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
-  const routes = buildRoutes({ ...config, content, reader, newest: createNewestLoader(database), cursorKey: await sharedSecret(database, 'cursor') });
+  const routes = buildRoutes({
+    ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+    owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
+    cursorKey: await sharedSecret(database, 'cursor'),
+  });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger,
     authenticator: createAuthenticator(await trustedKeys(config)),

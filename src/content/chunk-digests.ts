@@ -18,38 +18,44 @@ export interface DigestPass {
   finish(): ContentDigests;
 }
 
+/** Digests of bytes in pieces of any size; the pieces do not change the result. */
 export function startDigestPass(): DigestPass {
   const whole = createHash('sha256');
   const sha1 = createHash('sha1');
   const chunks: Buffer[] = [];
   let chunk: Hash | undefined;
-  let chunkSize = 0;
   let size = 0;
 
-  function closeChunk(): void {
-    if (chunk === undefined) return;
+  function updateWithin(bytes: Buffer): void {
+    whole.update(bytes);
+    sha1.update(bytes);
+    size += bytes.length;
+    // The first chunk is the whole as far as it goes: its digest is a copy, and a small file is hashed once.
+    if (size <= CHUNK_BYTES) {
+      if (size === CHUNK_BYTES) chunks.push(whole.copy().digest());
+      return;
+    }
+    chunk ??= createHash('sha256');
+    chunk.update(bytes);
+    if (size % CHUNK_BYTES !== 0) return;
     chunks.push(chunk.digest());
     chunk = undefined;
-    chunkSize = 0;
   }
 
   return {
     update(bytes) {
-      whole.update(bytes);
-      sha1.update(bytes);
-      size += bytes.length;
       for (let at = 0; at < bytes.length;) {
-        const take = Math.min(CHUNK_BYTES - chunkSize, bytes.length - at);
-        chunk ??= createHash('sha256');
-        chunk.update(at === 0 && take === bytes.length ? bytes : bytes.subarray(at, at + take));
-        chunkSize += take;
-        at += take;
-        if (chunkSize === CHUNK_BYTES) closeChunk();
+        const room = CHUNK_BYTES - (size % CHUNK_BYTES);
+        const piece = at === 0 && bytes.length <= room ? bytes : bytes.subarray(at, at + room);
+        updateWithin(piece);
+        at += piece.length;
       }
     },
     finish() {
-      closeChunk();
-      return { size, sha256: whole.digest(), sha1: sha1.digest(), chunkDigests: Buffer.concat(chunks) };
+      const sha256 = whole.digest();
+      if (chunk !== undefined) chunks.push(chunk.digest());
+      else if (size > 0 && size < CHUNK_BYTES) chunks.push(sha256);
+      return { size, sha256, sha1: sha1.digest(), chunkDigests: Buffer.concat(chunks) };
     },
   };
 }

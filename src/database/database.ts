@@ -20,8 +20,11 @@ export interface Statement {
 export interface Transaction {
   /** SQL with $1, $2, … */
   query<Row = Record<string, unknown>>(text: string | Statement, values?: unknown[]): Promise<QueryResult<Row>>;
-  /** A statement without a result that anybody waits for: it travels with the commit, and fails it when it fails. */
-  last(statement: Statement): void;
+  /**
+   * A statement whose result nobody waits for: it travels with the commit, in the order of the calls, and fails it when
+   * it fails. `explain` turns the database's error into the one that is told.
+   */
+  last(statement: Statement, explain?: (error: unknown) => unknown): void;
 }
 
 export interface DatabaseConnection {
@@ -104,22 +107,38 @@ function together<T>(client: pg.PoolClient, send: () => T): T {
   }
 }
 
+interface LastStatement {
+  statement: Statement;
+  explain: ((error: unknown) => unknown) | undefined;
+}
+
 /**
- * The connection is in pipeline mode: `begin` travels with the first statement, the last statements with `commit`.
- * A statement that fails aborts the transaction for those behind it, and `commit` then answers ROLLBACK.
+ * The connection is in pipeline mode: `begin` travels with the first statement, the last statements with `commit`; a
+ * transaction of last statements alone is one message. A statement that fails aborts the transaction for those behind
+ * it, and `commit` then answers ROLLBACK.
  */
 async function runOn<T>(client: pg.PoolClient, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  const last: Statement[] = [];
-  const tx: Transaction = {
-    query: (text, values) => client.query(text as string, values) as never,
-    last: (statement) => { last.push(statement); },
+  const last: LastStatement[] = [];
+  let begun: Promise<unknown> | undefined;
+  const beginOnce = (): void => {
+    if (begun !== undefined) return;
+    begun = client.query(begin);
+    begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
   };
-  const [begun, working] = together(client, () => [client.query(begin), work(tx)] as const);
-  begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
-  const result = await working;
-  const ends = together(client, () => [...last.map((statement) => client.query(statement)), client.query('commit')]);
+  const result = await work({
+    query: (text, values) => together(client, () => {
+      beginOnce();
+      return client.query(text as string, values) as never;
+    }),
+    last: (statement, explain) => { last.push({ statement, explain }); },
+  });
+  const ends = together(client, () => {
+    if (last.length > 0) beginOnce();
+    const sent = last.map(({ statement, explain }) => client.query(statement).catch((error: unknown) => { throw explain?.(error) ?? error; }));
+    return begun === undefined ? [] : [...sent, client.query('commit')];
+  });
   const answers = await Promise.all([begun, ...ends]);
-  if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
+  if (begun !== undefined && (answers.at(-1) as { command?: string }).command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
   return result;
 }
 

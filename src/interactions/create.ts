@@ -27,7 +27,7 @@ async function runCreate(parts: DocumentParts, tx: Transaction, context: Interac
   }
   const id = newUuidV7(context.now);
   const published = await publishDocument(tx, {
-    type: request.type, id, method: 'POST', resource: prepared.resource, moved: prepared.moved, previous: undefined,
+    type: request.type, id, method: 'POST', resource: prepared.resource, moved: prepared.moved, linked: prepared.linked, previous: undefined,
     reader: readerOf(context, parts.fhirBase), now: context.now, event: context.eventId,
   });
   return createdOutcome(parts, context, prepared, id, published);

@@ -3,8 +3,10 @@
 import type { ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { JsonObject } from '../fhir/json.ts';
 import { patientKey } from '../search/extract-index-values.ts';
-import { checkClaims, readClaims, takeInlineAttachments, type MovedAttachment } from '../resources/attachments.ts';
-import type { BinaryReader } from '../resources/binary-access.ts';
+import { checkClaims, linkBinaries, readClaims, takeInlineAttachments, type LinkedBinary, type MovedAttachment } from '../resources/attachments.ts';
+import type { BinaryOwners, BinaryReader } from '../resources/binary-access.ts';
+import type { LinkTargetLoader } from '../resources/load-link-target.ts';
+import type { VersionRow } from '../database/tables.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { InteractionContext } from './interaction.ts';
 import { readResourceBody } from './read-body.ts';
@@ -14,15 +16,22 @@ export interface DocumentParts {
   content: ContentReceiver;
   bodyBytesMax: number;
   inlineBytesMax: number;
+  targets: LinkTargetLoader;
+  /** Asks whether the caller may read a Binary that others made. */
+  owners: (reader: BinaryReader, binary: VersionRow) => Promise<BinaryOwners>;
 }
 
 export interface PreparedDocument {
   resource: JsonObject;
   moved: MovedAttachment[];
+  linked: LinkedBinary[];
 }
 
 export async function prepareDocument(parts: DocumentParts, context: InteractionContext): Promise<PreparedDocument> {
   const resource = await readResourceBody(context.request, parts.bodyBytesMax);
+  const reader = readerOf(context, parts.fhirBase);
+  const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
+  const linked = await linkBinaries({ targets: parts.targets, mayRead }, reader, resource, context.request.type);
   const moved: MovedAttachment[] = [];
   try {
     for (const inline of takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax)) {
@@ -40,7 +49,7 @@ export async function prepareDocument(parts: DocumentParts, context: Interaction
       moved.push({ ...inline, received });
       checkClaims(claims, received, inline.expression);
     }
-    return { resource, moved };
+    return { resource, moved, linked };
   } catch (error) {
     await discardAll(parts.content, context, moved.map((attachment) => attachment.received));
     throw error;

@@ -47,7 +47,7 @@ async function runUpdate(parts: DocumentParts, tx: Transaction, context: Interac
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), request.id);
   checkPreconditions(context, previous);
   const published = await publishDocument(tx, {
-    type: request.type, id: request.id, method: 'PUT', resource: prepared.resource, moved: prepared.moved, previous,
+    type: request.type, id: request.id, method: 'PUT', resource: prepared.resource, moved: prepared.moved, linked: prepared.linked, previous,
     reader: readerOf(context, parts.fhirBase), now: context.now, event: context.eventId,
   });
   const created = previous === undefined || previous.deleted;

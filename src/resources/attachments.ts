@@ -1,14 +1,13 @@
 // Attachments on their way in (R4 datatypes.html#Attachment): inline data moves to the content store, a link to a
 // Binary of this server is checked, and what the resource claims of size and hash is compared with the bytes.
 import type { ReceivedContent } from '../content/receive-content.ts';
-import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
-import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
-import { findBinaryOwners, type BinaryReader } from './binary-access.ts';
+import type { BinaryReader } from './binary-access.ts';
+import type { LinkTargetLoader } from './load-link-target.ts';
 
 const ALTERNATE_HASH = 'http://hl7.org/fhir/StructureDefinition/alternate-hash';
 const ALGORITHMS = 'http://hl7.org/fhir/CodeSystem/integrity-check-algorithms';
@@ -118,33 +117,29 @@ export interface LinkedBinary {
   version: number;
 }
 
-interface LinkRow extends VersionRow, Digests {}
-
-const LINKS = `select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator,
-    c.size::float8 as size, c.sha256, c.sha1
-  from resource r join content c on c.org = r.org and c.id = r.content
-  where r.org = $1 and r.type = $2 and r.id = any($3::text[]) and not r.deleted`;
+export interface LinkParts {
+  targets: LinkTargetLoader;
+  /** Whether somebody else than its creator may read a Binary. */
+  mayRead: (binary: VersionRow) => Promise<boolean>;
+}
 
 /**
- * Checks every attachment that points below this server's Binary: it must name one that the caller may read, and the
- * claims must hold. Unknown, foreign and hidden are the same 422 `unknown-binary`. The URL becomes absolute.
+ * Checks every attachment without data that points below this server's Binary: it must name one that the caller may
+ * read, and the claims must hold. Unknown, foreign and hidden are the same 422 `unknown-binary`. The URL becomes absolute.
  */
-export async function linkBinaries(tx: Transaction, reader: BinaryReader, resource: JsonObject, type: string): Promise<LinkedBinary[]> {
-  const links = findAttachments(resource, type).flatMap(({ attachment, expression }) => {
-    const local = typeof attachment['url'] === 'string' ? localBinary(attachment['url'], reader.fhirBase, expression) : undefined;
-    return local === undefined ? [] : [{ attachment, expression, id: local }];
-  });
-  if (links.length === 0) return [];
-  const { rows } = await tx.query<LinkRow>({ name: 'link-binaries', text: LINKS, values: [reader.org, RESOURCE_TYPES.Binary, [...new Set(links.map((link) => link.id))]] });
-  const known = new Map(rows.map((row) => [row.id, row]));
-  for (const { attachment, expression, id } of links) {
-    const binary = known.get(id);
-    const readable = binary !== undefined && (binary.creator === reader.creator || (await findBinaryOwners(tx, reader, binary)).readable);
-    if (binary === undefined || !readable) throw unknownBinary(expression);
+export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resource: JsonObject, type: string): Promise<LinkedBinary[]> {
+  const linked = new Map<string, LinkedBinary>();
+  for (const { attachment, expression } of findAttachments(resource, type)) {
+    const { url, data } = attachment;
+    const id = typeof url === 'string' && typeof data !== 'string' ? localBinary(url, reader.fhirBase, expression) : undefined;
+    if (id === undefined) continue;
+    const binary = await parts.targets.load(reader.org, id);
+    if (binary === undefined || !(binary.creator === reader.creator || await parts.mayRead(binary))) throw unknownBinary(expression);
     checkClaims(readClaims(attachment, expression), binary, expression);
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
+    linked.set(id, { id, version: binary.version });
   }
-  return rows.map((row) => ({ id: row.id, version: row.version }));
+  return [...linked.values()];
 }
 
 function unknownBinary(expression: string): Error {

@@ -1,14 +1,15 @@
-// Publishing a document inside the transaction: its moved bytes become Binaries, its links are checked, and the
-// version is stored with its index rows. All or nothing, for all of it is one transaction.
+// Publishing a document inside the transaction: its moved bytes become Binaries, and the version is stored with
+// its index rows. All or nothing, for all of it is one transaction.
 import { publishContent, type ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { isJsonObject, printJson, type JsonObject } from '../fhir/json.ts';
+import { parseLocalReference } from '../fhir/reference.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { extractIndexValues } from '../search/extract-index-values.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
-import { describeBytes, linkBinaries, type LinkedBinary, type MovedAttachment } from './attachments.ts';
+import { describeBytes, type LinkedBinary, type MovedAttachment } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
@@ -19,6 +20,8 @@ export interface Publication {
   method: 'POST' | 'PUT' | 'PATCH';
   resource: JsonObject;
   moved: readonly MovedAttachment[];
+  /** Binaries that its attachments point to, checked already. */
+  linked: readonly LinkedBinary[];
   /** The version that this one follows, locked by the transaction. */
   previous: VersionRow | undefined;
   reader: BinaryReader;
@@ -50,7 +53,7 @@ export async function publishBinary(tx: Transaction, binary: { org: number; id: 
   const resource: JsonObject = { resourceType: 'Binary', contentType: binary.contentType, ...(binary.securityContext === undefined ? {} : { securityContext: binary.securityContext }) };
   const text = stampResource(resource, { id: binary.id, version: 1, lastUpdated: binary.now });
   await publishContent(tx, binary.org, binary.received);
-  await insertFirstVersion(tx, {
+  insertFirstVersion(tx, {
     org: binary.org, type: typeNumber('Binary'), id: binary.id, version: 1, lastUpdated: binary.now, method: 'POST', body: text,
     content: binary.received.id, creator: binary.creator, masterIdentifier: null, index: NO_INDEX_VALUES, binaries: [], event: binary.event,
   });
@@ -69,16 +72,19 @@ function contentKey(attachment: JsonObject): string {
   return printJson([attachment['contentType'] ?? null, attachment['hash'] ?? null, attachment['size'] ?? null]);
 }
 
-async function placeMoved(tx: Transaction, publication: Publication): Promise<{ made: LinkedBinary[]; unused: ReceivedContent[] }> {
+async function placeMoved(tx: Transaction, publication: Publication): Promise<{ made: LinkedBinary[]; reused: string[]; unused: ReceivedContent[] }> {
   const { reader } = publication;
   const known = await knownContents(tx, publication);
   const made: LinkedBinary[] = [];
+  const reused: string[] = [];
   const unused: ReceivedContent[] = [];
   for (const { attachment, contentType, received } of publication.moved) {
     const url = known.get(printJson([contentType, received.sha1.toString('base64'), received.size]));
     if (url !== undefined) {
       describeBytes(attachment, url, received);
       unused.push(received);
+      const { id } = parseLocalReference(url, reader.fhirBase) ?? {};
+      if (id !== undefined) reused.push(id);
       continue;
     }
     const id = newUuidV7(publication.now);
@@ -86,14 +92,14 @@ async function placeMoved(tx: Transaction, publication: Publication): Promise<{ 
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, received);
     made.push({ id, version: 1 });
   }
-  return { made, unused };
+  return { made, reused, unused };
 }
 
-/** Raises 422 for a link or a claim that does not hold, 409 `duplicate` for a masterIdentifier in use. */
+/** Raises 409 `duplicate` for a masterIdentifier in use. */
 export async function publishDocument(tx: Transaction, publication: Publication): Promise<Published> {
   const { type, id, previous, reader, resource } = publication;
-  const { made, unused } = await placeMoved(tx, publication);
-  const linked = await linkBinaries(tx, reader, resource, type);
+  const { made, reused, unused } = await placeMoved(tx, publication);
+  const linked = [...publication.linked, ...made];
   const index = extractIndexValues(resource, type, reader.fhirBase);
   if (previous?.body != null && made.length === 0 && isSameVersion(resource, previous.body)) {
     return { version: previous.version, lastUpdated: previous.last_updated.getTime(), text: previous.body, changed: false, patient: index.patient, made, linked, unused };
@@ -103,9 +109,9 @@ export async function publishDocument(tx: Transaction, publication: Publication)
   const text = stampResource(resource, { id, version, lastUpdated });
   const next: NewVersion = {
     org: reader.org, type: typeNumber(type), id, version, lastUpdated, method: publication.method, body: text, content: null, creator: null,
-    masterIdentifier: masterIdentifierKey(resource), index, binaries: linked.map((binary) => binary.id), event: publication.event,
+    masterIdentifier: masterIdentifierKey(resource), index, binaries: [...linked.map((binary) => binary.id), ...reused], event: publication.event,
   };
-  if (previous === undefined) await insertFirstVersion(tx, next);
+  if (previous === undefined) insertFirstVersion(tx, next);
   else await supersede(tx, next, previous, type, reader.fhirBase);
   return { version, lastUpdated, text, changed: true, patient: index.patient, made, linked, unused };
 }

@@ -85,11 +85,12 @@ function translate(error: unknown): unknown {
   return error;
 }
 
-/** Stores the first version of an id. Raises 409 `duplicate`; SQLSTATE 23505 when another writer made the id meanwhile. */
-export async function insertFirstVersion(tx: Transaction, next: NewVersion): Promise<void> {
-  try {
-    await tx.query({ name: 'insert-version', text: INSERT, values: parameters(next, null) });
-  } catch (error) { throw translate(error); }
+/**
+ * Stores the first version of an id, with the commit. Fails it with 409 `duplicate`, or with SQLSTATE 23505 when
+ * another writer made the id meanwhile.
+ */
+export function insertFirstVersion(tx: Transaction, next: NewVersion): void {
+  tx.last({ name: 'insert-version', text: INSERT, values: parameters(next, null) }, translate);
 }
 
 /** Stores a version over `previous`, which the transaction has locked. Raises 409 `duplicate`. */

@@ -1,0 +1,31 @@
+// The Binary that an attachment points to, with the digests of its bytes; many requests by one query.
+import type { Database } from '../database/database.ts';
+import { createNaturalBatch } from '../database/natural-batch.ts';
+import type { OrgId, VersionRow } from '../database/tables.ts';
+import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
+
+export interface LinkTarget extends VersionRow {
+  size: number;
+  sha256: Buffer;
+  sha1: Buffer;
+}
+
+export interface LinkTargetLoader {
+  /** undefined when this organisation has no such Binary, or it is deleted. */
+  load(org: OrgId, id: string): Promise<LinkTarget | undefined>;
+}
+
+const TARGETS = `select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator, r.patient,
+    c.size::float8 as size, c.sha256, c.sha1
+  from resource r join content c on c.org = r.org and c.id = r.content
+  where r.org = $1 and r.type = ${RESOURCE_TYPES.Binary} and r.id = any($2::text[]) and not r.deleted`;
+
+export function createLinkTargetLoader(database: Pick<Database, 'select'>): LinkTargetLoader {
+  const load = createNaturalBatch<string, LinkTarget | undefined>(async (lane, ids) => {
+    const org = Number(lane);
+    const { rows } = await database.select<LinkTarget>(org, { name: 'load-link-target', text: TARGETS, values: [org, ids] });
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id));
+  });
+  return { load: (org, id) => load(String(org), id) };
+}
