@@ -1,8 +1,10 @@
 // One HTTP exchange, as a plain client makes it: bytes leave and arrive in pieces and are hashed on the way.
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 export interface Ask {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -30,15 +32,6 @@ const SILENCE_MS = 120_000;
 const plain = new Agent({ keepAlive: true });
 const secure = new TlsAgent({ keepAlive: true });
 
-async function send(request: ClientRequest, bytes: Iterable<Buffer>): Promise<void> {
-  for (const piece of bytes) {
-    // A server may refuse before it has everything: its answer is what counts then.
-    if (request.destroyed || request.writableEnded) return;
-    if (!request.write(piece)) await Promise.race([once(request, 'drain'), once(request, 'close')]);
-  }
-  request.end();
-}
-
 async function receive(response: IncomingMessage): Promise<Pick<Answer, 'size' | 'sha256' | 'head'>> {
   const hash = createHash('sha256');
   const kept: Buffer[] = [];
@@ -60,10 +53,11 @@ export async function exchange(ask: Ask): Promise<Answer> {
   const request = (tls ? httpsRequest : httpRequest)(ask.url, { method: ask.method, headers, agent: tls ? secure : plain, timeout: SILENCE_MS });
   request.on('timeout', () => request.destroy(new Error(`No answer for ${SILENCE_MS / 1_000} s`)));
   const answered = once(request, 'response') as Promise<[IncomingMessage]>;
-  const sent = send(request, ask.body?.bytes ?? []);
+  // A server may refuse before it has everything: its answer is what counts then, and not that the rest was not taken.
+  const sent = pipeline(Readable.from(ask.body?.bytes ?? []), request).catch(() => answered);
   const [[response]] = await Promise.all([answered, Promise.race([sent, answered])]);
   const received = await receive(response);
-  return { status: response.statusCode ?? 0, headers: response.headers, requestId: String(response.headers['x-request-id'] ?? requestId), ...received, ms: performance.now() - started };
+  return { status: response.statusCode ?? 0, headers: response.headers, requestId, ...received, ms: performance.now() - started };
 }
 
 /** The body as JSON; undefined when it is none. */

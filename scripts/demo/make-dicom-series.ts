@@ -42,14 +42,20 @@ function fileMeta(instanceUid: string): Record<string, unknown> {
   };
 }
 
-function sliceDataset(series: { study: string; series: string }, instanceUid: string, patient: string, slice: number): Record<string, unknown> {
+interface SeriesUids {
+  study: string;
+  series: string;
+  frame: string;
+}
+
+function sliceDataset(series: SeriesUids, instanceUid: string, patient: string, slice: number): Record<string, unknown> {
   return {
     SOPClassUID: CT_IMAGE_STORAGE, SOPInstanceUID: instanceUid, StudyInstanceUID: series.study, SeriesInstanceUID: series.series,
     PatientName: 'Demo^Patient', PatientID: patient, PatientBirthDate: '19700101', PatientSex: 'O',
     StudyDate: '20240506', StudyTime: '070809', StudyID: '1', AccessionNumber: '', ReferringPhysicianName: '',
     Modality: 'CT', Manufacturer: 'Muniment', SeriesNumber: '1', InstanceNumber: String(slice + 1), ImageType: ['ORIGINAL', 'PRIMARY', 'AXIAL'],
     ImagePositionPatient: ['-128', '-128', String(slice * 5)], ImageOrientationPatient: ['1', '0', '0', '0', '1', '0'],
-    PixelSpacing: ['1', '1'], SliceThickness: '5', KVP: '120', AcquisitionNumber: '1', FrameOfReferenceUID: series.study, PositionReferenceIndicator: '',
+    PixelSpacing: ['1', '1'], SliceThickness: '5', KVP: '120', AcquisitionNumber: '1', FrameOfReferenceUID: series.frame, PositionReferenceIndicator: '',
     Rows: EDGE, Columns: EDGE, SamplesPerPixel: 1, PhotometricInterpretation: 'MONOCHROME2',
     BitsAllocated: 16, BitsStored: 16, HighBit: 15, PixelRepresentation: 0, RescaleIntercept: String(INTERCEPT), RescaleSlope: '1', RescaleType: 'HU',
     PixelData: [slicePixels(slice)], _vrMap: { PixelData: 'OW' },
@@ -58,7 +64,7 @@ function sliceDataset(series: { study: string; series: string }, instanceUid: st
 
 export function makeDicomSeries(patient: string, slices: number): Buffer[] {
   dcmjs.log.setLevel('error');
-  const series = { study: newUid(), series: newUid() };
+  const series = { study: newUid(), series: newUid(), frame: newUid() };
   return Array.from({ length: slices }, (_none, slice) => {
     const instanceUid = newUid();
     const file = new DicomDict(fileMeta(instanceUid));

@@ -1,6 +1,7 @@
 // The doorway to PostgreSQL: one pool for each role, and transactions that are tied to one organisation, so that
 // row-level security holds for every statement inside.
 import pg from 'pg';
+import { createNaturalBatch } from './natural-batch.ts';
 import type { OrgId } from './tables.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 
@@ -112,34 +113,107 @@ interface LastStatement {
   explain: ((error: unknown) => unknown) | undefined;
 }
 
+type Connect = () => Promise<pg.PoolClient>;
+
+/** Takes a connection, and gives it back fit for the next one. */
+async function withClient<T>(connect: Connect, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await connect().catch((error: unknown) => { throw translate(error); });
+  let broken: Error | undefined;
+  try {
+    return await use(client);
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => { broken = failure; });
+    throw translate(error);
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** Sends `begin` unless it was sent, the last statements and `commit` as one message. A statement that fails aborts those behind it, and `commit` then answers ROLLBACK. */
+async function commitWith(client: pg.PoolClient, begin: string | undefined, last: readonly LastStatement[]): Promise<void> {
+  const sent = together(client, () => [
+    ...(begin === undefined ? [] : [client.query(begin)]),
+    ...last.map(({ statement, explain }) => client.query(statement).catch((error: unknown) => { throw explain?.(error) ?? error; })),
+    client.query('commit'),
+  ]);
+  const answers = await Promise.all(sent);
+  if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
+}
+
+type GroupCommit = (begin: string, last: readonly LastStatement[]) => Promise<unknown>;
+
+/** Publications at once, of which each is a group. */
+const GROUPS_AT_ONCE = 2;
+
 /**
- * The connection is in pipeline mode: `begin` travels with the first statement, the last statements with `commit`; a
- * transaction of last statements alone is one message. A statement that fails aborts the transaction for those behind
- * it, and `commit` then answers ROLLBACK.
+ * Commits what needs nothing but statements: many transactions of one organisation as one, so that they share its
+ * messages and its fsync. When one of them fails, all are rolled back and each is run alone. Answers what each failed with.
  */
-async function runOn<T>(client: pg.PoolClient, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  const last: LastStatement[] = [];
-  let begun: Promise<unknown> | undefined;
-  const beginOnce = (): void => {
-    if (begun !== undefined) return;
-    begun = client.query(begin);
-    begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
+function createGroupCommit(connect: Connect): GroupCommit {
+  const alone = async (begin: string, last: readonly LastStatement[]): Promise<unknown> => {
+    try {
+      await withClient(connect, (client) => commitWith(client, begin, last));
+      return undefined;
+    } catch (error) { return error; }
   };
-  const result = await work({
-    query: (text, values) => together(client, () => {
-      beginOnce();
-      return client.query(text as string, values) as never;
-    }),
-    last: (statement, explain) => { last.push({ statement, explain }); },
-  });
-  const ends = together(client, () => {
-    if (last.length > 0) beginOnce();
-    const sent = last.map(({ statement, explain }) => client.query(statement).catch((error: unknown) => { throw explain?.(error) ?? error; }));
-    return begun === undefined ? [] : [...sent, client.query('commit')];
-  });
-  const answers = await Promise.all([begun, ...ends]);
-  if (begun !== undefined && (answers.at(-1) as { command?: string }).command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
-  return result;
+  return createNaturalBatch<readonly LastStatement[], unknown>(async (begin, group) => {
+    if (group.length === 1) return [await alone(begin, group[0] ?? [])];
+    try {
+      await withClient(connect, (client) => commitWith(client, begin, group.flat()));
+      return group.map(() => undefined);
+    } catch (error) {
+      // Whether a group whose connection broke was committed is not known, so it is not run again.
+      if (error instanceof FhirError && error.status === 503) throw error;
+      return Promise.all(group.map((last) => alone(begin, last)));
+    }
+  }, GROUPS_AT_ONCE);
+}
+
+/**
+ * The connections are in pipeline mode. One is taken at the first statement, which `begin` travels with; the last
+ * statements travel with `commit`. A transaction of last statements alone needs no connection of its own.
+ */
+async function inTransaction<T>(connect: Connect, begin: string, work: (tx: Transaction) => Promise<T>, group: GroupCommit | undefined): Promise<T> {
+  const last: LastStatement[] = [];
+  let opening: Promise<pg.PoolClient> | undefined;
+  let begun: Promise<unknown> | undefined;
+  const send = async (text: string | Statement, values: unknown[] | undefined): Promise<unknown> => {
+    const first = opening === undefined;
+    opening ??= connect();
+    const client = await opening;
+    return together(client, () => {
+      if (first) {
+        begun = client.query(begin);
+        begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
+      }
+      return client.query(text as string, values);
+    });
+  };
+  const tx: Transaction = { query: (text, values) => send(text, values) as never, last: (statement, explain) => { last.push({ statement, explain }); } };
+  try {
+    const result = await work(tx);
+    if (opening === undefined) {
+      if (last.length === 0) return result;
+      const failure = group === undefined ? await withClient(connect, (client) => commitWith(client, begin, last)) : await group(begin, last);
+      if (failure !== undefined) throw failure;
+      return result;
+    }
+    const client = await opening;
+    await begun;
+    await commitWith(client, undefined, last);
+    client.release();
+    return result;
+  } catch (error) {
+    await opening?.then(giveBackFailed, () => { /* There was no connection to give back. */ });
+    throw translate(error);
+  }
+}
+
+/** After a failure the transaction is still open; a connection that cannot even end it is thrown away. */
+async function giveBackFailed(client: pg.PoolClient): Promise<void> {
+  let broken: Error | undefined;
+  await client.query('rollback').catch((failure: Error) => { broken = failure; });
+  client.release(broken);
 }
 
 /** The organisation is a number of ours, so it stands in the text: begin and setting are one message. */
@@ -147,50 +221,11 @@ function beginFor(org: OrgId): string {
   return `begin; set local app.org = '${Number(org)}'`;
 }
 
-async function inTransaction<T>(pool: pg.Pool, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => { throw translate(error); });
-  let broken: Error | undefined;
-  try {
-    return await runOn(client, begin, work);
-  } catch (error) {
-    await client.query('rollback').catch((failure: Error) => { broken = failure; });
-    throw translate(error);
-  } finally {
-    client.release(broken);
-  }
-}
-
-async function selectAlone<Row>(pool: pg.Pool, begin: string, statement: Statement): Promise<QueryResult<Row>> {
-  const client = await pool.connect().catch((error: unknown) => { throw translate(error); });
-  let broken: Error | undefined;
-  try {
+async function selectAlone<Row>(connect: Connect, begin: string, statement: Statement): Promise<QueryResult<Row>> {
+  return withClient(connect, async (client) => {
     const [, answer] = await Promise.all(together(client, () => [client.query(begin), client.query(statement), client.query('rollback')]));
     return answer as never;
-  } catch (error) {
-    await client.query('rollback').catch((failure: Error) => { broken = failure; });
-    throw translate(error);
-  } finally {
-    client.release(broken);
-  }
-}
-
-/** Begins with the first statement. Nothing is written, so nobody waits for the commit. */
-async function whenAsked<T>(pool: pg.Pool, begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  let opening: Promise<pg.PoolClient> | undefined;
-  const send = async (statement: string | Statement, values: unknown[] | undefined): Promise<unknown> => {
-    if (opening !== undefined) return (await opening).query(statement as string, values);
-    opening = pool.connect();
-    const client = await opening;
-    const [begun, answer] = together(client, () => [client.query(begin), client.query(statement as string, values)] as const);
-    return (await Promise.all([begun, answer]))[1];
-  };
-  try {
-    return await work({ query: (text, values) => send(text, values) as never, last: () => { throw new Error('Nothing is written while reading'); } });
-  } catch (error) { throw translate(error); } finally {
-    opening?.then((client) => {
-      client.query('rollback').then(() => client.release(), (failure: Error) => client.release(failure));
-    }, () => { /* There was no connection to give back. */ });
-  }
+  });
 }
 
 export function openDatabase(connection: DatabaseConnection): Database {
@@ -198,10 +233,12 @@ export function openDatabase(connection: DatabaseConnection): Database {
   const app = openPool(connection.appUrl, role('muniment_app'), connection.appConnectionsMax ?? 16);
   const audit = openPool(connection.auditUrl, role('muniment_audit'), 3);
   const worker = openPool(connection.workerUrl, role('muniment_worker'), 4);
+  const connectApp: Connect = () => app.connect();
+  const group = createGroupCommit(connectApp);
   return {
-    transaction: (org, work) => inTransaction(app, beginFor(org), work),
-    select: (org, statement) => selectAlone(app, beginFor(org), statement),
-    readTransaction: (org, work) => whenAsked(app, beginFor(org), work),
+    transaction: (org, work) => inTransaction(connectApp, beginFor(org), work, group),
+    select: (org, statement) => selectAlone(connectApp, beginFor(org), statement),
+    readTransaction: (org, work) => inTransaction(connectApp, beginFor(org), work, undefined),
     query: async (statement) => {
       try {
         return (await app.query(statement)) as never;
@@ -212,7 +249,7 @@ export function openDatabase(connection: DatabaseConnection): Database {
         await audit.query(statement);
       } catch (error) { throw translate(error); }
     },
-    workerTransaction: (work) => inTransaction(worker, 'begin', work),
+    workerTransaction: (work) => inTransaction(() => worker.connect(), 'begin', work, undefined),
     close: async () => { await Promise.all([app.end(), audit.end(), worker.end()]); },
   };
 }

@@ -7,31 +7,36 @@ interface Waiting<Key, Answer> {
   reject: (error: unknown) => void;
 }
 
+interface Lane<Key, Answer> {
+  waiting: Waiting<Key, Answer>[];
+  running: number;
+}
+
 const KEYS_PER_BATCH = 64;
 
-/** `ask` answers a batch of keys of one lane, in their order. */
-export function createNaturalBatch<Key, Answer>(ask: (lane: string, keys: Key[]) => Promise<Answer[]>): (lane: string, key: Key) => Promise<Answer> {
-  const lanes = new Map<string, Waiting<Key, Answer>[]>();
+/** `ask` answers a batch of keys of one lane, in their order; so many batches of a lane are under way at once. */
+export function createNaturalBatch<Key, Answer>(ask: (lane: string, keys: Key[]) => Promise<Answer[]>, atOnce = 1): (lane: string, key: Key) => Promise<Answer> {
+  const lanes = new Map<string, Lane<Key, Answer>>();
 
-  async function work(lane: string, waiting: Waiting<Key, Answer>[]): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.splice(0, KEYS_PER_BATCH);
+  async function work(name: string, lane: Lane<Key, Answer>): Promise<void> {
+    lane.running += 1;
+    while (lane.waiting.length > 0) {
+      const batch = lane.waiting.splice(0, KEYS_PER_BATCH);
       try {
-        const answers = await ask(lane, batch.map((one) => one.key));
+        const answers = await ask(name, batch.map((one) => one.key));
         batch.forEach((one, position) => one.resolve(answers[position] as Answer));
       } catch (error) {
         for (const one of batch) one.reject(error);
       }
     }
-    lanes.delete(lane);
+    lane.running -= 1;
+    if (lane.running === 0) lanes.delete(name);
   }
 
-  return (lane, key) => new Promise((resolve, reject) => {
-    const running = lanes.get(lane);
-    const waiting = running ?? [];
-    waiting.push({ key, resolve, reject });
-    if (running !== undefined) return;
-    lanes.set(lane, waiting);
-    void work(lane, waiting);
+  return (name, key) => new Promise((resolve, reject) => {
+    const lane = lanes.get(name) ?? { waiting: [], running: 0 };
+    lanes.set(name, lane);
+    lane.waiting.push({ key, resolve, reject });
+    if (lane.running < atOnce) void work(name, lane);
   });
 }
