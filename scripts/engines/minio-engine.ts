@@ -69,7 +69,8 @@ async function minioProgram({ folders, mayBuild, log }: EngineContext): Promise<
   const go = programOnPath('go', 'Go 1.24 or later builds MinIO');
   log('building MinIO: about 9 minutes on two cores, once');
   const partial = `${home}.partial`;
-  await runToEnd({ program: go, args: ['install', '-trimpath', '-ldflags', linkerFlags(), MODULE], env: { GOTOOLCHAIN: 'local', CGO_ENABLED: '0', GOBIN: partial } }, 'building MinIO');
+  const args = ['install', '-trimpath', '-ldflags', linkerFlags(), MODULE];
+  await runToEnd({ program: go, args, env: { GOTOOLCHAIN: 'local', CGO_ENABLED: '0', GOBIN: partial } }, 'building MinIO');
   mkdirSync(home, { recursive: true });
   renameSync(join(partial, 'minio'), program);
   return program;

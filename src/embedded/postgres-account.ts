@@ -123,6 +123,6 @@ async function refusal(account: PostgresAccount, postgres: string, directory: st
     return undefined;
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
-    return (stderr?.trim() || message).split('\n').slice(-1)[0] as string;
+    return (stderr?.trim() || message).split('\n').slice(-1)[0];
   }
 }

@@ -11,7 +11,7 @@ export interface OwnedEvent {
 }
 
 const ROWS_PER_FLUSH = 256;
-const FLUSHES_AT_ONCE = 1;
+const FLUSHES_AT_ONCE = 2;
 const QUEUE_MAX = 10_000;
 const RECORD_TIMEOUT_MS = 2_000;
 

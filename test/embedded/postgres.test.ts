@@ -46,7 +46,7 @@ async function startChild(directory: string, prefix: string[] = []): Promise<{ c
   const command = [...prefix, process.execPath, '--import', 'tsx', STARTER, directory];
   const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '', HOME: scratch } });
   children.push(child);
-  const [url] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return { child, url };
 }
 
