@@ -76,7 +76,6 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
       '@typescript-eslint/no-base-to-string': 'off',
-      '@typescript-eslint/no-explicit-any': 'off',
     },
   },
 );

@@ -46,7 +46,7 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
   function verify(authorization: string): Promise<Principal> {
     return new Promise((resolve, reject) => {
       const done = (error: unknown, user?: unknown, challenge?: unknown): void => {
-        if (error !== null && error !== undefined) reject(error as Error);
+        if (error !== null && error !== undefined) reject(error);
         else if (user === undefined || user === false) reject(refusalOf(challenge));
         else resolve(user as Principal);
       };

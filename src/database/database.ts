@@ -140,7 +140,8 @@ async function commitWith(client: pg.PoolClient, begin: string | undefined, last
   if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back instead of committed');
 }
 
-type GroupCommit = (begin: string, last: readonly LastStatement[]) => Promise<unknown>;
+/** Answers what the transaction failed with, undefined when it was committed. */
+type GroupCommit = (begin: string, last: readonly LastStatement[]) => Promise<Error | undefined>;
 
 /** Publications at once, of which each is a group. */
 const GROUPS_AT_ONCE = 2;
@@ -150,13 +151,13 @@ const GROUPS_AT_ONCE = 2;
  * messages and its fsync. When one of them fails, all are rolled back and each is run alone. Answers what each failed with.
  */
 function createGroupCommit(connect: Connect): GroupCommit {
-  const alone = async (begin: string, last: readonly LastStatement[]): Promise<unknown> => {
+  const alone: GroupCommit = async (begin, last) => {
     try {
       await withClient(connect, (client) => commitWith(client, begin, last));
       return undefined;
-    } catch (error) { return error; }
+    } catch (error) { return error as Error; }
   };
-  return createNaturalBatch<readonly LastStatement[], unknown>(async (begin, group) => {
+  return createNaturalBatch<readonly LastStatement[], Error | undefined>(async (begin, group) => {
     if (group.length === 1) return [await alone(begin, group[0] ?? [])];
     try {
       await withClient(connect, (client) => commitWith(client, begin, group.flat()));
@@ -194,8 +195,8 @@ async function inTransaction<T>(connect: Connect, begin: string, work: (tx: Tran
     const result = await work(tx);
     if (opening === undefined) {
       if (last.length === 0) return result;
-      const failure = group === undefined ? await withClient(connect, (client) => commitWith(client, begin, last)) : await group(begin, last);
-      if (failure !== undefined) throw failure;
+      const failure = await (group === undefined ? withClient(connect, (client) => commitWith(client, begin, last)) : group(begin, last));
+      if (failure instanceof Error) throw failure;
       return result;
     }
     const client = await opening;

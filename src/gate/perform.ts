@@ -3,7 +3,6 @@
 import type { Authenticator } from '../access/authenticate.ts';
 import { authorize, type AuthorizationRequest } from '../access/authorize.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
-import type { InteractionCode } from '../audit/access-event.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';

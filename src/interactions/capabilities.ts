@@ -1,6 +1,6 @@
 // capabilities (R4 http.html 3.1.0.13): the CapabilityStatement, generated from the route table and the table of
 // search parameters, so that it lists what works and nothing else.
-import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS, type SearchParameter } from '../search/search-parameters.ts';
+import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 
 export interface CapabilityParts {
   fhirBase: string;

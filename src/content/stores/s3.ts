@@ -143,7 +143,7 @@ export function openS3Store(options: S3Options): ContentStore {
     async get(key, range, { version } = {}) {
       try {
         const stream = await client.getPartialObject(options.bucket, key, range.start, range.length, version === undefined ? {} : { versionId: version });
-        return listened(stream as unknown as AsyncIterable<Buffer> & { destroy(error?: Error): void });
+        return listened(stream);
       } catch (error) {
         if (/^(NoSuchKey|NoSuchVersion|NotFound|InvalidRange)$/.test((error as { code?: string }).code ?? '')) return nothing();
         throw translate(error);
