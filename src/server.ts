@@ -69,12 +69,12 @@ function healthChecks(config: Config, database: Database, store: ContentStore, r
     storage: async () => { await store.probe(); return { state: 'up' }; },
     audit: async () => { await database.auditQuery({ text: 'select 1' }); return recorder.depth() > 1_000 ? { state: 'degraded', note: 'accesses wait to be recorded' } : { state: 'up' }; },
     mirror: async () => {
-      if (mirror === undefined) return { state: 'off', note: 'MIRROR_BASE_URL is not set' };
+      if (mirror === undefined) return { state: 'up', note: 'off: MIRROR_BASE_URL is not set' };
       const { pending, oldestSeconds, parked, unreachable, waiting } = await mirror.status();
       const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${waiting.length} organisations not mirrored`;
       return { state: unreachable.length > 0 ? 'down' : (oldestSeconds ?? 0) > 300 || parked > 0 || waiting.length > 0 ? 'degraded' : 'up', note };
     },
-    scanner: async () => ({ state: 'off', note: config.clamav === undefined ? 'CLAMAV_HOST is not set' : 'scanning is not part of this release' }),
+    scanner: async () => ({ state: 'up', note: config.clamav === undefined ? 'off: CLAMAV_HOST is not set' : 'off: scanning is not part of this release' }),
   };
 }
 

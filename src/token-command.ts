@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mintToken } from './access/development-issuer.ts';
+import { mintToken, type TokenWish } from './access/development-issuer.ts';
 import type { Environment } from './config/env.ts';
 
 const HELP = `Usage: npm run token --silent -- [flags]
@@ -10,11 +10,11 @@ Prints one bearer token, signed with the development key of DATA_DIR.
   --scope SCOPES      user/*.cruds
   --org ORG           demo
   --user TYPE/ID      Practitioner/demo
-  --role ROLE[,ROLE]  admin
+  --role ROLE[,ROLE]  admin; "" for a token without roles
   --patient ID        launch context: patient
   --client ID         muniment-cli
-  --ttl SECONDS       3600
-  --launch            adds launch context
+  --ttl SECONDS       3600; --ttl=-60 for a token that has expired
+  --launch            adds launch context: the scope launch, for the patient of --patient
 `;
 
 const OPTIONS = {
@@ -29,37 +29,54 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
+class UsageError extends Error {}
+
+function demand(holds: boolean, problem: string): void {
+  if (!holds) throw new UsageError(problem);
+}
+
 /** The FHIR base that the token is for: as configured, else as the server of this DATA_DIR left it, else the default. */
 async function audienceOf(environment: Environment, dataDir: string): Promise<string> {
-  if (environment.BASE_URL !== undefined) return `${environment.BASE_URL.replace(/\/+$/, '')}/fhir`;
-  if (environment.PORT !== undefined) return `http://localhost:${environment.PORT}/fhir`;
-  const left = await readFile(join(dataDir, 'base-url'), 'utf8').catch(() => undefined);
-  return left?.trim() ?? 'http://localhost:3000/fhir';
+  const { BASE_URL: base, PORT: port } = environment;
+  if (base !== undefined) return `${base.replace(/\/+$/, '')}/fhir`;
+  // PORT=0 leaves the choice to the system: only the server knows it.
+  if (port !== undefined && port !== '0') return `http://localhost:${port}/fhir`;
+  const left = await readFile(join(dataDir, 'base-url'), 'utf8').catch(() => '');
+  return left.trim() || 'http://localhost:3000/fhir';
 }
 
-function usage(problem: string): number {
-  process.stderr.write(`${problem}\n`);
-  return 2;
-}
-
-/** Exit code: 0 with the token on standard output, 2 when used wrongly or in production. */
-export async function runTokenCommand(argv: readonly string[], environment: Environment): Promise<number> {
-  let values;
+function parseFlags(argv: readonly string[]) {
   try {
-    ({ values } = parseArgs({ args: [...argv], options: OPTIONS, strict: true }));
-  } catch (error) { return usage(`${(error as Error).message}\n${HELP}`); }
-  if (values.help) { process.stdout.write(HELP); return 0; }
-  if (environment.NODE_ENV === 'production') return usage('Development tokens are not made when NODE_ENV=production');
-  const ttlSeconds = Number(values.ttl);
-  if (!Number.isInteger(ttlSeconds)) return usage('--ttl must be a whole number of seconds');
-  if (!/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(values.user)) return usage('--user must be a reference such as Practitioner/demo');
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(values.org)) return usage('--org must have 1 to 64 characters of A-Z a-z 0-9 . _ -');
-  const dataDir = resolve(environment.DATA_DIR ?? './data');
-  const token = await mintToken({
-    dataDir, audience: await audienceOf(environment, dataDir), scope: values.scope, org: values.org, user: values.user,
-    roles: values.role.split(',').filter((role) => role !== ''), client: values.client, ttlSeconds, launch: values.launch,
-    ...(values.patient === undefined ? {} : { patient: values.patient }),
-  });
-  process.stdout.write(`${token}\n`);
-  return 0;
+    return parseArgs({ args: [...argv], options: OPTIONS, strict: true }).values;
+  } catch (error) { throw new UsageError(`${(error as Error).message}\n${HELP}`); }
+}
+
+function readWish(flags: Omit<ReturnType<typeof parseFlags>, 'help'>): Omit<TokenWish, 'dataDir' | 'audience'> {
+  const { scope, org, user, patient, client, launch } = flags;
+  demand(/^-?\d{1,9}$/.test(flags.ttl), '--ttl must be a whole number of seconds');
+  demand(/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(user), '--user must be a reference such as Practitioner/demo');
+  demand(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(org), '--org must have 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit');
+  demand(patient === undefined || /^[A-Za-z0-9\-.]{1,64}$/.test(patient), '--patient must be the id of a Patient');
+  demand(client.trim() !== '', '--client must not be empty');
+  const roles = flags.role.split(',').map((role) => role.trim()).filter((role) => role !== '');
+  return { scope, org, user, client, roles, launch, ttlSeconds: Number(flags.ttl), ...(patient === undefined ? {} : { patient }) };
+}
+
+/** Exit code: 0 with the token on standard output, 2 when used wrongly or in production, 1 when DATA_DIR cannot be used. */
+export async function runTokenCommand(argv: readonly string[], environment: Environment): Promise<number> {
+  try {
+    const { help, ...flags } = parseFlags(argv);
+    if (help) {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    demand(environment.NODE_ENV !== 'production', 'Development tokens are not made when NODE_ENV=production');
+    const wish = readWish(flags);
+    const dataDir = resolve(environment.DATA_DIR ?? './data');
+    process.stdout.write(`${await mintToken({ ...wish, dataDir, audience: await audienceOf(environment, dataDir) })}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
 }

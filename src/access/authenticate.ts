@@ -45,9 +45,9 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
 
   function verify(authorization: string): Promise<Principal> {
     return new Promise((resolve, reject) => {
-      const done = (error: unknown, user?: unknown, challenge?: unknown): void => {
-        if (error !== null && error !== undefined) reject(error);
-        else if (user === undefined || user === false) reject(refusalOf(challenge));
+      const done = (error: unknown, user?: unknown): void => {
+        if (error instanceof Error) reject(error);
+        else if (user === undefined || user === false) reject(refusal('token-invalid', 'The token cannot be verified'));
         else resolve(user as Principal);
       };
       const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: unknown) => void) => void;

@@ -1,30 +1,24 @@
 // The read path: each chunk is hashed and compared before any of it leaves, for ranges as for whole reads; a whole
 // read compares the whole digest before its last chunk leaves.
-import { createHash, hash, type Hash } from 'node:crypto';
 import type { Transaction } from '../database/database.ts';
 import type { ContentRow, OrgId } from '../database/tables.ts';
-import { DIGEST_BYTES } from './chunk-digests.ts';
 import type { ContentStore } from './content-store.ts';
+import { chunkCount, ContentIntegrityError, fetchChunk, startWholeCheck, verifiedChunks, type FetchChunks } from './verified-chunks.ts';
 
-/** The store gave other bytes than were published, twice. */
-export class ContentIntegrityError extends Error {
-  readonly contentId: string;
-  readonly chunk: number;
+export { ContentIntegrityError };
 
-  constructor(contentId: string, chunk: number) {
-    super(`Content ${contentId}: chunk ${chunk} does not match its digest`);
-    this.name = 'ContentIntegrityError';
-    this.contentId = contentId;
-    this.chunk = chunk;
-  }
+export interface ByteSpan {
+  start: number;
+  length: number;
 }
 
 export interface ContentReader {
   /**
    * The bytes of a range, the whole without one. Resolves once the first chunk is verified, so that a failure can still
-   * be answered. Raises ContentIntegrityError, then or while the bytes are read.
+   * be answered, and holds nothing open until the bytes are read. Raises ContentIntegrityError, `unavailable`, then or
+   * while the bytes are read.
    */
-  open(row: ContentRow, range?: { start: number; length: number }): Promise<AsyncIterable<Buffer>>;
+  open(row: ContentRow, range?: ByteSpan): Promise<AsyncIterable<Buffer>>;
 }
 
 export interface ReaderParts {
@@ -36,122 +30,91 @@ export interface ReaderParts {
 interface Span {
   first: number;
   last: number;
-  /** Bytes to leave out at the begin of the first and the end of the last chunk. */
+  /** Bytes to leave out at the begin of the first chunk. */
   skip: number;
+  /** Where the range ends in the last chunk. */
   until: number;
 }
 
-function spanOf(row: ContentRow, range: { start: number; length: number }): Span {
-  const first = Math.floor(range.start / row.chunk_bytes);
+function spanOf(row: ContentRow, range: ByteSpan): Span {
   const end = range.start + range.length;
-  const last = Math.max(first, Math.ceil(end / row.chunk_bytes) - 1);
+  const first = Math.floor(range.start / row.chunk_bytes);
+  const last = Math.ceil(end / row.chunk_bytes) - 1;
   return { first, last, skip: range.start - first * row.chunk_bytes, until: end - last * row.chunk_bytes };
 }
 
-function chunkLength(row: ContentRow, chunk: number): number {
-  return Math.min(row.chunk_bytes, Number(row.size) - chunk * row.chunk_bytes);
+function trim(span: Span, chunk: number, bytes: Buffer): Buffer {
+  const from = chunk === span.first ? span.skip : 0;
+  const until = chunk === span.last ? span.until : bytes.length;
+  return from === 0 && until === bytes.length ? bytes : bytes.subarray(from, until);
 }
 
-function isIntact(row: ContentRow, chunk: number, bytes: Buffer): boolean {
-  const digests = row.chunk_digests as Buffer;
-  const expected = digests.toString('hex', chunk * DIGEST_BYTES, (chunk + 1) * DIGEST_BYTES);
-  return bytes.length === chunkLength(row, chunk) && hash('sha256', bytes, 'hex') === expected;
-}
-
-/** Cuts a stream of any pieces into the chunks of the row; a stream that ends early ends in a short chunk. */
-async function* cutChunks(row: ContentRow, span: Span, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let chunk = span.first;
-  let parts: Buffer[] = [];
-  let have = 0;
-  for await (const piece of source) {
-    for (let at = 0; at < piece.length;) {
-      const take = Math.min(chunkLength(row, chunk) - have, piece.length - at);
-      parts.push(take === piece.length ? piece : piece.subarray(at, at + take));
-      have += take;
-      at += take;
-      if (have < chunkLength(row, chunk)) continue;
-      yield parts.length === 1 ? parts[0] as Buffer : Buffer.concat(parts, have);
-      parts = [];
-      have = 0;
-      chunk += 1;
-      if (chunk > span.last) return;
-    }
+/** The verified bytes of `range` (inside the content, one byte at least) by `fetch`; the first chunk is there already. */
+async function openRange(row: ContentRow, range: ByteSpan, fetch: FetchChunks): Promise<AsyncIterable<Buffer>> {
+  const span = spanOf(row, range);
+  const first = await fetchChunk(row, span.first, fetch, 2);
+  const whole = span.first === 0 && span.last === chunkCount(row) - 1;
+  if (span.first === span.last) {
+    if (whole && !(row.sha256 as Buffer).equals(row.chunk_digests as Buffer)) throw new ContentIntegrityError(row.id, 0, 'its only chunk matches, but not the digest of the whole');
+    return one(trim(span, span.first, first));
   }
-  yield Buffer.concat(parts, have);
+  return several(row, span, first, fetch, whole);
+}
+
+async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+async function* several(row: ContentRow, span: Span, first: Buffer, fetch: FetchChunks, whole: boolean): AsyncGenerator<Buffer> {
+  const check = whole ? startWholeCheck(row, first) : undefined;
+  yield trim(span, span.first, first);
+  let chunk = span.first;
+  for await (const bytes of verifiedChunks(row, span.first + 1, span.last, fetch, check)) {
+    chunk += 1;
+    yield trim(span, chunk, bytes);
+  }
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // No byte was asked for, or there is none.
 }
 
 export function createContentReader(parts: ReaderParts): ContentReader {
   const stores = new Map(parts.stores.map((store) => [store.name, store]));
 
-  function storeOf(row: ContentRow): ContentStore {
+  function fetcherOf(row: ContentRow): FetchChunks {
     const store = stores.get(row.store);
     if (store === undefined) throw new Error(`Content lies in the store ${row.store}, which is not configured`);
-    return store;
+    const options = row.store_version === null ? {} : { version: row.store_version };
+    return (first, last) => {
+      const start = first * row.chunk_bytes;
+      return store.get(row.key, { start, length: Math.min((last + 1) * row.chunk_bytes, Number(row.size)) - start }, options);
+    };
   }
 
-  function fetch(row: ContentRow, first: number, last: number): Promise<AsyncIterable<Buffer>> {
-    const start = first * row.chunk_bytes;
-    const length = Math.min((last + 1) * row.chunk_bytes, Number(row.size)) - start;
-    return storeOf(row).get(row.key, { start, length }, row.store_version === null ? {} : { version: row.store_version });
+  async function tell(row: ContentRow, error: unknown): Promise<unknown> {
+    if (error instanceof ContentIntegrityError) await parts.onDamage(row, error);
+    return error;
   }
 
-  /** One more try from the store: a fault of the transport does not come twice. */
-  async function fetchAgain(row: ContentRow, chunk: number): Promise<Buffer> {
-    const pieces: Buffer[] = [];
-    for await (const piece of await fetch(row, chunk, chunk)) pieces.push(piece);
-    const bytes = Buffer.concat(pieces);
-    if (isIntact(row, chunk, bytes)) return bytes;
-    const error = new ContentIntegrityError(row.id, chunk);
-    await parts.onDamage(row, error);
-    throw error;
-  }
-
-  async function* verifiedChunks(row: ContentRow, span: Span): AsyncGenerator<Buffer> {
-    const whole = span.first === 0 && span.last * row.chunk_bytes + chunkLength(row, span.last) === Number(row.size) ? createHash('sha256') : undefined;
-    let chunk = span.first;
-    for await (const candidate of cutChunks(row, span, await fetch(row, span.first, span.last))) {
-      const bytes = isIntact(row, chunk, candidate) ? candidate : await fetchAgain(row, chunk);
-      whole?.update(bytes);
-      if (chunk === span.last && whole !== undefined) await checkWhole(row, whole, chunk);
-      const from = chunk === span.first ? span.skip : 0;
-      yield chunk === span.last ? bytes.subarray(from, span.until) : bytes.subarray(from);
-      chunk += 1;
-    }
-    if (chunk <= span.last) await fetchAgain(row, chunk);
-  }
-
-  async function checkWhole(row: ContentRow, whole: Hash, chunk: number): Promise<void> {
-    if (whole.digest().equals(row.sha256 as Buffer)) return;
-    const error = new ContentIntegrityError(row.id, chunk);
-    await parts.onDamage(row, error);
-    throw error;
+  async function* told(row: ContentRow, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      yield* bytes;
+    } catch (error) { throw await tell(row, error); }
   }
 
   return {
     async open(row, range = { start: 0, length: Number(row.size) }) {
-      if (range.length === 0) return empty();
-      const chunks = verifiedChunks(row, spanOf(row, range));
-      const first = await chunks.next();
-      return rejoin(first, chunks);
+      if (range.length === 0) return nothing();
+      try {
+        return told(row, await openRange(row, range, fetcherOf(row)));
+      } catch (error) { throw await tell(row, error); }
     },
   };
 }
 
-async function* empty(): AsyncGenerator<Buffer> {
-  // Zero bytes need no store.
-}
-
-async function* rejoin(first: IteratorResult<Buffer, unknown>, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    if (first.done === true) return;
-    yield first.value;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
-}
-
-/** Bytes that were found wrong are not served until a good copy is back. */
-export async function quarantineContent(tx: Transaction, org: OrgId, id: string, reason: string): Promise<void> {
-  await tx.query(`update content set state = 'quarantined', quarantine_reason = $3 where org = $1 and id = $2 and state = 'live'`, [org, id, reason]);
+/** Bytes that were found wrong are not served until a good copy is back. False when they were not live (any more). */
+export async function quarantineContent(tx: Transaction, org: OrgId, id: string, reason: string): Promise<boolean> {
+  const { rowCount } = await tx.query(`update content set state = 'quarantined', quarantine_reason = $3 where org = $1 and id = $2 and state = 'live'`, [org, id, reason]);
+  return rowCount === 1;
 }

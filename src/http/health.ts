@@ -1,7 +1,7 @@
 // Liveness says that the process runs; readiness asks each part for real work, at most once a second.
 import { Router } from 'express';
 
-export type PartState = 'up' | 'degraded' | 'down' | 'off';
+export type PartState = 'up' | 'degraded' | 'down';
 
 export interface HealthPart {
   state: PartState;
@@ -58,7 +58,10 @@ export function healthRoutes(readiness: () => Promise<HealthReport>, draining: (
   router.get('/ready', async (_request, response) => {
     const { status, parts } = await readiness();
     const shown = draining() ? 'down' : status;
-    response.status(shown === 'down' ? 503 : 200).json({ status: shown, ...parts });
+    const names = Object.keys(parts) as PartName[];
+    const states = Object.fromEntries(names.map((name) => [name, parts[name].state]));
+    const notes = Object.fromEntries(names.flatMap((name) => (parts[name].note === undefined ? [] : [[name, parts[name].note]])));
+    response.status(shown === 'down' ? 503 : 200).json({ status: shown, ...states, notes });
   });
   return router;
 }
