@@ -33,7 +33,12 @@ export async function startChildServer(command: Command): Promise<ChildServer> {
   });
   try {
     const readyLine = await waitForLine(child, command);
-    return { pid: child.pid as number, readyLine, stop: () => stopChild(child) };
+    // A server that ends by itself would else only show as refused connections.
+    const tell = (code: number | null, signal: string | null): void => {
+      process.stderr.write(`${command.arguments.join(' ')} ended by itself: ${code ?? signal}\n`);
+    };
+    child.once('exit', tell);
+    return { pid: child.pid as number, readyLine, stop: () => stopChild(child.off('exit', tell)) };
   } catch (error) {
     await stopChild(child);
     throw error;
@@ -43,8 +48,9 @@ export async function startChildServer(command: Command): Promise<ChildServer> {
 function waitForLine(child: ChildProcess, { ready, arguments: words }: Command): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${words[0]} was not ready in time`)), READY_TIMEOUT_MS);
-    // Reading goes on after that line: a full pipe would hold the server up.
+    // Reading goes on after that line: a full pipe would hold the server up. Log lines are shown, as they are JSON.
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      if (line.startsWith('{')) process.stderr.write(`${line}\n`);
       if (!line.startsWith(ready)) return;
       clearTimeout(timer);
       resolve(line);

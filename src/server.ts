@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createAuthenticator } from './access/authenticate.ts';
 import type { IssuerKeys } from './access/bearer-strategy.ts';
 import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
-import type { Config } from './config/config.ts';
+import { ConfigurationError, type Config } from './config/config.ts';
+import { templateProblem } from './content/object-key.ts';
 import { createContentReader, quarantineContent } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
 import { startSweeping } from './content/sweep.ts';
@@ -106,6 +107,8 @@ export async function startServer(config: Config, logger: Logger, onFatal: (reas
 
 async function startParts(config: Config, logger: Logger, onFatal: (reason: string) => void, stops: (() => Promise<void>)[], stopAll: () => Promise<void>): Promise<RunningServer> {
   const { fhirBase, operatorOrg } = config;
+  const problem = templateProblem(config.storage.keyTemplate);
+  if (problem !== undefined) throw new ConfigurationError([`STORAGE_KEY_TEMPLATE ${problem}`]);
   const opened = await openConfiguredDatabase(config, logger, (reason) => { onFatal(`The embedded PostgreSQL ended: ${reason}`); });
   stops.push(opened.stop);
   const { database } = opened;

@@ -27,7 +27,7 @@ export async function refuseWrongClaims(scene: Scene): Promise<void> {
   await stage.perform({ ...uploadOf(report, letter.sha256), status: 400, check: checkRefusal(scene, 'digest-mismatch') });
   const identifier = randomUUID();
   const attachment = { ...inline(report), hash: letter.sha1.toString('base64') };
-  const document = writeDocument(patient, { identifier, title: 'Never kept', category: 'clinical-note', date: '2024-05-09', attachments: [attachment] });
+  const document = writeDocument(patient, { identifier, title: 'Never kept', category: 'clinical-note', date: '2024-05-09T09:00:00Z', attachments: [attachment] });
   await stage.perform({ method: 'POST', path: 'DocumentReference', label: 'DocumentReference, wrong SHA-1', interaction: 'create', status: 422, check: checkRefusal(scene, 'claim-mismatch'), ...jsonBody(document) });
   await stage.perform(searchOf(scene, `DocumentReference?identifier=${encodeURIComponent(`${IDENTIFIERS}|${identifier}`)}`, 'DocumentReference: it', []));
 }

@@ -50,7 +50,7 @@ export async function readHistory(scene: Scene, letter: KeptLetter, revised: str
 export async function removeDocument(scene: Scene): Promise<KeptDocument> {
   const { stage, patient, files: { letter } } = scene;
   stage.begin('A scratch document is made and deleted');
-  const document = writeDocument(patient, { identifier: randomUUID(), title: 'Scratch', category: 'other', date: '2024-05-09', attachments: [inline(letter)] });
+  const document = writeDocument(patient, { identifier: randomUUID(), title: 'Scratch', category: 'other', date: '2024-05-09T09:00:00Z', attachments: [inline(letter)] });
   const reference = locationOf(await stage.perform({ method: 'POST', path: 'DocumentReference', label: 'DocumentReference: scratch', interaction: 'create', status: 201, ...jsonBody(document) }));
   const path = unversioned(reference);
   await stage.perform({ method: 'DELETE', path, label: 'DocumentReference: scratch', interaction: 'delete', status: 204, touched: () => [reference], check: () => 'deleted' });

@@ -3,7 +3,7 @@
 import type { Provenance } from '@medplum/fhirtypes';
 import { checkCopy, checkMirroredProvenance, checkRemoved, type Mirrored } from './check-mirror.ts';
 import { checkRecord, type ExpectedRecord, type FoundRecord, type Interaction } from './check-record.ts';
-import type { Checks } from './checks.ts';
+import { CheckFailed, type Checks } from './checks.ts';
 import { jsonOf, type Answer, type Ask } from './exchange.ts';
 import type { Muniment } from './open-muniment.ts';
 import { printKinds, printSpeed, printTime, unversioned, type Inks } from './paper.ts';
@@ -65,7 +65,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
 
   function printAccess({ access, answer }: Pick<Performed, 'access' | 'answer'>, said: string): void {
     const speed = printSpeed(Math.max(access.body?.size ?? 0, answer.size), answer.ms);
-    const columns = [access.method.padEnd(6), access.label.padEnd(31), inks.bold(String(answer.status)), printTime(answer.ms).padStart(8), speed.padStart(9)];
+    const columns = [access.method.padEnd(6), access.label.padEnd(33), inks.bold(String(answer.status)), printTime(answer.ms).padStart(8), speed.padStart(9)];
     write(`${INDENT}${columns.join(' ')}   ${inks.cyan(said)}`.trimEnd());
   }
 
@@ -106,6 +106,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
 
   async function performOne(access: Access): Promise<Performed> {
     const answer = await muniment.ask(access);
+    if (answer.status !== access.status) throw new CheckFailed(`${access.method} ${access.path}: status`, access.status, `${answer.status} ${answer.head.toString('utf8')}`);
     checks.equal(`${access.method} ${access.path}: status`, answer.status, access.status);
     checks.equal(`${access.method} ${access.path}: X-Request-Id`, answer.headers['x-request-id'], answer.requestId);
     const touched = touchedBy(access, answer);

@@ -51,7 +51,7 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
         else resolve(user as Principal);
       };
       const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: unknown) => void) => void;
-      middleware({ headers: { authorization } }, {}, (error) => done(error ?? new Error('The bearer strategy passed')));
+      middleware({ headers: { authorization } }, {}, (error) => done((error as Error | undefined) ?? new Error('The bearer strategy passed')));
     });
   }
 
