@@ -1,7 +1,7 @@
 // What of an access is put in columns and index rows, so that AuditEvent and Provenance are found by agent, entity,
 // patient and target without reading bodies.
 import type { AccessEvent } from './access-event.ts';
-import { touchedData, touchedPatients, versionless } from './touched-data.ts';
+import { touchedData, touchedPatients, versionless } from './touched-references.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
 /** Numbers of `access_entity.role`. */

@@ -7,7 +7,7 @@ import {
 } from './coding.ts';
 import type { Coding } from './coding.ts';
 import { shownText, withoutCredentials } from './shown-text.ts';
-import { referencedType, touchedData, touchedPatients } from './touched-data.ts';
+import { referencedType, touchedData, touchedPatients } from './touched-references.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
 
 type Detail = { type: string; valueString: string };

@@ -10,7 +10,7 @@ import type { ContainedOutcome } from './audit-outcome.ts';
 import { APPLICATION_SERVER, REST, RESTFUL_INTERACTION } from './coding.ts';
 import type { Coding } from './coding.ts';
 import { shownText } from './shown-text.ts';
-import { touchedData, touchedPatients } from './touched-data.ts';
+import { touchedData, touchedPatients } from './touched-references.ts';
 import { serverWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';

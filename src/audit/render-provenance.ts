@@ -6,7 +6,7 @@ import {
   foreignConcepts,
 } from './coding.ts';
 import type { CodeableConcept, Coding } from './coding.ts';
-import { touchedData } from './touched-data.ts';
+import { touchedData } from './touched-references.ts';
 import { agentType, clientWho, hasUser, organisationWho, serverWho, userWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';

@@ -36,9 +36,12 @@ function insertStatement(owned: readonly OwnedEvent[]): Statement {
   return { name: 'record-access', text: INSERT, values: columns };
 }
 
+const unrecorded = (diagnostics: string, cause?: unknown): Error =>
+  fhirError('unavailable', diagnostics, { headers: { 'Retry-After': '2' }, ...(cause === undefined ? {} : { cause }) });
+
 /** Records inside the transaction of a write: both are committed, or none. */
 export function recordInTransaction(tx: Transaction, owned: readonly OwnedEvent[]): void {
-  tx.last(insertStatement(owned));
+  tx.last(insertStatement(owned), (cause) => unrecorded('The access could not be recorded, so it did not happen', cause));
 }
 
 interface Waiting {
@@ -53,9 +56,6 @@ export interface AccessRecorder {
   /** Events that wait for a flush. */
   depth(): number;
 }
-
-const unrecorded = (diagnostics: string, cause?: unknown): Error =>
-  fhirError('unavailable', diagnostics, { headers: { 'Retry-After': '2' }, ...(cause === undefined ? {} : { cause }) });
 
 export function createAccessRecorder(database: Pick<Database, 'auditQuery'>): AccessRecorder {
   const queue: Waiting[] = [];
