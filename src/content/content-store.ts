@@ -8,21 +8,38 @@ export interface StoredObject {
   version?: string;
 }
 
+export interface PutOptions {
+  /** Length, when it is known beforehand. */
+  size?: number;
+  /** SHA-256 of all the bytes; asked once, after the last of them was taken. Spares a store a pass of its own. */
+  sha256?: () => Buffer;
+}
+
 export interface ContentStore {
   /** Name kept in each content row: local, minio, s3, ... */
   readonly name: string;
+  /** True for a disk of our own: length and fsync are proof. Else a SHA-256 that the store validated, or reading back. */
+  readonly lengthProves: boolean;
   /**
-   * Writes all of `bytes` under a new key and resolves when they are durable. `size` when it is known beforehand.
-   * Backpressured, with flat memory. Rejects when the key exists, with `storage-full` on a full disk and with
-   * `unavailable` when the store can't be reached; a partial object is removed as far as possible.
+   * Writes all of `bytes` under a new key and resolves when they are durable. Backpressured, with flat memory. Raises
+   * ObjectExistsError, `storage-full` on a full disk, `unavailable` when the store can't be used, and what the source
+   * raised as it is; a partial object is removed as far as possible.
    */
-  put(key: string, bytes: AsyncIterable<Buffer>, options: { size?: number; signal?: AbortSignal }): Promise<StoredObject>;
+  put(key: string, bytes: AsyncIterable<Buffer>, options: PutOptions): Promise<StoredObject>;
   /** What the store holds; undefined = no such key. */
   stat(key: string, version?: string): Promise<StoredObject | undefined>;
-  /** `length` bytes from `start` on; fewer, or none, when the store holds fewer. */
-  get(key: string, range: { start: number; length: number }, options?: { version?: string; signal?: AbortSignal }): Promise<AsyncIterable<Buffer>>;
+  /** `length` bytes (one at least) from `start` on; fewer, or none, when the store holds fewer. */
+  get(key: string, range: { start: number; length: number }, options?: { version?: string }): Promise<AsyncIterable<Buffer>>;
   /** Removes the object; a missing one is no error. */
   remove(key: string, version?: string): Promise<void>;
   /** Proves by a real small write and read that the store works now; rejects with the reason. */
   probe(): Promise<void>;
+}
+
+/** The key is taken. Keys are random, so this is a fault of ours, or a request of ours that took effect twice. */
+export class ObjectExistsError extends Error {
+  constructor() {
+    super('The store has an object under this key already');
+    this.name = 'ObjectExistsError';
+  }
 }

@@ -3,6 +3,7 @@
 import type { Authenticator } from '../access/authenticate.ts';
 import { authorize, type AuthorizationRequest } from '../access/authorize.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
+import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
@@ -49,10 +50,10 @@ export interface PerformedAccess {
 
 const ATTEMPTS = 3;
 
-/** SQLSTATE 23505 on a primary key: another writer made the same id meanwhile; run again, it is an update then. */
+/** SQLSTATE 23505 on a primary key: another writer made the same id at the same moment; run again, it is an update then. */
 function mayRunAgain(error: unknown): boolean {
   const { code, constraint } = error as { code?: string; constraint?: string };
-  return isSerializationFailure(error) || (code === '23505' && constraint === 'resource_pkey');
+  return isSerializationFailure(error) || (code === '23505' && constraint?.endsWith('_pkey') === true);
 }
 
 export function createGate(parts: GateParts): Perform {
@@ -182,6 +183,7 @@ export function toFhirError(failure: unknown, logger: Logger, requestId: string)
     if (failure.status >= 500) logger.warn({ requestId, err: failure.cause ?? failure }, failure.message);
     return failure;
   }
+  if (failure instanceof ContentIntegrityError) return fhirError('integrity', 'The stored bytes do not match their digest and were not sent', { cause: failure });
   logger.error({ requestId, err: failure }, 'unexpected failure');
   return fhirError('exception', `Unexpected failure; incident ${requestId}`, { cause: failure });
 }

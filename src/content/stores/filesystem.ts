@@ -1,151 +1,174 @@
 // The local store: one file for each content, written once under its final name; durable when `put` resolves.
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
+import { lstat, mkdir, open, readFile, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { fhirError } from '../../fhir/fhir-error.ts';
-import type { ContentStore, StoredObject } from '../content-store.ts';
+import { fhirError, FhirError } from '../../fhir/fhir-error.ts';
+import { ObjectExistsError, type ContentStore, type StoredObject } from '../content-store.ts';
+import { writeGathered } from './gathered-writes.ts';
+import { syncDirectory } from './store-marker.ts';
 
 const SEGMENT = /^(?!\.+$)[A-Za-z0-9._-]{1,200}$/;
 const READ_BYTES = 1024 * 1024;
-const MARKER = 'muniment-store.json';
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+/** Folders that are known to last; forgotten when there are many. */
+const KNOWN_FOLDERS_MAX = 10_000;
 
-/** Ties a folder to one database. Raises an Error that says so when it belongs to another. */
-export async function ensureStoreMarker(directory: string, databaseId: string): Promise<void> {
-  const path = join(directory, MARKER);
-  try {
-    await writeFile(path, JSON.stringify({ database: databaseId }), { flag: 'wx', mode: 0o600 });
-    await syncDirectory(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const marker = JSON.parse(await readFile(path, 'utf8')) as { database?: string };
-    if (marker.database !== databaseId) throw new Error(`The store in ${directory} belongs to another database; its bytes would look like orphans here`);
-  }
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? '';
 }
 
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+function unavailable(cause: unknown): FhirError {
+  return fhirError('unavailable', 'The store of bytes cannot be used now', { cause, headers: { 'Retry-After': '10' } });
 }
 
+/** What the operating system refuses becomes an error of ours; what else was thrown, such as by the source, stays. */
 function translate(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (FULL.has(code)) return fhirError('storage-full', 'The store has no room; nothing was kept', { cause: error });
-  if (['EACCES', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'EPERM'].includes(code)) return fhirError('unavailable', 'The store cannot be used now', { cause: error, headers: { 'Retry-After': '10' } });
-  return error;
+  if (error instanceof FhirError || (error as NodeJS.ErrnoException).syscall === undefined) return error;
+  if (FULL.has(codeOf(error))) return fhirError('storage-full', 'The store has no room; nothing was kept', { cause: error });
+  return unavailable(error);
+}
+
+async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) { throw translate(error); }
+}
+
+/** The source's errors pass as they are, even those that carry a system call. */
+class SourceFailure extends Error {}
+
+async function* marked(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* bytes;
+  } catch (error) { throw new SourceFailure('The source failed', { cause: error }); }
 }
 
 export function openFilesystemStore(options: { directory: string }): ContentStore {
   const root = resolve(options.directory);
-  const durable = new Set<string>();
+  const known = new Set<string>();
 
   function pathOf(key: string): string {
     const segments = key.split('/');
-    if (!segments.every((part) => SEGMENT.test(part))) throw new Error('A key outside the layout of the store');
-    const path = join(root, ...segments);
-    if (!path.startsWith(root + sep)) throw new Error('A key outside the store');
-    return path;
+    if (!segments.every((segment) => SEGMENT.test(segment))) throw new Error('A key outside the layout of the store');
+    return join(root, ...segments);
   }
 
-  /** Makes the folder, and makes it last: each new folder's parent is synced once. */
-  async function prepareDirectory(directory: string): Promise<void> {
-    if (durable.has(directory)) return;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (let at = directory; at !== root && at.startsWith(root); at = dirname(at)) await syncDirectory(dirname(at));
-    durable.add(directory);
+  /** Folders from the one below the root to `directory`. */
+  function foldersTo(directory: string): string[] {
+    const folders: string[] = [];
+    for (let at = directory; at !== root; at = dirname(at)) folders.unshift(at);
+    return folders;
+  }
+
+  /** No folder on the way may be a link: it could lead out of the store. */
+  async function refuseLinks(directory: string): Promise<void> {
+    if (known.has(directory)) return;
+    for (const folder of foldersTo(directory)) {
+      if (!(await lstat(folder)).isDirectory()) throw unavailable(new Error(`${folder} is not a folder of the store`));
+    }
+  }
+
+  /** Makes the folder, and makes it last: every folder on the way is synced once, whoever made it. */
+  async function prepareFolder(directory: string): Promise<void> {
+    if (known.has(directory)) return;
+    for (const folder of foldersTo(directory)) {
+      await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => { if (codeOf(error) !== 'EEXIST') throw error; });
+      await syncDirectory(dirname(folder));
+    }
+    await refuseLinks(directory);
+    if (known.size >= KNOWN_FOLDERS_MAX) known.clear();
+    known.add(directory);
   }
 
   async function openNew(path: string): Promise<FileHandle> {
+    const folder = dirname(path);
+    await prepareFolder(folder);
     try {
       return await open(path, 'wx', 0o600);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      durable.delete(dirname(path));
-      await prepareDirectory(dirname(path));
+      if (codeOf(error) === 'EEXIST') throw new ObjectExistsError();
+      if (codeOf(error) !== 'ENOENT') throw error;
+      // Somebody removed an empty folder that was known.
+      known.delete(folder);
+      await prepareFolder(folder);
       return open(path, 'wx', 0o600);
     }
   }
 
-  async function put(key: string, bytes: AsyncIterable<Buffer>): Promise<StoredObject> {
-    const path = pathOf(key);
-    await prepareDirectory(dirname(path));
+  async function put(path: string, bytes: AsyncIterable<Buffer>): Promise<StoredObject> {
     const handle = await openNew(path);
     try {
-      const size = await writeAll(handle, bytes);
+      const written = await writeGathered(handle, marked(bytes));
       await handle.sync();
+      const { size } = await handle.stat();
       await handle.close();
+      if (size !== written) throw unavailable(new Error(`${written} bytes were written, the file has ${size}`));
       await syncDirectory(dirname(path));
-      const { size: held } = await stat(path);
-      if (held !== size) throw fhirError('unavailable', 'The store holds another length than was written');
       return { size };
     } catch (error) {
       await handle.close().catch(() => { /* Closed already; what matters is the error that led here. */ });
-      await rm(path, { force: true });
-      throw error;
+      await rm(path, { force: true }).catch(() => { /* The sweeper removes what the disk does not let go now. */ });
+      throw error instanceof SourceFailure ? error.cause : translate(error);
+    }
+  }
+
+  async function openObject(path: string): Promise<FileHandle | undefined> {
+    try {
+      await refuseLinks(dirname(path));
+      const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      known.add(dirname(path));
+      return handle;
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      // Without its root the store is not there at all, and nothing can be said of what it holds.
+      await stat(root);
+      return undefined;
     }
   }
 
   return {
     name: 'local',
-    put: async (key, bytes) => {
-      try {
-        return await put(key, bytes);
-      } catch (error) { throw translate(error); }
-    },
+    lengthProves: true,
+    put: async (key, bytes) => translated(put(pathOf(key), bytes)),
     async stat(key) {
+      const handle = await translated(openObject(pathOf(key)));
+      if (handle === undefined) return undefined;
       try {
-        return { size: (await stat(pathOf(key))).size };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-        throw translate(error);
-      }
+        return { size: (await handle.stat()).size };
+      } finally { await handle.close(); }
     },
     async get(key, range) {
-      try {
-        return readRange(await open(pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW), range.start, range.length);
-      } catch (error) {
-        // A missing file has no bytes; the reader finds that they do not match.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return nothing();
-        throw translate(error);
-      }
+      const handle = await translated(openObject(pathOf(key)));
+      return handle === undefined ? nothing() : readRange(handle, range.start, range.length);
     },
     async remove(key) {
-      await rm(pathOf(key), { force: true });
+      const path = pathOf(key);
+      await translated(refuseLinks(dirname(path)).then(() => rm(path, { force: true })).catch((error: unknown) => { if (codeOf(error) !== 'ENOENT') throw error; }));
     },
-    async probe() {
-      const path = join(root, `.probe-${randomUUID()}`);
-      try {
-        await writeFile(path, 'probe', { flag: 'wx', flush: true });
-        if ((await readFile(path, 'utf8')) !== 'probe') throw new Error('The store gives back other bytes than were written');
-      } catch (error) { throw translate(error); } finally { await rm(path, { force: true }); }
-    },
+    probe: async () => translated(probe(root)),
   };
 }
 
-async function* nothing(): AsyncGenerator<Buffer> {
-  // See get.
+async function probe(root: string): Promise<void> {
+  const path = join(root, `.probe-${randomUUID()}`);
+  try {
+    await writeFile(path, 'probe', { flag: 'wx', flush: true });
+    if ((await readFile(path, 'utf8')) !== 'probe') throw unavailable(new Error('Other bytes came back than were written'));
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
-async function writeAll(handle: FileHandle, bytes: AsyncIterable<Buffer>): Promise<number> {
-  let size = 0;
-  for await (const chunk of bytes) {
-    let at = 0;
-    while (at < chunk.length) at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
-    size += chunk.length;
-  }
-  return size;
+async function* nothing(): AsyncGenerator<Buffer> {
+  // A missing file has no bytes; the reader finds that they do not match.
 }
 
 async function* readRange(handle: FileHandle, start: number, length: number): AsyncGenerator<Buffer> {
   try {
     for (let at = 0; at < length;) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, length - at));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, start + at);
+      const { bytesRead } = await translated(handle.read(buffer, 0, buffer.length, start + at));
       if (bytesRead === 0) return;
       at += bytesRead;
       yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);

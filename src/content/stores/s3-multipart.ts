@@ -1,7 +1,7 @@
 // Bytes of unknown length go in parts, each hashed before it is sent; one part is in memory at a time.
 import { createHash } from 'node:crypto';
 import type { StoredObject } from '../content-store.ts';
-import { storeError, type S3Caller } from './s3.ts';
+import { storeError, type S3Caller } from './s3-call.ts';
 
 const PART_BYTES = 16 * 1024 * 1024;
 

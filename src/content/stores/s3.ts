@@ -2,8 +2,9 @@
 // reads and removes; bytes go in by requests of our own, since the client holds whole parts in memory.
 import { createHash, randomUUID } from 'node:crypto';
 import { Client } from 'minio';
-import { FhirError, fhirError } from '../../fhir/fhir-error.ts';
+import { FhirError } from '../../fhir/fhir-error.ts';
 import type { ContentStore, StoredObject } from '../content-store.ts';
+import { storeError, unreachable, type S3Caller } from './s3-call.ts';
 import { openTransport, SILENCE_MS, type S3Answer } from './s3-request.ts';
 import { encodePath, encodeQuery, signRequest, UNSIGNED_PAYLOAD, UNSIGNED_TRAILER, type S3Credentials } from './s3-signature.ts';
 import { openMultipart } from './s3-multipart.ts';
@@ -15,34 +16,9 @@ export interface S3Options extends S3Credentials {
   bucket: string;
 }
 
-export interface S3Call {
-  method: string;
-  key: string;
-  query?: Record<string, string>;
-  headers?: Record<string, string>;
-  body?: Buffer | AsyncIterable<Buffer>;
-  payloadHash?: string;
-}
-
-/** Signed calls on the keys of one bucket. */
-export type S3Caller = (call: S3Call) => Promise<S3Answer>;
-
 /** Bodies up to this size are hashed before they are sent; they cost the store less. */
 const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
 const FRAME_BYTES = 64 * 1024;
-
-const FULL = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
-
-/** What a refusal of the store means for us; a code of its own is kept for the log. */
-export function storeError(answer: Pick<S3Answer, 'status' | 'code'>): FhirError {
-  const cause = new Error(`The store answered ${answer.status} ${answer.code ?? ''}`);
-  if (answer.status === 507 || FULL.has(answer.code ?? '')) return fhirError('storage-full', 'The store has no room; nothing was kept', { cause });
-  return unreachable(cause);
-}
-
-function unreachable(cause: unknown): FhirError {
-  return fhirError('unavailable', 'The store of bytes cannot be used now', { cause, headers: { 'Retry-After': '10' } });
-}
 
 function translate(error: unknown): unknown {
   if (error instanceof FhirError) return error;
@@ -130,6 +106,7 @@ export function openS3Store(options: S3Options): ContentStore {
 
   return {
     name: options.name,
+    lengthProves: false,
     async put(key, bytes, { size }) {
       try {
         return await put(key, bytes, size);
