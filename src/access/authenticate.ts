@@ -51,7 +51,7 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
         else resolve(user as Principal);
       };
       const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: unknown) => void) => void;
-      middleware({ headers: { authorization } }, {}, (error) => done((error as Error | undefined) ?? new Error('The bearer strategy passed')));
+      middleware({ headers: { authorization } }, {}, (error) => done((error) ?? new Error('The bearer strategy passed')));
     });
   }
 
@@ -68,10 +68,4 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
       });
     },
   };
-}
-
-/** What the strategy gave as its challenge: the refusal with its texts and headers. */
-function refusalOf(challenge: unknown): FhirError {
-  const carried = (challenge as { refusal?: unknown } | undefined)?.refusal;
-  return carried instanceof FhirError ? carried : refusal('token-invalid', 'The token cannot be verified');
 }

@@ -1,7 +1,7 @@
 // Delivery of one version to HAPI over REST (http://hl7.org/fhir/R4/http.html#update), and of the Provenance of its write.
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
-import { parseJson, type JsonObject } from '../fhir/json.ts';
+import { parseJson } from '../fhir/json.ts';
 import { callHapi, openHapi, type HapiClient } from './call-hapi.ts';
 import type { LeasedVersion } from './claim.ts';
 import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
@@ -75,7 +75,7 @@ async function deliverProvenance(leased: LeasedVersion, call: Call): Promise<Del
   if (leased.eventText === null) return { kind: 'parked', reason: `The access event ${leased.event} of this version is not in the database` };
   const event = parseJson(leased.eventText) as unknown as AccessEvent;
   const name = { orgName: leased.orgName, type: 'Provenance', id: leased.event, version: 1 };
-  const body = sourcedText(name, renderProvenance(event) as unknown as JsonObject);
+  const body = sourcedText(name, renderProvenance(event));
   return writeGuarded({ ...leased, ...name, body, expected: ABSENT }, call);
 }
 

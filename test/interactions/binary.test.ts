@@ -69,7 +69,7 @@ describe.each(stores)('Binary over %s', (name, environment) => {
     const size = 18 * 1024 * 1024;
     const body = randomBytes(size);
     const stream = new ReadableStream({ start(controller) { for (let at = 0; at < size; at += 1024 * 1024) controller.enqueue(body.subarray(at, at + 1024 * 1024)); controller.close(); } });
-    const response = await fetch(`${client.base}/Binary`, { method: 'POST', body: stream, duplex: 'half', headers: { 'authorization': `Bearer ${await server.token()}`, 'content-type': 'application/octet-stream' } } as RequestInit);
+    const response = await fetch(`${client.base}/Binary`, { method: 'POST', body: stream, duplex: 'half', headers: { 'authorization': `Bearer ${await server.token()}`, 'content-type': 'application/octet-stream' } });
     expect(response.status).toBe(201);
     const { id: made } = (await response.json()) as { id: string };
     expect(createHash('sha256').update((await client.get(`Binary/${made}`)).bytes).digest('hex')).toBe(createHash('sha256').update(body).digest('hex'));
@@ -137,7 +137,7 @@ describe.each(stores)('Binary over %s', (name, environment) => {
       const requestId = randomUUID();
       const stop = new AbortController();
       const stream = new ReadableStream({ async pull(controller) { controller.enqueue(randomBytes(100_000)); await new Promise((resolve) => { setTimeout(resolve, 20); }); } });
-      const sending = fetch(`${client.base}/Binary`, { method: 'POST', body: stream, duplex: 'half', signal: stop.signal, headers: { 'authorization': `Bearer ${await server.token()}`, 'content-type': 'application/octet-stream', 'x-request-id': requestId } } as RequestInit);
+      const sending = fetch(`${client.base}/Binary`, { method: 'POST', body: stream, duplex: 'half', signal: stop.signal, headers: { 'authorization': `Bearer ${await server.token()}`, 'content-type': 'application/octet-stream', 'x-request-id': requestId } });
       setTimeout(() => stop.abort(), 300);
       await expect(sending).rejects.toThrow();
       const events = await eventually(() => client.auditOf(requestId), (found) => found.length > 0);

@@ -76,7 +76,7 @@ async function publish(database: Database, reference: string, body: Record<strin
       body: body === null || typeof body === 'string' ? body : JSON.stringify({ resourceType: type, id, ...body }),
       content: null, creator: null, masterIdentifier: null, index: { ...NO_INDEX_VALUES, patient: patient ?? null }, binaries: [], event: event.id,
     };
-    if (previous === undefined) await insertFirstVersion(tx, next);
+    if (previous === undefined) insertFirstVersion(tx, next);
     else await supersedeVersion(tx, next, previous);
     return version;
   });

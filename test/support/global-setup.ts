@@ -9,7 +9,7 @@ import { migrate } from '../../src/database/migrate.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts';
 
 declare global {
-  // eslint-disable-next-line no-var -- jest hands state from setup to teardown on the global object
+   
   var testPostgres: EmbeddedPostgres | undefined;
 }
 
