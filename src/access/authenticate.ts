@@ -3,7 +3,6 @@
 import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
-import { FhirError } from '../fhir/fhir-error.ts';
 import { bearerToken, BearerStrategy, type IssuerKeys } from './bearer-strategy.ts';
 import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';

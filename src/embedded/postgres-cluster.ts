@@ -1,9 +1,9 @@
 // The files of one embedded PostgreSQL: its password and its data directory, made whole or not at all.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chownTree, POSTGRES_ENVIRONMENT, type PostgresAccount } from './postgres-account.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
@@ -34,18 +34,30 @@ export async function prepareCluster(
   if (account.owner !== undefined && (await stat(cluster)).uid !== account.owner.uid) await chownTree(cluster, account.owner);
 }
 
-// initdb works in a folder of another name, so that a killed first start leaves nothing that looks like a database.
+// initdb works in a folder of another name, so that a killed first start leaves nothing that looks like a database. The
+// name is never used twice: an initdb whose starter was killed may still be at work, and empties its folder as it ends.
 async function makeCluster(directory: string, cluster: string, binaries: PostgresBinaries, account: PostgresAccount): Promise<void> {
-  const partial = `${cluster}.partial`;
+  await removeUnfinished(directory, cluster);
   const passwordFile = join(directory, 'password');
   if (account.owner !== undefined) await chown(passwordFile, account.owner.uid, account.owner.gid);
   for (const ctype of CTYPES) {
-    await rm(partial, { recursive: true, force: true, maxRetries: 5 });
-    await mkdir(partial, { mode: 0o700 });
+    const partial = await mkdtemp(`${cluster}.partial-`);
     if (account.owner !== undefined) await chown(partial, account.owner.uid, account.owner.gid);
     const said = await runInitdb([...account.prefix, binaries.initdb, ...initdbOptions(partial, passwordFile, ctype)], account);
-    if (said === undefined) return await rename(partial, cluster);
+    if (said === undefined) {
+      await rename(partial, cluster);
+      return;
+    }
+    await rm(partial, { recursive: true, force: true });
     if (!said.includes('invalid locale') || ctype === CTYPES.at(-1)) throw new Error(`The embedded PostgreSQL could not be made (as ${account.name}): ${said}`);
+  }
+}
+
+async function removeUnfinished(directory: string, cluster: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(`${basename(cluster)}.partial`)) continue;
+    // One that is still being written to refuses to go; it is in nobody's way, and the next first start removes it.
+    await rm(join(directory, name), { recursive: true, force: true }).catch(() => {});
   }
 }
 
