@@ -10,6 +10,8 @@ const PURE = ['fhir', 'audit', 'access', 'validation', 'search', 'http', 'config
 
 export default {
   maxWorkers: 2,
+  // A machine that does other work meanwhile is slow, not wrong.
+  testTimeout: 60_000,
   projects: [
     { ...shared, displayName: 'pure', testMatch: PURE.map((room) => `<rootDir>/test/${room}/**/*.test.ts`) },
     {

@@ -16,7 +16,7 @@ export function searchOf({ checks }: Scene, path: string, label: string, expecte
     method: 'GET', path, label, interaction: 'search-type', status: 200, touched: () => expected,
     check(answer) {
       checks.equal(`GET ${path}: matches in their order`, versionsOf(answer), expected);
-      return expected.length === 0 ? 'no match' : `${expected.length} found, in order`;
+      return expected.length === 0 ? 'no match' : `${expected.length} found${expected.length === 1 ? '' : ', in order'}`;
     },
   };
 }

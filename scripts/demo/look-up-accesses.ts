@@ -4,8 +4,8 @@ import { findAccesses } from './check-record.ts';
 import { unversioned } from './paper.ts';
 import type { Scene } from './scene.ts';
 
-/** What this run did with the letter, the last first. Two searches found it: by category, and by identifier. */
-const DONE = ['vread', 'history-instance', 'update', 'search-type', 'create', 'search-type', 'create'];
+/** What this run did with the letter, the last first. Two searches found it, and its bytes were read through it. */
+const DONE = ['vread', 'history-instance', 'update', 'search-type', 'create', 'read', 'search-type', 'create'];
 
 export async function lookUpAccesses({ stage, checks, muniment }: Scene, letter: KeptLetter): Promise<void> {
   const reference = unversioned(letter.reference);

@@ -40,6 +40,7 @@ interface Performed {
 
 const INDENT = '      ';
 const NAME_WIDTH = 47;
+const UUID_SEGMENT = /\/[0-9a-f-]{36}/g;
 const WRITES: Partial<Record<Interaction, ExpectedRecord['activity']>> = { create: 'CREATE', update: 'UPDATE', delete: 'DELETE' };
 
 /** `Type/id/_history/n` of the Location header. */
@@ -80,7 +81,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
     const { audit, provenance } = first.record;
     const outcome = audit.outcome === '0' ? 'success' : 'refused';
     const targets = printKinds(group.flatMap(({ record }) => record.provenance.target.map(({ reference = '' }) => reference)));
-    const entities = printKinds(group.flatMap(({ touched }) => touched)) || audit.outcomeDesc || 'nothing found';
+    const entities = printKinds(group.flatMap(({ touched }) => touched)) || audit.outcomeDesc?.replace(UUID_SEGMENT, '') || 'nothing found';
     printView(group.map(({ record }) => record.audit.id ?? ''), 'AuditEvent', [(audit.subtype?.[0]?.code ?? '').padEnd(16), outcome, identity.user, `→ ${entities}`]);
     printView(group.map(({ record }) => record.provenance.id ?? ''), 'Provenance', [(provenance.activity?.coding?.[0]?.code ?? '').padEnd(16), '       ', identity.user, `→ ${targets}`]);
   }

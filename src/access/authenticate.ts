@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
+import { FhirError } from '../fhir/fhir-error.ts';
 import { bearerToken, BearerStrategy, type IssuerKeys } from './bearer-strategy.ts';
 import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';
@@ -44,13 +45,13 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
 
   function verify(authorization: string): Promise<Principal> {
     return new Promise((resolve, reject) => {
-      const done = (error: unknown, user?: unknown): void => {
+      const done = (error: unknown, user?: unknown, challenge?: unknown): void => {
         if (error instanceof Error) reject(error);
-        else if (user === undefined || user === false) reject(refusal('token-invalid', 'The token cannot be verified'));
+        else if (user === undefined || user === false) reject(refusalOf(challenge));
         else resolve(user as Principal);
       };
-      const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: unknown) => void) => void;
-      middleware({ headers: { authorization } }, {}, (error) => done((error) ?? new Error('The bearer strategy passed')));
+      const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: Error) => void) => void;
+      middleware({ headers: { authorization } }, {}, (error) => done(error ?? new Error('The bearer strategy passed')));
     });
   }
 
@@ -67,4 +68,10 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
       });
     },
   };
+}
+
+/** What the strategy gave as its challenge: the refusal with its texts and headers. */
+function refusalOf(challenge: unknown): FhirError {
+  const carried = (challenge as { refusal?: unknown } | undefined)?.refusal;
+  return carried instanceof FhirError ? carried : refusal('token-invalid', 'The token cannot be verified');
 }

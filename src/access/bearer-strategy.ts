@@ -1,7 +1,6 @@
 // The passport strategy `bearer-jwt`: RFC 6750 header, RFC 9068 token, verified against the keys of configured issuers.
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWK, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { Strategy } from 'passport';
-import type { Request } from 'express';
 import { FhirError } from '../fhir/fhir-error.ts';
 import { principalOf } from './claims.ts';
 import { remoteKeys } from './issuer-keys.ts';
@@ -54,7 +53,7 @@ export class BearerStrategy extends Strategy {
   }
 
   /** A refusal is a failure in passport's sense, with the FhirError as its challenge; all else is an error. */
-  override authenticate(request: Pick<Request, 'headers'>): void {
+  override authenticate(request: { headers: { authorization?: string | undefined } }): void {
     this.verify(request.headers.authorization).then(
       (principal) => this.success(principal),
       (error: unknown) => (error instanceof FhirError && error.status === 401 ? this.fail({ message: error.message, refusal: error }, 401) : this.error(error)),

@@ -1,5 +1,6 @@
 // The key of an object: random and final, without anything clinical in the default layout. Every segment is checked or
 // encoded, so a key can name nothing outside the store.
+import { hash } from 'node:crypto';
 
 export interface KeyParts {
   org: string;
@@ -20,9 +21,14 @@ const PLACEHOLDER = /\{(org|patient|year|month|uuid|ext)\}/g;
 const LITERAL = /^[A-Za-z0-9._/-]*$/;
 const SAFE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** What is not made of safe characters is written in hexadecimal. */
+/** Stores take 255 bytes between two slashes; something is left for what a template has beside. */
+const SEGMENT_MAX = 128;
+
+/** What is not made of safe characters is written in hexadecimal; what is too long for that, as its SHA-256. */
 function segment(text: string): string {
-  return SAFE.test(text) ? text : Buffer.from(text, 'utf8').toString('hex');
+  if (SAFE.test(text) && text.length <= SEGMENT_MAX) return text;
+  const hexadecimal = Buffer.from(text, 'utf8').toString('hex');
+  return hexadecimal.length <= SEGMENT_MAX ? hexadecimal : hash('sha256', text, 'hex');
 }
 
 /** What is wrong with a template, for people; undefined when it can be used. */
@@ -31,7 +37,7 @@ export function templateProblem(template: string): string | undefined {
   if (/[{}]/.test(literal)) return 'holds an unknown placeholder';
   if (!LITERAL.test(literal)) return 'may hold A-Z a-z 0-9 . _ - / beside its placeholders';
   if (!template.includes('{uuid}')) return 'must hold {uuid}';
-  if (template.split('/').some((part) => part === '' || part === '.' || part === '..')) return 'has an empty or dot-only segment';
+  if (template.split('/').some((part) => /^\.*$/.test(part))) return 'has an empty or dot-only segment';
   return undefined;
 }
 

@@ -1,52 +1,70 @@
-// What the first bytes say of a file, against what its sender says. Executables are never kept; bytes that no
-// signature matches are taken as declared.
+// What the first bytes say of a file: the library knows binary signatures; text formats, executables and what its
+// short signatures take for something else are ours.
 import { fileTypeFromBuffer } from 'file-type';
-import { fhirError } from '../fhir/fhir-error.ts';
 
 /** As much of the head as signatures need. */
 export const HEAD_BYTES = 4_096;
 
-const OFFICE = [
-  'application/msword', 'application/vnd.ms-excel', 'application/vnd.ms-powerpoint', 'application/vnd.visio', 'application/vnd.ms-outlook', 'application/vnd.ms-word', 'application/x-cfb',
-  'application/vnd.oasis.opendocument.*', 'application/vnd.openxmlformats-officedocument.*', 'application/vnd.ms-*', 'application/epub+zip',
-];
-const ARCHIVES = [
-  'application/zip', 'application/gzip', 'application/x-gzip', 'application/x-tar', 'application/x-7z-compressed', 'application/x-bzip2', 'application/x-xz', 'application/zstd',
-  'application/vnd.rar', 'application/x-rar-compressed', 'application/x-zip-compressed', 'application/java-archive-excluded',
-];
-
-/** The shipped preset `clinical`; a star stands for anything. */
-export const CLINICAL_TYPES: readonly string[] = [
-  'text/*', 'image/*', 'audio/*', 'video/*', 'application/pdf', 'application/rtf', 'application/dicom', 'application/json', 'application/xml',
-  '*+json', '*+xml', ...OFFICE, ...ARCHIVES.filter((type) => !type.endsWith('-excluded')), 'application/octet-stream',
-];
-
-const PATTERNS = CLINICAL_TYPES.map((type) => new RegExp(`^${type.replace(/[.+]/g, '\\$&').replace(/\*/g, '[^;]+')}$`));
-
-const EXECUTABLES = new Set(['application/x-msdownload', 'application/x-elf', 'application/x-mach-binary', 'application/x-executable', 'application/x-sh', 'application/java-vm', 'application/wasm', 'application/x-apple-diskimage', 'application/x-deb', 'application/x-rpm', 'application/vnd.android.package-archive']);
-
-function startsWith(head: Buffer, signature: string | Buffer, at = 0): boolean {
-  const bytes = typeof signature === 'string' ? Buffer.from(signature, 'latin1') : signature;
-  return head.length >= at + bytes.length && head.subarray(at, at + bytes.length).equals(bytes);
+function startsWith(head: Buffer, signature: string, at = 0): boolean {
+  return head.length >= at + signature.length && head.toString('latin1', at, at + signature.length) === signature;
 }
 
-/** Signatures that the library lacks or names otherwise. */
-function ownSignature(head: Buffer): string | undefined {
-  if (startsWith(head, 'DICM', 128)) return 'application/dicom';
+const MACH_O = ['\xfe\xed\xfa\xce', '\xfe\xed\xfa\xcf', '\xce\xfa\xed\xfe', '\xcf\xfa\xed\xfe'];
+
+/** Text may begin with MZ; a program has its second header where the first one says. */
+function isWindowsProgram(head: Buffer): boolean {
+  if (!startsWith(head, 'MZ') || head.length < 64) return false;
+  const at = head.readUInt32LE(0x3c);
+  return at + 4 <= head.length ? /^(PE\0\0|NE|LE|LX)/.test(head.toString('latin1', at, at + 4)) : head.includes(0);
+}
+
+/** A Java class and a Mach-O of several architectures begin alike; neither is kept. */
+function executableType(head: Buffer): string | undefined {
   if (startsWith(head, '\x7fELF')) return 'application/x-elf';
-  if (startsWith(head, 'MZ')) return 'application/x-msdownload';
-  if (startsWith(head, Buffer.from([0xcf, 0xfa, 0xed, 0xfe])) || startsWith(head, Buffer.from([0xfe, 0xed, 0xfa, 0xcf]))) return 'application/x-mach-binary';
-  if (startsWith(head, '#!')) return 'application/x-sh';
-  if (startsWith(head, '%PDF-')) return 'application/pdf';
-  if (startsWith(head, '{\\rtf')) return 'application/rtf';
+  if (isWindowsProgram(head)) return 'application/x-msdownload';
+  if (MACH_O.some((magic) => startsWith(head, magic))) return 'application/x-mach-binary';
+  if (startsWith(head, '\xca\xfe\xba\xbe')) return 'application/java-vm';
+  if (/^#![ \t]*\//.test(head.toString('latin1', 0, 64))) return 'application/x-sh';
   return undefined;
 }
 
-/** The media type that the head shows; undefined when no signature matches. */
-export async function sniffType(head: Buffer): Promise<string | undefined> {
-  const own = ownSignature(head);
-  if (own !== undefined) return own;
-  if (head.length < 4) return undefined;
+/** The head as text, without byte order mark and white space in front; undefined when it holds what text does not. */
+function textOf(head: Buffer): string | undefined {
+  const utf16 = startsWith(head, '\xff\xfe') ? 'utf-16le' : startsWith(head, '\xfe\xff') ? 'utf-16be' : undefined;
+  try {
+    // The head may end within a character, which `stream` allows.
+    const text = new TextDecoder(utf16 ?? 'utf-8', { fatal: true }).decode(head, { stream: true });
+    return /[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text) ? undefined : text.trimStart();
+  } catch {
+    return undefined;
+  }
+}
+
+const TEXT_FORMATS: [RegExp, string][] = [
+  [/^<!doctype html|^<html[\s>]/i, 'text/html'],
+  [/^(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s>]/i, 'image/svg+xml'],
+  [/^<\?xml[\s?]/, 'application/xml'],
+  [/^%PDF-/, 'application/pdf'],
+  [/^\{\\rtf/, 'application/rtf'],
+  [/^%!PS/, 'application/postscript'],
+];
+
+/** In bytes that are text all through, the library's signatures of two or three letters mean nothing. */
+function textType(text: string): string | undefined {
+  return TEXT_FORMATS.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** The two synchronisation bytes of MPEG audio occur in any data: without another sign they are no recognition. */
+const UNSURE = new Set(['audio/mpeg', 'audio/aac', 'video/mpeg', 'application/x-compress']);
+
+function isSure(mime: string, head: Buffer): boolean {
+  if (UNSURE.has(mime)) return startsWith(head, 'ID3') || startsWith(head, '\0\0\x01');
+  // A bitmap says how long its second header is.
+  if (mime === 'image/bmp') return head.length >= 18 && [12, 40, 52, 56, 64, 108, 124].includes(head.readUInt32LE(14));
+  return true;
+}
+
+async function libraryType(head: Buffer): Promise<string | undefined> {
   try {
     return (await fileTypeFromBuffer(head))?.mime;
   } catch {
@@ -55,44 +73,16 @@ export async function sniffType(head: Buffer): Promise<string | undefined> {
   }
 }
 
-const essenceOf = (type: string): string => (type.split(';')[0] ?? '').trim().toLowerCase();
-
-const ALIASES: Record<string, string> = {
-  'image/jpg': 'image/jpeg', 'image/pjpeg': 'image/jpeg', 'audio/mp3': 'audio/mpeg', 'audio/x-wav': 'audio/wav', 'audio/wave': 'audio/wav', 'audio/vnd.wave': 'audio/wav', 'text/xml': 'application/xml',
-  'text/rtf': 'application/rtf', 'application/x-gzip': 'application/gzip', 'image/x-ms-bmp': 'image/bmp', 'image/heif': 'image/heic', 'application/x-zip-compressed': 'application/zip', 'application/x-rar-compressed': 'application/vnd.rar',
-  'image/apng': 'image/png', 'image/tif': 'image/tiff', 'application/dicom+json': 'application/json',
-};
-
-/** Types whose files are built inside others: a container's signature does not contradict what it holds. */
-const CONTAINERS: Record<string, RegExp> = {
-  'application/zip': /^application\/(vnd\.|epub|zip|java|octet)|\+zip$/,
-  'application/x-cfb': /^application\/(msword|vnd\.ms|vnd\.visio|x-cfb)/,
-  'application/xml': /xml$|^text\/|svg|html|cda/,
-  'application/gzip': /^application\/(gzip|x-tar|x-gtar|tar|fhir|octet)|gzip/,
-  'application/ogg': /^(audio|video|application)\/(ogg|opus)/,
-};
-
-/** Both are the same medium in families where a container holds either. */
-function sameFamily(declared: string, sniffed: string): boolean {
-  const family = /^(audio|video|image)\//;
-  const [d, s] = [family.exec(declared)?.[1], family.exec(sniffed)?.[1]];
-  if (d === undefined || s === undefined) return false;
-  if (d === s && d !== 'image') return true;
-  const moving = new Set(['audio', 'video']);
-  return (moving.has(d) && moving.has(s)) || (/tiff|dng|raw|nef|cr2|arw/.test(declared) && sniffed === 'image/tiff') || (/hei[cf]|avif/.test(declared) && /hei[cf]|avif/.test(sniffed));
-}
-
-function agrees(declared: string, sniffed: string): boolean {
-  const [d, s] = [ALIASES[declared] ?? declared, ALIASES[sniffed] ?? sniffed];
-  if (d === s || d === 'application/octet-stream' || sameFamily(d, s)) return true;
-  return CONTAINERS[s]?.test(d) === true || (s.startsWith('application/vnd.') && /^application\/(zip|octet-stream|vnd\.)/.test(d));
-}
-
-/** Raises 415 `media-type` for a type outside the allow-list, an executable, or bytes of another type than declared. */
-export function checkDeclaredType(declaredType: string, sniffed: string | undefined): void {
-  const declared = essenceOf(declaredType);
-  if (!PATTERNS.some((pattern) => pattern.test(declared))) throw fhirError('media-type', `${declared.slice(0, 100)} is not among the allowed types: ${CLINICAL_TYPES.join(', ')}`);
-  if (sniffed === undefined) return;
-  if (EXECUTABLES.has(sniffed)) throw fhirError('media-type', `The bytes are an executable (${sniffed}), which is not kept`);
-  if (!agrees(declared, sniffed)) throw fhirError('media-type', `The bytes are ${sniffed}, not ${declared.slice(0, 100)}`);
+/** The media type that the head (HEAD_BYTES of it) shows; undefined when no signature matches. */
+export async function sniffType(head: Buffer): Promise<string | undefined> {
+  if (startsWith(head, 'DICM', 128)) return 'application/dicom';
+  const executable = executableType(head);
+  if (executable !== undefined) return executable;
+  const text = textOf(head);
+  if (text !== undefined) return textType(text);
+  // Formats whose first line is text and whose body is not.
+  if (startsWith(head, '%PDF-')) return 'application/pdf';
+  if (startsWith(head, '{\\rtf')) return 'application/rtf';
+  const mime = await libraryType(head);
+  return mime !== undefined && isSure(mime, head) ? mime : undefined;
 }

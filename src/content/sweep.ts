@@ -5,51 +5,74 @@ import type { Database } from '../database/database.ts';
 import type { ContentRow } from '../database/tables.ts';
 import type { Logger } from '../logger.ts';
 import type { ContentStore } from './content-store.ts';
+import { eraseObject } from './stored-object.ts';
 
 export interface SweepParts {
   database: Pick<Database, 'workerTransaction'>;
   stores: readonly ContentStore[];
+  /** Milliseconds; the database's own clock by default. */
+  now?: number;
   /** Staged longer than this is left behind; 24 h by default. */
   staleAfterMs?: number;
-  /** How long condemned content keeps its bytes; 24 h by default. */
+  /** How long condemned content keeps its bytes beyond that; 24 h by default. */
   graceMs?: number;
+  /** Objects removed in one pass at most; 100 by default. */
+  limit?: number;
 }
 
 export interface SweepResult {
   condemned: number;
   removed: number;
+  /** Objects that their store did not let go; the next pass tries again. */
+  failed: number;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const BATCH = 100;
-/** Any fixed number: one server sweeps at a time. */
+const LIMIT = 100;
+/** Any fixed number: one server marks at a time. */
 const SWEEP_LOCK = 7_306_002;
 
 type Doomed = Pick<ContentRow, 'org' | 'id' | 'store' | 'key' | 'store_version'>;
 
-/** One pass. Publishing requires `staging`, so a publication that races it fails cleanly and is sent again. */
-export async function sweepContent(parts: SweepParts): Promise<SweepResult> {
-  const { database, staleAfterMs = DAY_MS, graceMs = DAY_MS } = parts;
-  const stores = new Map(parts.stores.map((store) => [store.name, store]));
-  const found = await database.workerTransaction(async (tx) => {
+/** Phase one. What it marks keeps its bytes for the grace, so those of this pass are not yet among the doomed. */
+function mark(parts: SweepParts): Promise<{ condemned: number; doomed: Doomed[] }> {
+  const { now, staleAfterMs = DAY_MS, graceMs = DAY_MS, limit = LIMIT } = parts;
+  const instant = now === undefined ? null : new Date(now);
+  return parts.database.workerTransaction(async (tx) => {
     const { rows } = await tx.query<{ locked: boolean }>('select pg_try_advisory_xact_lock($1) as locked', [SWEEP_LOCK]);
-    if (rows[0]?.locked !== true) return { condemned: 0, doomed: [] as Doomed[] };
-    const marked = await tx.query(`update content set state = 'condemned' where state = 'staging' and created_at < now() - $1 * interval '1 millisecond'`, [staleAfterMs]);
+    if (rows[0]?.locked !== true) return { condemned: 0, doomed: [] };
+    // Only stores that are configured here: what lies elsewhere must not take the places of what can be removed.
     const doomed = await tx.query<Doomed>(
-      `select org, id, store, key, store_version from content where state = 'condemned' and published_at is null and created_at < now() - $1 * interval '1 millisecond' order by created_at limit ${BATCH}`,
-      [staleAfterMs + graceMs],
+      `select org, id, store, key, store_version from content where state = 'condemned' and published_at is null and store = any($4)
+        and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond' order by created_at limit $3`,
+      [instant, staleAfterMs + graceMs, limit, parts.stores.map((store) => store.name)],
     );
+    const marked = await tx.query(`update content set state = 'condemned' where state = 'staging' and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond'`, [instant, staleAfterMs]);
     return { condemned: marked.rowCount, doomed: doomed.rows };
   });
-  let removed = 0;
-  for (const row of found.doomed) {
-    const store = stores.get(row.store);
-    if (store === undefined) continue;
-    await store.remove(row.key, row.store_version ?? undefined);
-    await database.workerTransaction((tx) => tx.query(`update content set state = 'gone' where org = $1 and id = $2 and state = 'condemned'`, [row.org, row.id]));
-    removed += 1;
+}
+
+/** Phase two, outside any transaction. Two servers that remove the same object do no harm: a missing one is no error. */
+async function remove(parts: SweepParts, row: Doomed): Promise<void> {
+  const store = parts.stores.find((candidate) => candidate.name === row.store);
+  if (store === undefined) throw new Error(`The store ${row.store} is not configured`);
+  await eraseObject(store, row.key, row.store_version ?? undefined);
+  await parts.database.workerTransaction((tx) => tx.query(`update content set state = 'gone' where org = $1 and id = $2 and state = 'condemned'`, [row.org, row.id]));
+}
+
+/** One pass. Publishing requires `staging`, so a publication that races it fails cleanly and is sent again. */
+export async function sweepContent(parts: SweepParts & { logger?: Pick<Logger, 'warn'> }): Promise<SweepResult> {
+  const { condemned, doomed } = await mark(parts);
+  let failed = 0;
+  for (const row of doomed) {
+    try {
+      await remove(parts, row);
+    } catch (error) {
+      failed += 1;
+      parts.logger?.warn({ err: error, content: row.id }, 'condemned content could not be removed');
+    }
   }
-  return { condemned: found.condemned, removed };
+  return { condemned, removed: doomed.length - failed, failed };
 }
 
 const EVERY_MS = 15 * 60 * 1_000;

@@ -62,7 +62,7 @@ const UNAVAILABLE = /^(08|53|57P)|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOE
 export function isUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   if (code !== undefined) return UNAVAILABLE.test(code);
-  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(message ?? '');
+  return /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client was closed|Client has encountered a connection error/.test(message ?? '');
 }
 
 /** SQLSTATE 40001 and 40P01: another transaction was faster; the same work may succeed when run again. */
@@ -77,12 +77,14 @@ function translate(error: unknown): unknown {
 
 // Named statements are written so that one plan serves all values; making a plan for each call would cost more than
 // running it. What is better planned for its values says so in its transaction (PLAN_FOR_VALUES).
-function openPool(url: string, role: string | undefined, max: number): pg.Pool {
+function openPool(url: string, role: string | undefined, max: number, silenceMs: number): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max,
     connectionTimeoutMillis: 2_000,
     idleTimeoutMillis: 30_000,
+    // A database that falls silent must not hold its callers for ever; the connection is thrown away with the statement.
+    query_timeout: silenceMs,
     keepAlive: true,
     pipeline: true,
     options: ['-c plan_cache_mode=force_generic_plan', ...(role === undefined ? [] : [`-c role=${role}`])].join(' '),
@@ -231,9 +233,9 @@ async function selectAlone<Row>(connect: Connect, begin: string, statement: Stat
 
 export function openDatabase(connection: DatabaseConnection): Database {
   const role = (name: string): string | undefined => (connection.setRoles ? name : undefined);
-  const app = openPool(connection.appUrl, role('muniment_app'), connection.appConnectionsMax ?? 16);
-  const audit = openPool(connection.auditUrl, role('muniment_audit'), 3);
-  const worker = openPool(connection.workerUrl, role('muniment_worker'), 4);
+  const app = openPool(connection.appUrl, role('muniment_app'), connection.appConnectionsMax ?? 16, 20_000);
+  const audit = openPool(connection.auditUrl, role('muniment_audit'), 3, 5_000);
+  const worker = openPool(connection.workerUrl, role('muniment_worker'), 4, 60_000);
   const connectApp: Connect = () => app.connect();
   const group = createGroupCommit(connectApp);
   return {

@@ -25,6 +25,7 @@ export async function clusterPassword(directory: string): Promise<string> {
 export async function prepareCluster(
   directory: string, cluster: string, binaries: PostgresBinaries, account: PostgresAccount, log: (line: string) => void,
 ): Promise<void> {
+  await removeUnfinished(directory, cluster);
   if (!existsSync(cluster)) {
     await makeCluster(directory, cluster, binaries, account);
     log(`made a new PostgreSQL ${binaries.version.split('.')[0]} data directory in ${cluster}`);
@@ -37,7 +38,6 @@ export async function prepareCluster(
 // initdb works in a folder of another name, so that a killed first start leaves nothing that looks like a database. The
 // name is never used twice: an initdb whose starter was killed may still be at work, and empties its folder as it ends.
 async function makeCluster(directory: string, cluster: string, binaries: PostgresBinaries, account: PostgresAccount): Promise<void> {
-  await removeUnfinished(directory, cluster);
   const passwordFile = join(directory, 'password');
   if (account.owner !== undefined) await chown(passwordFile, account.owner.uid, account.owner.gid);
   for (const ctype of CTYPES) {
@@ -56,7 +56,7 @@ async function makeCluster(directory: string, cluster: string, binaries: Postgre
 async function removeUnfinished(directory: string, cluster: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(`${basename(cluster)}.partial`)) continue;
-    // One that is still being written to refuses to go; it is in nobody's way, and the next first start removes it.
+    // One that is still being written to refuses to go; it is in nobody's way, and the next start removes it.
     await rm(join(directory, name), { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -1,5 +1,6 @@
 // From a request and what came of it to access events: the same shape for success, refusal and failure.
 import { INTERACTION_ACTIONS, type AccessEvent, type AuditOutcome, type InteractionCode } from '../audit/access-event.ts';
+import { withoutCredentials } from '../audit/shown-text.ts';
 import type { Principal } from '../access/principal.ts';
 import { printInstant } from '../fhir/instant.ts';
 import type { FhirRequest, Outcome } from '../interactions/interaction.ts';
@@ -52,12 +53,12 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
     observer: circumstances.observer,
     org: circumstances.org,
     outcome,
-    ...(outcomeDesc === undefined ? {} : { outcomeDesc }),
+    ...(outcomeDesc === undefined ? {} : { outcomeDesc: withoutCredentials(outcomeDesc) }),
     recorded: printInstant(circumstances.now),
     request: {
-      ...(accept === undefined ? {} : { accept: accept.slice(0, 256) }),
+      ...(accept === undefined ? {} : { accept: withoutCredentials(accept).slice(0, 256) }),
       method: request.method,
-      url: request.url.slice(0, URL_CHARACTERS_MAX),
+      url: withoutCredentials(request.url).slice(0, URL_CHARACTERS_MAX),
     },
     requestId: request.requestId,
     status,

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { ContentIntegrityError } from '../content/read-content.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse, RequestBody } from '../interactions/interaction.ts';
 
 export interface TransferEnd {
@@ -29,13 +29,15 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
     sendContinue();
     let seen = 0;
     try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
+      // Whoever stops reading has still to answer: leaving the loop must not take the connection along.
+      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         seen += chunk.length;
         if (seen > bytesMax) throw tooLong(bytesMax);
         hash?.update(chunk);
         yield chunk;
       }
     } catch (error) {
+      if (error instanceof FhirError) throw error;
       if ((error as { code?: string }).code === 'ECONNRESET' || request.destroyed && !request.complete) throw aborted(error);
       throw error;
     }

@@ -11,6 +11,7 @@ import type { Logger } from '../logger.ts';
 import { errorResponse } from './error-response.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import { acceptsFhirJson } from './media-type.ts';
+import { PUBLIC_PATHS } from './public-routes.ts';
 import { matchRoute, type Route, type RouteCode } from './routes.ts';
 
 export interface FhirEntryParts {
@@ -31,7 +32,8 @@ export function requestIdOf(request: Request): string {
 
 function headerReader(request: Request): (name: string) => string | undefined {
   return (name) => {
-    const value = request.headers[name];
+    // Node keeps the first of several credentials: that there were several must be seen.
+    const value = name === 'authorization' ? request.headersDistinct[name] : request.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
   };
 }
@@ -80,8 +82,8 @@ function aim(routes: readonly Route[], request: Request): Aimed {
   const query = queryOf(search);
   if (segments === undefined || query === undefined) return refuse(fhirError('malformed-request', 'The percent-encoding of the URL is broken'));
   const match = matchRoute(routes, request.method, segments);
-  if (match.kind === 'unknown') return refuse(unknownPath(segments));
-  if (match.kind === 'method') return refuse(fhirError('method-not-allowed', `${request.method} is not offered here`, { headers: { Allow: [...match.allow, 'OPTIONS'].join(', ') } }), match.type);
+  if (match.kind === 'unknown') return refuse(PUBLIC_PATHS.has(`/${segments.join('/')}`) ? methodNotAllowed(request.method, ['GET', 'HEAD']) : unknownPath(segments));
+  if (match.kind === 'method') return refuse(methodNotAllowed(request.method, match.allow), match.type);
   const { route, id, version } = match;
   if (id !== '' && !ID_PATTERN.test(id)) {
     const error = route.method === 'PUT' ? fhirError('invalid-value', 'An id has 1 to 64 characters of A-Z a-z 0-9 - .') : fhirError('not-found', 'There is no such id');
@@ -93,6 +95,10 @@ function aim(routes: readonly Route[], request: Request): Aimed {
   if (!free && !acceptsFhirJson(format, accept)) return refuse(fhirError('not-acceptable', 'This server answers in application/fhir+json'), route.type);
   const conditional = route.code === 'create' && request.headers['if-none-exist'] !== undefined;
   return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, id, version, query };
+}
+
+function methodNotAllowed(method: string, allow: readonly string[]): FhirError {
+  return fhirError('method-not-allowed', `${method} is not offered here`, { headers: { Allow: [...allow, 'OPTIONS'].join(', ') } });
 }
 
 function splitUrl(url: string): [string, string] {
@@ -116,10 +122,14 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   const requestId = requestIdOf(request);
   const shared = { ...HEADERS, 'X-Request-Id': requestId };
   const aimed = aim(parts.routes, request);
+  let waits = request.headers.expect !== undefined;
   const fhirRequest: FhirRequest = {
     requestId, method: request.method, url: request.url.replace(/^\//, ''), query: aimed.query, type: aimed.type, id: aimed.id, version: aimed.version,
     address: request.socket.remoteAddress, header: headerReader(request),
-    body: openBody(request, () => { if (request.headers.expect !== undefined && !response.headersSent) response.writeContinue(); }),
+    body: openBody(request, () => {
+      if (waits && !response.headersSent) response.writeContinue();
+      waits = false;
+    }),
   };
   try {
     const access = await parts.perform(aimed.passage, fhirRequest);
@@ -128,8 +138,9 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   } catch (error) {
     if (!(error instanceof FhirError)) throw error;
     const refused = errorResponse(error);
-    await sendAnswer(response, request.method, { ...refused, headers: { ...shared, ...refused.headers, ...(request.complete ? {} : { Connection: 'close' }) } });
-    if (!request.complete) lingerThenClose(request);
+    // A client that waits for 100 Continue has sent nothing that would be lost; any other is listened to until it has done.
+    await sendAnswer(response, request.method, { ...refused, headers: { ...shared, ...refused.headers, ...(waits ? { Connection: 'close' } : {}) } });
+    if (!request.complete && !waits) throwAwayRest(request);
   }
 }
 
@@ -138,15 +149,15 @@ const LINGER_MS = 5_000;
 
 /**
  * After an early refusal the client may still be sending. Closing at once would reset the connection and take the
- * answer with it, so what comes is thrown away for a while: bounded in bytes and in time.
+ * answer with it, so what comes is thrown away, bounded in bytes and in time.
  */
-function lingerThenClose(request: Request): void {
+function throwAwayRest(request: Request): void {
   let left = LINGER_BYTES;
   const timer = setTimeout(() => request.destroy(), LINGER_MS);
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) request.destroy();
   });
-  request.on('close', () => clearTimeout(timer));
+  request.on('end', () => clearTimeout(timer)).on('close', () => clearTimeout(timer));
   request.resume();
 }

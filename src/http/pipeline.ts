@@ -7,6 +7,7 @@ import { crossOrigin } from './cross-origin.ts';
 import { errorResponse } from './error-response.ts';
 import { sendAnswer } from './exchange.ts';
 import { requestIdOf } from './fhir-entry.ts';
+import { PUBLIC_PATHS } from './public-routes.ts';
 
 export interface PipelineParts {
   health: Router;
@@ -15,8 +16,6 @@ export interface PipelineParts {
   observe: (request: Request, response: Response) => void;
   logger: Logger;
 }
-
-const PUBLIC = new Set(['/metadata', '/$versions', '/.well-known/smart-configuration']);
 
 export function buildPipeline(parts: PipelineParts): Express {
   const app = express();
@@ -29,7 +28,7 @@ export function buildPipeline(parts: PipelineParts): Express {
   app.use('/fhir', (request, response, next) => {
     parts.observe(request, response);
     if (crossOrigin(request, response)) return;
-    const open = PUBLIC.has(request.path) && (request.method === 'GET' || request.method === 'HEAD');
+    const open = PUBLIC_PATHS.has(request.path) && (request.method === 'GET' || request.method === 'HEAD');
     (open ? parts.publicFhir : parts.fhir)(request, response, next);
   });
   app.use('/health', parts.health);

@@ -15,6 +15,9 @@ export interface PublicParts {
   databaseAnswers: () => Promise<boolean>;
 }
 
+/** Below the FHIR base. */
+export const PUBLIC_PATHS: ReadonlySet<string> = new Set(['/metadata', '/$versions', '/.well-known/smart-configuration']);
+
 const MODES = new Set(['full', 'normative', 'terminology']);
 
 export function publicRoutes(parts: PublicParts): Router {

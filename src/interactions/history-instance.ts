@@ -63,7 +63,11 @@ export function historyInstance(fhirBase: string): Interaction {
       const entries = shown.map((row, position) => historyEntry(row, rows[position + 1], type, fhirBase));
       return {
         response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: `${head.slice(0, -1)},"entry":[${entries.join(',')}]}` },
-        entities: [...patientEntity(newest.patient), { reference: `${type}/${id}/_history/${newest.version}`, role: 'data' }],
+        // Each version that is shown is seen, and so is each patient whom one was about.
+        entities: [
+          ...[...new Set(shown.map((row) => row.patient))].flatMap(patientEntity),
+          ...shown.map((row) => ({ reference: `${type}/${id}/_history/${row.version}`, role: 'data' as const })),
+        ],
       };
     },
   });

@@ -7,6 +7,7 @@ import { checkClaims, linkBinaries, readClaims, takeInlineAttachments, type Link
 import type { BinaryOwners, BinaryReader } from '../resources/binary-access.ts';
 import type { LinkTargetLoader } from '../resources/load-link-target.ts';
 import type { VersionRow } from '../database/tables.ts';
+import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { InteractionContext } from './interaction.ts';
 import { readResourceBody } from './read-body.ts';
@@ -77,6 +78,7 @@ export function readerOf(context: InteractionContext, fhirBase: string): BinaryR
     org: context.org.id,
     creator: creatorOf(context.principal),
     system: context.principal.scopes.some((scope) => scope.context === 'system') || context.principal.roles.includes('admin'),
+    mayRead: (type) => authorize(context.principal, { interaction: 'read', type }).permit,
     fhirBase,
   };
 }

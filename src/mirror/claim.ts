@@ -44,6 +44,11 @@ export interface LeasedVersion {
   hapiVersion: string | null;
 }
 
+/** A crash of PostgreSQL may undo what is committed so. That is only done once more, so nothing waits for the disk. */
+export async function commitWithoutWaiting(tx: Transaction): Promise<void> {
+  await tx.query('set local synchronous_commit = off');
+}
+
 /**
  * Makes new outbox rows known to their heads. Returns whether there may be more of them. One server at a time does it:
  * two could make the second version of a resource known before the first.
@@ -51,6 +56,7 @@ export interface LeasedVersion {
 export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> {
   const lock = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [TAKE_IN_LOCK]);
   if (lock.rows[0]?.mine !== true) return false;
+  await commitWithoutWaiting(tx);
   const { rows } = await tx.query<{ taken: number }>({
     name: 'mirror-take-in',
     text: `
@@ -79,6 +85,7 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
 export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], countMax: number): Promise<LeasedVersion[]> {
   const leaseUntil = Date.now() + LEASE_MS;
   const lease = randomUUID();
+  await commitWithoutWaiting(tx);
   const leased = await tx.query<{ org: OrgId; type: number; id: string }>({
     name: 'mirror-lease',
     text: `

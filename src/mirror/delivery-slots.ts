@@ -8,7 +8,7 @@ import { claimDue, SHARDS, type LeasedVersion, type OrgRange } from './claim.ts'
 import type { Delivery } from './deliver.ts';
 import type { DeliveryResult } from './guarded-write.ts';
 import { retryDelayMs } from './retry-schedule.ts';
-import { settle, type Settlement } from './settle.ts';
+import { createSettler, releaseLeases, type EndedDelivery, type Settlement } from './settle.ts';
 
 export interface MirrorMetrics {
   /** A delivery ended; `stale` = it could not be settled, because its lease was lost. `seconds` since the version was published. */
@@ -18,8 +18,8 @@ export interface MirrorMetrics {
 export interface DeliverySlots {
   /** Leases as much as there is room for, and starts to deliver it. */
   fill(orgs: OrgRange): Promise<void>;
-  /** Resolves when nothing is in flight. */
-  idle(): Promise<void>;
+  /** Gives back what is not begun, and resolves when nothing is in flight. */
+  finish(): Promise<void>;
 }
 
 interface SlotOptions {
@@ -31,61 +31,102 @@ interface SlotOptions {
   random: () => number;
   /** Ends what is in flight. */
   end: AbortSignal;
-  /** Called when a slot is free again. */
+  /** Called when there is room for more. */
   freed: () => void;
 }
 
 type Lane = keyof typeof LANES;
 
+/** Deliveries in flight at once. */
 const CONCURRENCY: Record<Lane, number> = { clinical: 8, derived: 2 };
+/** Leased beforehand for each of them, so that none waits for the database. Few: a lease also runs while it waits. */
+const AHEAD = 2;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
-export function createDeliverySlots(options: SlotOptions): DeliverySlots {
-  /** By shard. */
-  const inFlight = new Map<number, { lane: Lane; done: Promise<void> }>();
+interface LaneState {
+  lane: Lane;
+  running: number;
+  /** Leased and not yet begun. */
+  queue: LeasedVersion[];
+}
 
-  async function fillLane(lane: Lane, orgs: OrgRange): Promise<void> {
-    const free = CONCURRENCY[lane] - [...inFlight.values()].filter((slot) => slot.lane === lane).length;
-    if (free <= 0) return;
-    const shards = ALL_SHARDS.filter((shard) => !inFlight.has(shard));
-    const claimed = await options.database.workerTransaction((tx) => claimDue(tx, orgs, LANES[lane], shards, free));
-    for (const leased of claimed) start(lane, leased);
+export function createDeliverySlots(options: SlotOptions): DeliverySlots {
+  const lanes: LaneState[] = (Object.keys(LANES) as Lane[]).map((lane) => ({ lane, running: 0, queue: [] }));
+  const settle = createSettler(options.database);
+  const busyShards = new Set<number>();
+  const unsettled = new Set<Promise<void>>();
+
+  async function fillLane(state: LaneState, orgs: OrgRange): Promise<void> {
+    if (!hasRoom(state)) return;
+    const room = CONCURRENCY[state.lane] * (1 + AHEAD) - state.running - state.queue.length;
+    const shards = ALL_SHARDS.filter((shard) => !busyShards.has(shard));
+    const claimed = await options.database.workerTransaction((tx) => claimDue(tx, orgs, LANES[state.lane], shards, room));
+    for (const { shard } of claimed) busyShards.add(shard);
+    state.queue.push(...claimed);
+    advance(state);
   }
 
-  function start(lane: Lane, leased: LeasedVersion): void {
-    const done = deliverAndSettle(leased, options).finally(() => {
-      inFlight.delete(leased.shard);
-      options.freed();
-    });
-    inFlight.set(leased.shard, { lane, done });
+  function advance(state: LaneState): void {
+    while (state.running < CONCURRENCY[state.lane]) {
+      const leased = state.queue.shift();
+      if (leased === undefined) return;
+      const delivery = run(state, leased).finally(() => unsettled.delete(delivery));
+      unsettled.add(delivery);
+    }
+  }
+
+  /** HAPI is given the next delivery before this one is settled; its shard stays busy until then. */
+  async function run(state: LaneState, leased: LeasedVersion): Promise<void> {
+    state.running += 1;
+    const result = await deliver(leased, options);
+    state.running -= 1;
+    advance(state);
+    await settleResult(leased, result, settle, options);
+    busyShards.delete(leased.shard);
+    if (hasRoom(state)) options.freed();
   }
 
   return {
     async fill(orgs) {
-      for (const lane of Object.keys(LANES) as Lane[]) await fillLane(lane, orgs);
+      for (const state of lanes) await fillLane(state, orgs);
     },
-    async idle() {
-      await Promise.all([...inFlight.values()].map(({ done }) => done));
+    async finish() {
+      const unbegun = lanes.flatMap(({ queue }) => queue.splice(0));
+      if (unbegun.length > 0) await options.database.workerTransaction((tx) => releaseLeases(tx, unbegun));
+      await Promise.all(unsettled);
     },
   };
 }
 
-/** Never rejects: what cannot be settled is delivered again when its lease has ended. */
-async function deliverAndSettle(leased: LeasedVersion, { database, delivery, circuits, log, metrics, random, end }: SlotOptions): Promise<void> {
-  const reference = `${leased.type}/${leased.id}/_history/${leased.version}`;
+function hasRoom({ lane, queue }: LaneState): boolean {
+  return queue.length < CONCURRENCY[lane];
+}
+
+/** Never rejects. */
+async function deliver(leased: LeasedVersion, { delivery, circuits, log, end }: SlotOptions): Promise<DeliveryResult> {
   const result = await delivery.deliver(leased, end).catch((error: unknown) => {
-    log.error({ err: error, reference }, 'A delivery failed unexpectedly');
+    log.error({ err: error, reference: named(leased) }, 'A delivery failed unexpectedly');
     return UNEXPECTED;
   });
   circuits.record(leased, result.kind === 'again' && result.transport);
-  const settlement = settlementOf(result, leased, random);
-  const settled = await database.workerTransaction((tx) => settle(tx, leased, settlement)).catch((error: unknown) => {
-    log.warn({ err: error, reference }, 'A delivery could not be settled');
+  return result;
+}
+
+type Settle = (ended: EndedDelivery) => Promise<boolean>;
+
+/** Never rejects: what cannot be settled is delivered again when its lease has ended. */
+async function settleResult(leased: LeasedVersion, result: DeliveryResult, settle: Settle, { log, metrics, random }: SlotOptions): Promise<void> {
+  const settled = await settle({ leased, settlement: settlementOf(result, leased, random) }).catch((error: unknown) => {
+    log.warn({ err: error, reference: named(leased) }, 'A delivery could not be settled');
     return false;
   });
   metrics?.delivery(settled ? result.kind : 'stale', (Date.now() - leased.publishedAt.getTime()) / 1000);
   // What HAPI said may quote the resource: it is kept with the head and never logged.
-  if (settled && result.kind === 'parked') log.warn({ org: leased.orgName, reference }, 'A version was parked: muniment mirror show tells why');
+  if (settled && result.kind === 'parked') log.warn({ org: leased.orgName, reference: named(leased) }, 'A version was parked: muniment mirror show tells why');
+}
+
+function named({ type, id, version }: LeasedVersion): string {
+  return `${type}/${id}/_history/${version}`;
 }
 
 const UNEXPECTED: DeliveryResult = { kind: 'again', reason: 'Unexpected failure: the log of the server tells more', transport: false, refused: false };

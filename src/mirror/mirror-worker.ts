@@ -43,6 +43,9 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
   const slots = createDeliverySlots({ database, delivery, circuits, log, metrics, random, end: end.signal, freed: signal.raise });
   let first: OrgId | undefined;
   let stopping = false;
+  // New outbox rows are looked for when somebody says so, and at each poll; a slot that gets free is no reason.
+  let fresh = true;
+  let takeInAt = 0;
   let wakeTimer: NodeJS.Timeout | undefined;
 
   async function mirroredOrgs(): Promise<OrgRange | undefined> {
@@ -58,9 +61,15 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
     circuits.probe(signal.raise);
     const orgs = await mirroredOrgs();
     if (orgs === undefined) return false;
-    const more = await database.workerTransaction((tx) => takeIn(tx, orgs));
+    const more = (fresh || Date.now() >= takeInAt) && await takeInFor(orgs);
     if (!stopping) await slots.fill(orgs);
     return more;
+  }
+
+  async function takeInFor(orgs: OrgRange): Promise<boolean> {
+    fresh = false;
+    takeInAt = Date.now() + pollMs;
+    return database.workerTransaction((tx) => takeIn(tx, orgs));
   }
 
   async function run(): Promise<void> {
@@ -69,7 +78,8 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
         log.warn({ err: error }, 'The mirror cannot work and tries again');
         return false;
       });
-      if (!more) await signal.wait(pollMs);
+      if (more) fresh = true;
+      else await signal.wait(pollMs);
     }
   }
 
@@ -78,6 +88,7 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
     wake() {
       wakeTimer ??= setTimeout(() => {
         wakeTimer = undefined;
+        fresh = true;
         signal.raise();
       }, WAKE_DELAY_MS);
     },
@@ -87,7 +98,7 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
       signal.raise();
       const bound = setTimeout(() => end.abort(), STOP_MS);
       await running;
-      await slots.idle();
+      await slots.finish().catch((error: unknown) => log.warn({ err: error }, 'Leases of the mirror end by themselves'));
       clearTimeout(bound);
       end.abort();
     },

@@ -14,6 +14,8 @@ export interface BinaryReader {
   creator: string;
   /** A system client sees Binaries that no document uses. */
   system: boolean;
+  /** Whether scope and role let the caller read resources of a type. */
+  mayRead: (type: ResourceType) => boolean;
   fhirBase: string;
 }
 
@@ -39,7 +41,8 @@ export async function findBinaryOwners(tx: Transaction, reader: BinaryReader, bi
   const context = contextOf(binary, reader.fhirBase);
   if (context !== undefined) {
     const owner = await readNewest(tx, reader.org, typeNumber(context.type), context.id);
-    return { readable: owner !== undefined && !owner.deleted, users, patients };
+    return { readable: owner !== undefined && !owner.deleted && reader.mayRead(context.type), users, patients };
   }
-  return { readable: rows.length > 0 || reader.system || binary.creator === reader.creator, users, patients };
+  const through = rows.length === 0 ? reader.system : rows.some((row) => reader.mayRead(typeName(row.type)));
+  return { readable: through || binary.creator === reader.creator, users, patients };
 }

@@ -135,6 +135,7 @@ export function parseSearch(type: string, pairs: Iterable<[string, string]>, fhi
   const parameters: readonly SearchParameter[] = isSearchable(type) ? SEARCH_PARAMETERS[type] : [];
   const parsed: ParsedSearch = { clauses: [], sort: { column: 'last_updated', descending: true }, count: COUNT_DEFAULT, total: 'none', cursor: undefined, used: [], ignored: [] };
   for (const [key, value] of pairs) {
+    if (`${key}${value}`.includes('\u0000')) throw invalid('A search cannot hold the character NUL');
     const [name = '', modifier] = key.split(':', 2);
     if (FORM_PARAMETERS.has(name) || value === '') continue;
     if (CONTROL_PARAMETERS.has(name)) { applyControl(parsed, name, value, parameters); continue; }
@@ -146,6 +147,7 @@ export function parseSearch(type: string, pairs: Iterable<[string, string]>, fhi
     parsed.used.push([key, value]);
   }
   if (strict && parsed.ignored.length > 0) throw invalid(`Not supported on ${type}: ${parsed.ignored.join(', ')}`);
+  if (!parsed.used.some(([name]) => name === '_sort')) parsed.used.push(['_sort', '-_lastUpdated']);
   parsed.used.push(['_count', String(parsed.count)]);
   return parsed;
 }

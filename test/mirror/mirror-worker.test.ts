@@ -242,7 +242,7 @@ describe('several servers', () => {
     start();
     await until(drained);
     for (const settlement of [{ kind: 'delivered', hapiVersion: '9' }, { kind: 'parked', reason: 'no' }, { kind: 'again', reason: 'no', refused: false, delayMs: 0 }] as const) {
-      expect(await store.database.workerTransaction((tx) => settle(tx, leased!, settlement))).toBe(false);
+      expect((await store.database.workerTransaction((tx) => settle(tx, [{ leased: leased!, settlement }]))).size).toBe(0);
     }
     expect(await showHead(store.database, { reference: 'DocumentReference/d0' })).toMatchObject({ state: 'waiting', hapiVersion: '1', deliveredVersion: 1, nextAt: null });
   });

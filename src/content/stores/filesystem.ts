@@ -100,7 +100,7 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
     const handle = await openNew(path);
     try {
       const written = await writeGathered(handle, marked(bytes));
-      await handle.sync();
+      await handle.datasync();
       const { size } = await handle.stat();
       await handle.close();
       if (size !== written) throw unavailable(new Error(`${written} bytes were written, the file has ${size}`));

@@ -1,26 +1,42 @@
-// Bytes of unknown length go in parts, each hashed before it is sent; one part is in memory at a time.
+// Bytes of unknown length go in parts, each hashed before it is sent. Two parts are on their way while a third is
+// gathered: 24 MiB at most, whatever the length.
 import { createHash } from 'node:crypto';
 import type { StoredObject } from '../content-store.ts';
-import { storeError, type S3Caller } from './s3-call.ts';
+import { storedObject, storeError, type S3Caller } from './s3-call.ts';
 
-const PART_BYTES = 16 * 1024 * 1024;
+/** 10,000 parts, as many as S3 takes, are 80 GiB. */
+export const PART_BYTES = 8 * 1024 * 1024;
+const PARTS_IN_FLIGHT = 2;
 
-async function* cutParts(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let held: Buffer[] = [];
-  let size = 0;
+export interface Part {
+  pieces: Buffer[];
+  size: number;
+}
+
+/** Parts of PART_BYTES, the last one shorter; one empty part when there are no bytes. Nothing is copied. */
+export async function* cutParts(bytes: AsyncIterable<Buffer>): AsyncGenerator<Part> {
+  let part: Part = { pieces: [], size: 0 };
+  let first = true;
   for await (const piece of bytes) {
     for (let at = 0; at < piece.length;) {
-      const take = Math.min(PART_BYTES - size, piece.length - at);
-      held.push(piece.subarray(at, at + take));
-      size += take;
-      at += take;
-      if (size < PART_BYTES) continue;
-      yield Buffer.concat(held, size);
-      held = [];
-      size = 0;
+      if (part.size === PART_BYTES) {
+        yield part;
+        first = false;
+        part = { pieces: [], size: 0 };
+      }
+      const taken = piece.subarray(at, at + PART_BYTES - part.size);
+      part.pieces.push(taken);
+      part.size += taken.length;
+      at += taken.length;
     }
   }
-  if (size > 0) yield Buffer.concat(held, size);
+  if (first || part.size > 0) yield part;
+}
+
+export function checksumOf(part: Part): string {
+  const hash = createHash('sha256');
+  for (const piece of part.pieces) hash.update(piece);
+  return hash.digest('base64');
 }
 
 interface SentPart {
@@ -29,48 +45,57 @@ interface SentPart {
   checksum: string;
 }
 
-async function sendPart(call: S3Caller, key: string, uploadId: string, number: number, body: Buffer): Promise<SentPart> {
-  const checksum = createHash('sha256').update(body).digest('base64');
-  const answer = await call({ method: 'PUT', key, query: { partNumber: String(number), uploadId }, body, headers: { 'x-amz-checksum-sha256': checksum } });
-  const etag = answer.headers.etag;
+async function sendPart(call: S3Caller, key: string, uploadId: string, number: number, part: Part): Promise<SentPart> {
+  const checksum = checksumOf(part);
+  const answer = await call({ method: 'PUT', key, query: { partNumber: String(number), uploadId }, body: part.pieces, headers: { 'x-amz-checksum-sha256': checksum } });
+  const { etag } = answer.headers;
   if (answer.status !== 200 || etag === undefined) throw storeError(answer);
   return { number, etag, checksum };
 }
 
-async function complete(call: S3Caller, key: string, uploadId: string, parts: readonly SentPart[], size: number): Promise<StoredObject> {
-  const list = parts.map((part) => `<Part><PartNumber>${part.number}</PartNumber><ETag>${part.etag}</ETag><ChecksumSHA256>${part.checksum}</ChecksumSHA256></Part>`);
-  const answer = await call({ method: 'POST', key, query: { uploadId }, body: Buffer.from(`<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`), headers: { 'if-none-match': '*' } });
-  // A failure may come behind a status of 200, as an error document.
-  if (answer.status !== 200 || answer.code !== undefined) throw storeError(answer);
-  const version = answer.headers['x-amz-version-id'];
-  return { size, ...(typeof version === 'string' ? { version } : {}) };
+/** Starts each part as soon as fewer than two are on their way. */
+async function sendParts(parts: AsyncIterable<Part>, send: (number: number, part: Part) => Promise<SentPart>): Promise<{ sent: SentPart[]; size: number }> {
+  const sending: Promise<SentPart>[] = [];
+  let size = 0;
+  try {
+    for await (const part of parts) {
+      await sending.at(-PARTS_IN_FLIGHT);
+      const task = send(sending.length + 1, part);
+      // Its failure is told when it is waited for.
+      task.catch(() => undefined);
+      sending.push(task);
+      size += part.size;
+    }
+    return { sent: await Promise.all(sending), size };
+  } finally {
+    await Promise.allSettled(sending);
+  }
 }
 
 async function begin(call: S3Caller, key: string): Promise<string> {
-  const answer = await call({ method: 'POST', key, query: { uploads: '' }, headers: { 'x-amz-checksum-algorithm': 'SHA256' }, body: Buffer.alloc(0) });
+  const answer = await call({ method: 'POST', key, query: { uploads: '' }, headers: { 'x-amz-checksum-algorithm': 'SHA256' }, body: [] });
   const uploadId = /<UploadId>([^<]+)/.exec(answer.text)?.[1];
   if (answer.status !== 200 || uploadId === undefined) throw storeError(answer);
   return uploadId;
 }
 
-/** A single part becomes a plain object by `putWhole`. A failure ends the upload at the store. */
-export async function openMultipart(call: S3Caller, key: string, bytes: AsyncIterable<Buffer>, putWhole: (key: string, body: Buffer) => Promise<StoredObject>): Promise<StoredObject> {
-  const source = cutParts(bytes);
-  const first = await source.next();
-  if (first.done === true) return putWhole(key, Buffer.alloc(0));
-  const second = first.value.length < PART_BYTES ? undefined : await source.next();
-  if (second === undefined || second.done === true) return putWhole(key, first.value);
+async function complete(call: S3Caller, key: string, uploadId: string, parts: readonly SentPart[], size: number): Promise<StoredObject> {
+  const list = parts.map((part) => `<Part><PartNumber>${part.number}</PartNumber><ETag>${part.etag}</ETag><ChecksumSHA256>${part.checksum}</ChecksumSHA256></Part>`);
+  const body = [Buffer.from(`<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`)];
+  const answer = await call({ method: 'POST', key, query: { uploadId }, body, headers: { 'if-none-match': '*' }, mayRepeat: false });
+  // A failure may come behind a status of 200, as an error document.
+  if (answer.status !== 200 || answer.code !== undefined) throw storeError(answer);
+  return storedObject(size, answer);
+}
+
+/** All parts as one object. A failure ends the upload at the store. */
+export async function putMultipart(call: S3Caller, key: string, parts: AsyncIterable<Part>): Promise<StoredObject> {
   const uploadId = await begin(call, key);
   try {
-    const parts = [await sendPart(call, key, uploadId, 1, first.value), await sendPart(call, key, uploadId, 2, second.value)];
-    let size = first.value.length + second.value.length;
-    for await (const part of source) {
-      parts.push(await sendPart(call, key, uploadId, parts.length + 1, part));
-      size += part.length;
-    }
-    return await complete(call, key, uploadId, parts, size);
+    const { sent, size } = await sendParts(parts, (number, part) => sendPart(call, key, uploadId, number, part));
+    return await complete(call, key, uploadId, sent, size);
   } catch (error) {
-    await call({ method: 'DELETE', key, query: { uploadId } }).catch(() => { /* The store ends stale uploads itself. */ });
+    await call({ method: 'DELETE', key, query: { uploadId } }).catch(() => { /* Removing the object ends it, or the store by itself. */ });
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 // One HTTP exchange with an object store. A streamed body gets a connection of its own, because a store may close it
-// after an early refusal without saying so; a body in memory is sent once more when a kept connection turns out dead.
+// after an early refusal without saying so; a body in memory is sent once more when its connection broke.
 import http from 'node:http';
 import https from 'node:https';
+import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
 
 export interface S3Answer {
   status: number;
@@ -10,6 +11,8 @@ export interface S3Answer {
   text: string;
   /** <Code> of an error. */
   code: string | undefined;
+  /** It was sent twice: the first time may have taken effect, without an answer. */
+  repeated: boolean;
 }
 
 export interface S3Exchange {
@@ -17,101 +20,126 @@ export interface S3Exchange {
   /** Encoded path with the query. */
   target: string;
   headers: Record<string, string>;
-  body?: Buffer | AsyncIterable<Buffer>;
+  /** Pieces in memory, or a stream that can be sent once. */
+  body?: readonly Buffer[] | AsyncIterable<Buffer>;
+  /** False for what must not be done twice; true by default where the body allows. */
+  mayRepeat?: boolean;
 }
 
 export interface S3Transport {
+  /** Raises StoreConnectionError, and what the stream of the body raised as it is. */
   exchange(request: S3Exchange): Promise<S3Answer>;
+  agent: http.Agent;
   close(): void;
 }
 
-/** How long the store may be silent while we wait for it. */
-export const SILENCE_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
+/** Written at once at most, so that a slow connection is seen to move. */
+const SLICE_BYTES = 256 * 1024;
 
-class SilentStoreError extends Error {
-  readonly code = 'ETIMEDOUT';
+function isBroken(error: unknown): boolean {
+  return /^(ECONNRESET|EPIPE|ECONNABORTED)$/.test((error as { code?: string }).code ?? '');
 }
 
-/** `work`, or an error after the store was silent for too long; `request` is cut then. */
-async function heard<T>(work: Promise<T>, request: http.ClientRequest): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new SilentStoreError('The store is silent');
-      request.destroy(error);
-      reject(error);
-    }, SILENCE_MS);
+/** The answer of a request; `early` is set once the store answered or broke off, whatever is still to be sent. */
+interface Pending {
+  request: http.ClientRequest;
+  answered: Promise<http.IncomingMessage>;
+  early: boolean;
+}
+
+function begin(request: http.ClientRequest): Pending {
+  const answered = new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.once('response', resolve);
+    request.once('error', (error: NodeJS.ErrnoException) => reject(error instanceof StoreConnectionError ? error : new StoreConnectionError(error.code ?? error.message, error)));
   });
-  try {
-    return await Promise.race([work, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const pending: Pending = { request, answered, early: false };
+  answered.then(() => { pending.early = true; }, () => { pending.early = true; });
+  return pending;
 }
 
-async function sendStream(request: http.ClientRequest, body: AsyncIterable<Buffer>, answered: Promise<unknown>): Promise<void> {
-  let over = false;
-  answered.then(() => { over = true; }, () => { over = true; });
+async function write(pending: Pending, bytes: Buffer): Promise<void> {
+  if (pending.early || pending.request.write(bytes)) return;
+  const drained = new Promise<void>((resolve) => { pending.request.once('drain', resolve).once('close', resolve); });
+  await Promise.race([drained, pending.answered.then(() => undefined, () => undefined)]);
+}
+
+async function sendPieces(pending: Pending, pieces: readonly Buffer[]): Promise<void> {
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length && !pending.early; at += SLICE_BYTES) await write(pending, piece.subarray(at, at + SLICE_BYTES));
+  }
+  if (!pending.early) pending.request.end();
+}
+
+/** An early answer stops the reading of the source, even while the source is waited for. */
+async function sendStream(pending: Pending, body: AsyncIterable<Buffer>, watch: SilenceWatch): Promise<void> {
+  const iterator = body[Symbol.asyncIterator]();
+  const answered = pending.answered.then(() => undefined, () => undefined);
   try {
-    for await (const part of body) {
-      if (over) return;
-      if (request.write(part)) continue;
-      const drained = new Promise<void>((resolve) => { request.once('drain', resolve).once('close', resolve); });
-      await heard(Promise.race([drained, answered.then(() => undefined, () => undefined)]), request);
+    while (!pending.early) {
+      watch.pause();
+      const next = await Promise.race([iterator.next(), answered]);
+      watch.resume();
+      if (next === undefined) break;
+      if (next.done === true) return void pending.request.end();
+      await write(pending, next.value);
     }
-    if (!over) request.end();
+    // Not awaited: a source that is waiting hears of it when it goes on.
+    iterator.return?.().catch(() => { /* Nobody reads it any more. */ });
   } catch (error) {
-    request.destroy(error as Error);
+    pending.request.destroy();
     throw error;
   }
 }
 
-async function readAnswer(response: http.IncomingMessage, request: http.ClientRequest): Promise<S3Answer> {
-  const chunks: Buffer[] = [];
+async function readText(response: http.IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
   let size = 0;
-  const reading = (async () => {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size <= ANSWER_BYTES_MAX) chunks.push(chunk);
+  try {
+    for await (const piece of response as AsyncIterable<Buffer>) {
+      size += piece.length;
+      if (size <= ANSWER_BYTES_MAX) pieces.push(piece);
     }
-  })();
-  await heard(reading, request);
-  const text = Buffer.concat(chunks).toString('utf8');
-  return { status: response.statusCode ?? 0, headers: response.headers, text, code: /<Code>([^<]+)/.exec(text)?.[1] };
+  } catch (error) {
+    throw error instanceof StoreConnectionError ? error : new StoreConnectionError((error as NodeJS.ErrnoException).code ?? 'ABORTED', error);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }
 
-export function openTransport(endpoint: URL): S3Transport {
+export function openTransport(endpoint: URL, silenceMs: number): S3Transport {
   const client = endpoint.protocol === 'https:' ? https : http;
   const agent = new client.Agent({ keepAlive: true, maxSockets: 64 });
 
-  async function attempt(wish: S3Exchange): Promise<S3Answer> {
-    const { body } = wish;
-    const streamed = body !== undefined && !Buffer.isBuffer(body);
-    const request = client.request({ hostname: endpoint.hostname, port: endpoint.port, method: wish.method, path: wish.target, headers: wish.headers, agent: streamed ? false : agent });
-    const answered = new Promise<http.IncomingMessage>((resolve, reject) => { request.once('response', resolve).once('error', reject); });
+  async function attempt(wish: S3Exchange, pieces: readonly Buffer[] | undefined, repeated: boolean): Promise<S3Answer> {
+    const request = client.request({
+      hostname: endpoint.hostname.replace(/^\[|\]$/g, ''), port: endpoint.port, method: wish.method, path: wish.target, headers: wish.headers, agent: pieces === undefined ? false : agent,
+    });
+    const pending = begin(request);
+    const watch = watchSilence(request, silenceMs);
     try {
-      if (streamed) await sendStream(request, body, answered);
-      else request.end(body);
-      return await readAnswer(await heard(answered, request), request);
-    } catch (error) {
-      // A stream's own failure came first; what the socket said of it afterwards is heard and dropped.
-      answered.catch(() => { /* Told by the error that is thrown. */ });
-      throw Object.assign(error as Error, { reusedSocket: request.reusedSocket });
+      if (pieces !== undefined) await sendPieces(pending, pieces);
+      else await sendStream(pending, wish.body as AsyncIterable<Buffer>, watch);
+      const response = await pending.answered;
+      const text = await readText(response);
+      return { status: response.statusCode ?? 0, headers: response.headers, text, code: /<Code>([^<]+)/.exec(text)?.[1], repeated };
+    } finally {
+      watch.stop();
+      // A body that was not sent to its end leaves a connection that nobody can use again.
+      if (!request.writableEnded) request.destroy();
     }
   }
 
   return {
     async exchange(wish) {
+      const pieces = wish.body === undefined ? [] : Array.isArray(wish.body) ? wish.body as readonly Buffer[] : undefined;
       try {
-        return await attempt(wish);
+        return await attempt(wish, pieces, false);
       } catch (error) {
-        const { code, reusedSocket } = error as { code?: string; reusedSocket?: boolean };
-        const mayRepeat = wish.body === undefined || Buffer.isBuffer(wish.body);
-        if (mayRepeat && reusedSocket === true && /^(ECONNRESET|EPIPE)$/.test(code ?? '')) return attempt(wish);
-        throw error;
+        if (pieces === undefined || wish.mayRepeat === false || !isBroken(error)) throw error;
+        return attempt(wish, pieces, true);
       }
     },
+    agent,
     close: () => agent.destroy(),
   };
 }

@@ -1,98 +1,63 @@
-// Any S3: what is sent carries its SHA-256, so that the store refuses other bytes than were meant. The minio client
-// reads and removes; bytes go in by requests of our own, since the client holds whole parts in memory.
-import { createHash, randomUUID } from 'node:crypto';
-import { Client } from 'minio';
-import { FhirError } from '../../fhir/fhir-error.ts';
-import type { ContentStore, StoredObject } from '../content-store.ts';
-import { storeError, unreachable, type S3Caller } from './s3-call.ts';
-import { openTransport, SILENCE_MS, type S3Answer } from './s3-request.ts';
-import { encodePath, encodeQuery, signRequest, UNSIGNED_PAYLOAD, UNSIGNED_TRAILER, type S3Credentials } from './s3-signature.ts';
-import { openMultipart } from './s3-multipart.ts';
+// Any S3: what is sent carries its SHA-256, so that the store refuses other bytes than were meant. Bytes go in by
+// requests of our own, since the minio client holds whole parts in memory; it reads and removes.
+import { randomUUID } from 'node:crypto';
+import type { ContentStore, PutOptions, StoredObject } from '../content-store.ts';
+import { createS3Caller, reaching, storedObject, storeError, unreachable } from './s3-call.ts';
+import { checksumOf, cutParts, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
+import { openS3Reading } from './s3-reading.ts';
+import { openTransport } from './s3-request.ts';
+import type { S3Credentials } from './s3-signature.ts';
+import { putStreamed } from './s3-streamed-put.ts';
+import { SILENCE_MS } from './store-silence.ts';
 
 export interface S3Options extends S3Credentials {
   /** Kept in each content row: minio, s3, r2. */
   name: string;
   endpoint: string;
   bucket: string;
+  /** For tests; how long the store may be silent while we wait for it. */
+  silenceMs?: number;
 }
 
-/** Bodies up to this size are hashed before they are sent; they cost the store less. */
-const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
-const FRAME_BYTES = 64 * 1024;
+/** Stores that are not known to take a checksum behind the bytes: what is large goes there in parts. */
+const WITHOUT_TRAILER = new Set(['r2']);
 
-function translate(error: unknown): unknown {
-  if (error instanceof FhirError) return error;
-  const { code } = error as { code?: string };
-  return code !== undefined ? unreachable(error) : error;
+async function* following(first: Part, rest: AsyncIterable<Part>): AsyncGenerator<Part> {
+  yield first;
+  yield* rest;
 }
 
-async function collect(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const part of bytes) parts.push(part);
-  return parts.length === 1 ? parts[0] as Buffer : Buffer.concat(parts);
-}
-
-/** aws-chunked framing: each frame with its length, the SHA-256 of all as a trailer. */
-async function* framed(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const digest = createHash('sha256');
-  let held: Buffer[] = [];
-  let size = 0;
-  function* frame(): Generator<Buffer> {
-    yield Buffer.from(`${size.toString(16)}\r\n`, 'latin1');
-    yield* held;
-    yield Buffer.from('\r\n', 'latin1');
-  }
-  for await (const part of bytes) {
-    digest.update(part);
-    held.push(part);
-    size += part.length;
-    if (size < FRAME_BYTES) continue;
-    yield* frame();
-    held = [];
-    size = 0;
-  }
-  if (size > 0) yield* frame();
-  yield Buffer.from(`0\r\nx-amz-checksum-sha256:${digest.digest('base64')}\r\n\r\n`, 'latin1');
-}
-
+/** A store on one bucket of an S3 endpoint, addressed by path. Opens no connection by itself. */
 export function openS3Store(options: S3Options): ContentStore {
   const endpoint = new URL(options.endpoint);
-  const transport = openTransport(endpoint);
-  const client = new Client({
-    endPoint: endpoint.hostname, port: Number(endpoint.port) || (endpoint.protocol === 'https:' ? 443 : 80), useSSL: endpoint.protocol === 'https:',
-    accessKey: options.accessKey, secretKey: options.secretKey, region: options.region, pathStyle: true,
-  });
+  const silenceMs = options.silenceMs ?? SILENCE_MS;
+  const transport = openTransport(endpoint, silenceMs);
+  const call = createS3Caller(transport, endpoint, options.bucket, options);
+  const reading = openS3Reading(endpoint, options.bucket, options, transport.agent, silenceMs);
 
-  const call: S3Caller = async ({ method, key, query = {}, headers = {}, body, payloadHash = UNSIGNED_PAYLOAD }) => {
-    const path = `/${options.bucket}/${key}`;
-    const length: Record<string, string> = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {};
-    const signed = signRequest({ method, host: endpoint.host, path, query, headers: { ...headers, ...length }, payloadHash }, options, new Date());
-    const search = encodeQuery(query);
-    return transport.exchange({ method, target: encodePath(path) + (search === '' ? '' : `?${search}`), headers: signed, ...(body === undefined ? {} : { body }) });
-  };
-
-  const stored = (size: number, answer: S3Answer): StoredObject => {
-    const version = answer.headers['x-amz-version-id'];
-    return { size, ...(typeof version === 'string' ? { version } : {}) };
-  };
-
-  async function putBuffered(key: string, body: Buffer): Promise<StoredObject> {
-    const checksum = createHash('sha256').update(body).digest('base64');
-    const answer = await call({ method: 'PUT', key, body, headers: { 'x-amz-checksum-sha256': checksum, 'if-none-match': '*' } });
-    if (answer.status !== 200) throw storeError(answer);
-    return stored(body.length, answer);
+  /** A body in memory is hashed before, which is cheaper for the store than a trailer. */
+  async function putBuffered(key: string, part: Part, checksum: string): Promise<StoredObject> {
+    const answer = await call({ method: 'PUT', key, body: part.pieces, headers: { 'x-amz-checksum-sha256': checksum, 'if-none-match': '*' } });
+    if (answer.status === 200) return storedObject(part.size, answer);
+    // The first try took effect, and its answer was lost with the connection.
+    const held = answer.repeated && answer.status === 412 ? await stat(key) : undefined;
+    if (held?.sha256?.toString('base64') === checksum) return held;
+    throw storeError(answer);
   }
 
-  async function putStreamed(key: string, bytes: AsyncIterable<Buffer>, size: number): Promise<StoredObject> {
-    const headers = { 'content-encoding': 'aws-chunked', 'x-amz-decoded-content-length': String(size), 'x-amz-trailer': 'x-amz-checksum-sha256', 'transfer-encoding': 'chunked', 'if-none-match': '*' };
-    const answer = await call({ method: 'PUT', key, body: framed(bytes), headers, payloadHash: UNSIGNED_TRAILER });
-    if (answer.status !== 200) throw storeError(answer);
-    return stored(size, answer);
-  }
-
-  async function put(key: string, bytes: AsyncIterable<Buffer>, size: number | undefined): Promise<StoredObject> {
-    if (size === undefined) return openMultipart(call, key, bytes, putBuffered);
-    return size <= BUFFERED_BYTES_MAX ? putBuffered(key, await collect(bytes)) : putStreamed(key, bytes, size);
+  async function put(key: string, bytes: AsyncIterable<Buffer>, { size, sha256 }: PutOptions): Promise<StoredObject> {
+    if (size !== undefined && size > PART_BYTES && sha256 !== undefined && !WITHOUT_TRAILER.has(options.name)) {
+      return putStreamed(call, key, bytes, size, () => sha256().toString('base64'));
+    }
+    const parts = cutParts(bytes);
+    try {
+      const first = (await parts.next()).value as Part;
+      const second = await parts.next();
+      if (second.done === true) return await putBuffered(key, first, sha256?.().toString('base64') ?? checksumOf(first));
+      return await putMultipart(call, key, following(first, following(second.value, parts)));
+    } finally {
+      await parts.return(undefined);
+    }
   }
 
   async function stat(key: string, version?: string): Promise<StoredObject | undefined> {
@@ -100,71 +65,30 @@ export function openS3Store(options: S3Options): ContentStore {
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw storeError(answer);
     const checksum = answer.headers['x-amz-checksum-sha256'];
-    const whole = answer.headers['x-amz-checksum-type'] !== 'COMPOSITE' && typeof checksum === 'string' && !checksum.includes('-');
-    return { ...stored(Number(answer.headers['content-length']), answer), ...(whole ? { sha256: Buffer.from(checksum, 'base64') } : {}) };
+    // A composite one is over the digests of parts; the SHA-256 of the whole is said to be so, or said without a type.
+    const type = answer.headers['x-amz-checksum-type'] ?? 'FULL_OBJECT';
+    const whole = type === 'FULL_OBJECT' && typeof checksum === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(checksum);
+    return { ...storedObject(Number(answer.headers['content-length']), answer), ...(whole ? { sha256: Buffer.from(checksum, 'base64') } : {}) };
+  }
+
+  async function probe(): Promise<void> {
+    const key = `.probe/${randomUUID()}`;
+    const body = Buffer.from('probe');
+    const part = { pieces: [body], size: body.length };
+    const { version } = await putBuffered(key, part, checksumOf(part));
+    const pieces: Buffer[] = [];
+    for await (const piece of await reading.get(key, { start: 0, length: body.length }, version)) pieces.push(piece);
+    if (!Buffer.concat(pieces).equals(body)) throw unreachable(new Error('A probe that was written does not come back'));
+    await reading.remove(key, version);
   }
 
   return {
     name: options.name,
     lengthProves: false,
-    async put(key, bytes, { size }) {
-      try {
-        return await put(key, bytes, size);
-      } catch (error) { throw translate(error); }
-    },
-    async stat(key, version) {
-      try {
-        return await stat(key, version);
-      } catch (error) { throw translate(error); }
-    },
-    async get(key, range, { version } = {}) {
-      try {
-        const stream = await client.getPartialObject(options.bucket, key, range.start, range.length, version === undefined ? {} : { versionId: version });
-        return listened(stream);
-      } catch (error) {
-        if (/^(NoSuchKey|NoSuchVersion|NotFound|InvalidRange)$/.test((error as { code?: string }).code ?? '')) return nothing();
-        throw translate(error);
-      }
-    },
-    async remove(key, version) {
-      try {
-        await client.removeObject(options.bucket, key, version === undefined ? {} : { versionId: version });
-      } catch (error) { throw translate(error); }
-    },
-    async probe() {
-      const key = `.probe/${randomUUID()}`;
-      try {
-        const body = Buffer.from('probe');
-        const written = await putBuffered(key, body);
-        if ((await stat(key))?.size !== body.length) throw unreachable(new Error('A probe that was written cannot be found'));
-        await client.removeObject(options.bucket, key, written.version === undefined ? {} : { versionId: written.version });
-      } catch (error) { throw translate(error); }
-    },
+    put: (key, bytes, wish) => reaching(put(key, bytes, wish)),
+    stat: (key, version) => reaching(stat(key, version)),
+    get: (key, range, { version } = {}) => reading.get(key, range, version),
+    remove: (key, version) => reading.remove(key, version),
+    probe: () => reaching(probe()),
   };
-}
-
-async function* nothing(): AsyncGenerator<Buffer> {
-  // A missing object has no bytes; the reader finds that they do not match.
-}
-
-/** The client of the store has no limit of its own: a stream that falls silent is cut. */
-async function* listened(stream: AsyncIterable<Buffer> & { destroy(error?: Error): void }): AsyncGenerator<Buffer> {
-  const iterator = stream[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      let timer: NodeJS.Timeout | undefined;
-      const silence = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(unreachable(new Error('The store fell silent'))), SILENCE_MS);
-      });
-      try {
-        const next = await Promise.race([iterator.next(), silence]);
-        if (next.done === true) return;
-        yield next.value;
-      } finally { clearTimeout(timer); }
-    }
-  } catch (error) {
-    throw translate(error);
-  } finally {
-    stream.destroy();
-  }
 }

@@ -1,0 +1,52 @@
+// The rows of content and their states: staging → live, or staging → condemned → gone.
+import type { Database, Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { CHUNK_BYTES, type ContentDigests } from './chunk-digests.ts';
+
+export interface StagedContent {
+  org: OrgId;
+  id: string;
+  store: string;
+  key: string;
+}
+
+export interface StagedDetails {
+  declaredType: string;
+  sniffedType: string | undefined;
+  creator: string;
+}
+
+/** Committed before the first byte is stored, so that whatever a crash leaves behind is known by its key. */
+export async function stageContent(database: Database, staged: StagedContent, details: StagedDetails): Promise<void> {
+  await database.transaction(staged.org, (tx) => tx.query({
+    name: 'stage-content',
+    text: `insert into content (org, id, state, store, key, chunk_bytes, declared_type, sniffed_type, creator) values ($1, $2, 'staging', $3, $4, $5, $6, $7, $8)`,
+    values: [staged.org, staged.id, staged.store, staged.key, CHUNK_BYTES, details.declaredType, details.sniffedType ?? null, details.creator],
+  }));
+}
+
+/** The object itself goes in a later sweep: a request to the store that timed out may still take effect. */
+export async function condemnContent(database: Database, staged: Pick<StagedContent, 'org' | 'id'>): Promise<void> {
+  await database.transaction(staged.org, (tx) => tx.query({
+    name: 'condemn-content',
+    text: `update content set state = 'condemned' where org = $1 and id = $2 and state = 'staging'`,
+    values: [staged.org, staged.id],
+  }));
+}
+
+export interface PublishedContent extends ContentDigests {
+  id: string;
+  storeVersion: string | undefined;
+}
+
+/** In the publishing transaction: `staging → live`. Raises 409 `conflict` when the sweeper was faster. */
+export async function publishContent(tx: Transaction, org: OrgId, received: PublishedContent): Promise<void> {
+  const { rowCount } = await tx.query({
+    name: 'publish-content',
+    text: `update content set state = 'live', size = $3, sha256 = $4, sha1 = $5, chunk_digests = $6, store_version = $7, published_at = now(), verified_at = now()
+      where org = $1 and id = $2 and state = 'staging'`,
+    values: [org, received.id, received.size, received.sha256, received.sha1, received.chunkDigests, received.storeVersion ?? null],
+  });
+  if (rowCount !== 1) throw fhirError('conflict', 'The bytes waited too long to be published; send them again');
+}

@@ -1,0 +1,90 @@
+// Reading and removing by the minio client, which has no time limit and no second try of its own: both are ours.
+import http from 'node:http';
+import https from 'node:https';
+import { Client } from 'minio';
+import { unreachable } from './s3-call.ts';
+import type { S3Credentials } from './s3-signature.ts';
+import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
+
+export interface S3Reading {
+  get(key: string, range: { start: number; length: number }, version: string | undefined): Promise<AsyncIterable<Buffer>>;
+  remove(key: string, version: string | undefined): Promise<void>;
+}
+
+const MISSING = /^(NoSuchKey|NoSuchVersion|NotFound|InvalidRange|MethodNotAllowed)$/;
+
+function codeOf(error: unknown): string {
+  return (error as { code?: string }).code ?? '';
+}
+
+async function twice<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(codeOf(error))) throw error;
+    return work();
+  }
+}
+
+export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Credentials, agent: http.Agent, silenceMs: number): S3Reading {
+  const secure = endpoint.protocol === 'https:';
+  const watches = new WeakMap<object, SilenceWatch>();
+
+  /** Each request of the client is watched; the watch of an answer goes on until its last byte. */
+  function request(options: https.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest {
+    const sent = (secure ? https : http).request(options, (response) => {
+      watches.set(response, watch);
+      onResponse(response);
+    });
+    const watch = watchSilence(sent, silenceMs);
+    return sent.once('close', watch.stop);
+  }
+
+  const client = new Client({
+    endPoint: endpoint.hostname, port: Number(endpoint.port) || (secure ? 443 : 80), useSSL: secure,
+    accessKey: credentials.accessKey, secretKey: credentials.secretKey, region: credentials.region, pathStyle: true,
+    transport: { request } as unknown as typeof http, transportAgent: agent,
+    // Its own second try prints to the console and hides what the store answered.
+    retryOptions: { disableRetry: true },
+  });
+
+  return {
+    async get(key, { start, length }, version) {
+      try {
+        const stream = await twice(() => client.getPartialObject(bucket, key, start, length, version === undefined ? {} : { versionId: version }));
+        return taken(stream as AsyncIterable<Buffer> & { destroy(): void }, watches.get(stream));
+      } catch (error) {
+        // The reader finds that missing bytes do not match.
+        if (MISSING.test(codeOf(error))) return nothing();
+        throw unreachable(error);
+      }
+    },
+    async remove(key, version) {
+      try {
+        await twice(() => client.removeObject(bucket, key, version === undefined ? {} : { versionId: version }));
+        await twice(() => client.removeIncompleteUpload(bucket, key));
+      } catch (error) { throw unreachable(error); }
+    },
+  };
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // See get.
+}
+
+/** While the taker does not ask, the store may be silent. */
+async function* taken(stream: AsyncIterable<Buffer> & { destroy(): void }, watch: SilenceWatch | undefined): AsyncGenerator<Buffer> {
+  try {
+    watch?.resume();
+    for await (const piece of stream) {
+      watch?.pause();
+      yield piece;
+      watch?.resume();
+    }
+  } catch (error) {
+    throw unreachable(error instanceof StoreConnectionError ? error : new StoreConnectionError(codeOf(error), error));
+  } finally {
+    watch?.stop();
+    stream.destroy();
+  }
+}
