@@ -24,3 +24,8 @@ export async function collect(bytes: AsyncIterable<Buffer>): Promise<Buffer> {
   for await (const piece of bytes) pieces.push(piece);
   return Buffer.concat(pieces);
 }
+
+/** Equality of large buffers; the matchers of the test runner take seconds for it. */
+export function sameBytes(a: Buffer, b: Buffer): boolean {
+  return a.equals(b);
+}
