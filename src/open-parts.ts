@@ -20,7 +20,8 @@ export interface OpenDatabase {
 
 /** Starts the embedded PostgreSQL where no other is configured, migrates, and opens the pools of the runtime roles. */
 export async function openConfiguredDatabase(config: Config, logger: Logger, onDatabaseExit: (reason: string) => void): Promise<OpenDatabase> {
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  // Passable: where PostgreSQL must run as another account, it has its folder below. What is in it is closed by itself.
+  await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
   const embedded = config.databaseUrl === undefined
     ? await startEmbeddedPostgres({ directory: join(config.dataDir, 'postgres'), onExit: onDatabaseExit, log: (line) => logger.debug(line) })
     : undefined;

@@ -56,7 +56,11 @@ function readIdentity(token: string): Muniment['identity'] {
   }
 }
 
-type Health = Partial<Record<string, { state?: string; note?: string }>>;
+/** Parts by name: up, degraded or down. A part that is not configured is up, and its note begins with `off`. */
+interface Health {
+  notes?: Partial<Record<string, string>>;
+  mirror?: string;
+}
 
 async function readHealth(base: string): Promise<Health> {
   const url = new URL('../health/ready', `${base}/`).href;
@@ -66,14 +70,14 @@ async function readHealth(base: string): Promise<Health> {
   });
   const health = jsonOf<Health>(answer) ?? {};
   if (answer.status === 200) return health;
-  const down = Object.entries(health).flatMap(([name, part]) => (part?.state === 'down' ? [name] : []));
+  const down = Object.entries(health as Record<string, unknown>).flatMap(([name, state]) => (state === 'down' && name !== 'status' ? [name] : []));
   throw new NotReady(`The server at ${base} is not ready (${answer.status}): ${down.join(', ') || 'health/ready does not say why'}`);
 }
 
 function chooseMirror(health: Health, org: string, variables: Variables): Pick<Muniment, 'mirror' | 'mirrorNote'> {
   const { MIRROR_BASE_URL: base, MIRROR_ACCESS: provenance } = variables;
-  const state = health['mirror']?.state ?? 'off';
-  if (state === 'off') return { mirror: undefined, mirrorNote: 'mirror off' };
+  const state = health.mirror ?? 'off';
+  if (state === 'off' || health.notes?.['mirror']?.startsWith('off') === true) return { mirror: undefined, mirrorNote: 'mirror off' };
   if (state === 'down') return { mirror: undefined, mirrorNote: 'mirror down, not compared' };
   if (base === undefined || base === '') return { mirror: undefined, mirrorNote: `mirror ${state}, set MIRROR_BASE_URL to compare` };
   return { mirror: { base: base.replace('{org}', encodeURIComponent(org)).replace(/\/+$/, ''), provenance: provenance !== 'off' }, mirrorNote: `mirror ${state}` };

@@ -29,7 +29,7 @@ export async function refuseWrongClaims(scene: Scene): Promise<void> {
   const attachment = { ...inline(report), hash: letter.sha1.toString('base64') };
   const document = writeDocument(patient, { identifier, title: 'Never kept', category: 'clinical-note', date: '2024-05-09T09:00:00Z', attachments: [attachment] });
   await stage.perform({ method: 'POST', path: 'DocumentReference', label: 'DocumentReference, wrong SHA-1', interaction: 'create', status: 422, check: checkRefusal(scene, 'claim-mismatch'), ...jsonBody(document) });
-  await stage.perform(searchOf(scene, `DocumentReference?identifier=${encodeURIComponent(`${IDENTIFIERS}|${identifier}`)}`, 'DocumentReference: it', []));
+  await stage.perform(searchOf(scene, `DocumentReference?identifier=${encodeURIComponent(`${IDENTIFIERS}|${identifier}`)}`, 'DocumentReference, by identifier', []));
 }
 
 export async function repeatRequest(scene: Scene, letter: KeptLetter): Promise<void> {
@@ -44,5 +44,5 @@ export async function repeatRequest(scene: Scene, letter: KeptLetter): Promise<v
     },
   });
   const value = documentOf(letter.answer).identifier?.[0]?.value ?? '';
-  await stage.perform(searchOf(scene, `DocumentReference?identifier=${encodeURIComponent(`${IDENTIFIERS}|${value}`)}`, 'DocumentReference: it', [letter.reference]));
+  await stage.perform(searchOf(scene, `DocumentReference?identifier=${encodeURIComponent(`${IDENTIFIERS}|${value}`)}`, 'DocumentReference, by identifier', [letter.reference]));
 }

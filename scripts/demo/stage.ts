@@ -92,9 +92,10 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
     const started = performance.now();
     for (const one of written) await checkMirrored(one);
     const removed = written.some(({ access }) => access.interaction === 'delete');
-    const what = `${printKinds(written.flatMap(({ touched }) => touched))} ${removed ? 'gone there too' : 'equal'}`;
-    const provenance = mirror.provenance ? ', with its Provenance' : '';
-    write(inks.dim(`${INDENT}${'HAPI'.padEnd(NAME_WIDTH)}  ${what} after ${printTime(performance.now() - started)}${provenance}`));
+    const held = removed ? 'gone there too' : heldOf(jsonOf<Mirrored>(written[0]?.answer ?? { head: Buffer.alloc(0) }));
+    const what = `${printKinds(written.flatMap(({ touched }) => touched))}: ${held}`;
+    const provenance = mirror.provenance ? ', and its Provenance' : '';
+    write(inks.dim(`${INDENT}${'HAPI'.padEnd(NAME_WIDTH)}  ${what}${provenance}, after ${printTime(performance.now() - started)}`));
   }
 
   async function checkMirrored({ access, answer, touched, record }: Performed): Promise<void> {
@@ -106,7 +107,9 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
   }
 
   async function performOne(access: Access): Promise<Performed> {
-    const answer = await muniment.ask(access);
+    const answer = await muniment.ask(access).catch((error: unknown) => {
+      throw new Error(`${access.method} ${access.path}: ${(error as Error).message}`, { cause: error });
+    });
     if (answer.status !== access.status) throw new CheckFailed(`${access.method} ${access.path}: status`, access.status, `${answer.status} ${answer.head.toString('utf8')}`);
     checks.equal(`${access.method} ${access.path}: status`, answer.status, access.status);
     checks.equal(`${access.method} ${access.path}: X-Request-Id`, answer.headers['x-request-id'], answer.requestId);
@@ -145,6 +148,12 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
       return steps;
     },
   };
+}
+
+/** What the copy is, in words. */
+function heldOf(resource: Mirrored | undefined): string {
+  if (resource === undefined || resource.resourceType === 'Binary') return 'its stub';
+  return `${resource.status}, equal`;
 }
 
 function isWrite({ activity }: Provenance): boolean {

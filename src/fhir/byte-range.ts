@@ -3,7 +3,7 @@
 export type ByteRange = { kind: 'whole' } | { kind: 'part'; start: number; length: number } | { kind: 'unsatisfiable' };
 
 export function parseByteRange(header: string | undefined, size: number): ByteRange {
-  const match = header === undefined ? null : /^bytes=(\d{0,16})-(\d{0,16})$/.exec(header.trim());
+  const match = header === undefined ? null : /^bytes=(\d{0,16})-(\d{0,16})$/i.exec(header.trim());
   if (match === null || (match[1] === '' && match[2] === '')) return { kind: 'whole' };
   const [, first = '', last = ''] = match;
   if (first === '') {

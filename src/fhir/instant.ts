@@ -6,7 +6,22 @@ export interface DateRange {
   hi: number;
 }
 
-const DATE_TIME = /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+const DATE_TIME = /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)?)?)?)?$/;
+
+/** As Date.UTC, which takes the years 1 to 99 for those of the last century. */
+function utc(year: number, month: number, day = 1, hours = 0, minutes = 0, seconds = 0, millis = 0): number {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month, day);
+  return date.setUTCHours(hours, minutes, seconds, millis);
+}
+
+// FHIR has the years 0001 to 9999. A range that begins or ends outside them is open there.
+const FIRST = utc(1, 0);
+const END = utc(10_000, 0);
+
+function clamped({ lo, hi }: DateRange): DateRange {
+  return { lo: lo < FIRST ? -Infinity : Math.min(lo, END - 1), hi: hi >= END ? Infinity : Math.max(hi, FIRST) };
+}
 
 function offsetMs(zone: string | undefined): number {
   if (zone === undefined || zone === 'Z') return 0;
@@ -15,7 +30,7 @@ function offsetMs(zone: string | undefined): number {
 }
 
 function isCalendarDay(year: number, month: number, day: number): boolean {
-  const date = new Date(Date.UTC(year, month - 1, day));
+  const date = new Date(utc(year, month - 1, day));
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }
 
@@ -27,13 +42,13 @@ export function parseDateRange(text: string): DateRange | undefined {
   const [year, month, day] = [Number(y), Number(mo ?? 1), Number(d ?? 1)];
   if (year < 1 || month < 1 || month > 12 || !isCalendarDay(year, month, day)) return undefined;
   if (Number(h ?? 0) > 23 || Number(mi ?? 0) > 59 || Number(s ?? 0) > 60) return undefined;
-  if (mo === undefined) return { lo: Date.UTC(year, 0, 1), hi: Date.UTC(year + 1, 0, 1) };
-  if (d === undefined) return { lo: Date.UTC(year, month - 1, 1), hi: Date.UTC(year, month, 1) };
-  if (h === undefined) return { lo: Date.UTC(year, month - 1, day), hi: Date.UTC(year, month - 1, day + 1) };
+  if (mo === undefined) return clamped({ lo: utc(year, 0), hi: utc(year + 1, 0) });
+  if (d === undefined) return clamped({ lo: utc(year, month - 1), hi: utc(year, month) });
+  if (h === undefined) return clamped({ lo: utc(year, month - 1, day), hi: utc(year, month - 1, day + 1) });
   const millis = fraction === undefined ? 0 : Number(fraction.slice(0, 3).padEnd(3, '0'));
-  const lo = Date.UTC(year, month - 1, day, Number(h), Number(mi), Number(s ?? 0), millis) - offsetMs(zone);
+  const lo = utc(year, month - 1, day, Number(h), Number(mi), Number(s ?? 0), millis) - offsetMs(zone);
   const width = s === undefined ? 60_000 : fraction === undefined ? 1_000 : 10 ** Math.max(0, 3 - fraction.length);
-  return { lo, hi: lo + width };
+  return clamped({ lo, hi: lo + width });
 }
 
 /** The range of a Period: open ends are infinite. */

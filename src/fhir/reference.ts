@@ -12,7 +12,7 @@ const RELATIVE = /^([A-Z][A-Za-z]{1,63})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/(
 
 /** http and https of one address are the same server (R4 http.html 3.1.0.1.1). */
 function withoutScheme(url: string): string {
-  return url.replace(/^https?:/, '');
+  return url.replace(/^https?:(?=\/\/)/, '');
 }
 
 /** The reference when it points into this server's base (or is relative), else undefined. */

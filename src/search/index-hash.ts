@@ -11,10 +11,10 @@ export function tokenKeys(system: string | undefined, code: string): string[] {
   return system === undefined ? [exactToken('', code), anySystem(code)] : [exactToken(system, code), anySystem(code), anyCode(system)];
 }
 
-// A tab cannot stand in a code or a uri, so no key can be read in two ways.
-const exactToken = (system: string, code: string): string => `${system}\t${code}`;
-const anySystem = (code: string): string => `*\t${code}`;
-const anyCode = (system: string): string => `${system}\t\t`;
+// The first character says which kind of key it is, and a tab cannot stand in a uri: no key can be read in two ways.
+const exactToken = (system: string, code: string): string => `=${system}\t${code}`;
+const anySystem = (code: string): string => `*${code}`;
+const anyCode = (system: string): string => `|${system}`;
 
 /** The key that a search value asks for (R4 search.html 3.1.1.5.5): code, system|code, |code, system| */
 export function tokenSearchKey(value: { system: string | undefined; code: string }): string {

@@ -46,9 +46,21 @@ const SORTABLE: Record<string, SearchColumn> = { _lastUpdated: 'last_updated', d
 
 const invalid = (diagnostics: string): Error => fhirError('invalid-parameter', diagnostics);
 
-/** Splits at commas that no backslash escapes, and removes the escapes. */
+/** Where `separator` stands unescaped from `from` on; -1 where it does not. A backslash takes the next character with it. */
+function findUnescaped(text: string, separator: string, from = 0): number {
+  for (let at = from; at < text.length; at += text[at] === '\\' ? 2 : 1) if (text[at] === separator) return at;
+  return -1;
+}
+
+/** Splits at commas that no backslash escapes; the escapes stay. */
 function splitValues(text: string): string[] {
-  return text.split(/(?<!\\),/).filter((part) => part !== '');
+  const parts: string[] = [];
+  let start = 0;
+  for (let comma = findUnescaped(text, ','); comma >= 0; comma = findUnescaped(text, ',', start)) {
+    parts.push(text.slice(start, comma));
+    start = comma + 1;
+  }
+  return [...parts, text.slice(start)].filter((part) => part !== '');
 }
 
 function unescape(text: string): string {
@@ -56,7 +68,7 @@ function unescape(text: string): string {
 }
 
 function parseToken(text: string): SearchValue {
-  const bar = text.search(/(?<!\\)\|/);
+  const bar = findUnescaped(text, '|');
   if (bar < 0) return { kind: 'token', system: undefined, code: unescape(text) };
   return { kind: 'token', system: unescape(text.slice(0, bar)), code: unescape(text.slice(bar + 1)) };
 }
@@ -136,7 +148,7 @@ export function parseSearch(type: string, pairs: Iterable<[string, string]>, fhi
   const parsed: ParsedSearch = { clauses: [], sort: { column: 'last_updated', descending: true }, count: COUNT_DEFAULT, total: 'none', cursor: undefined, used: [], ignored: [] };
   for (const [key, value] of pairs) {
     if (`${key}${value}`.includes('\u0000')) throw invalid('A search cannot hold the character NUL');
-    const [name = '', modifier] = key.split(':', 2);
+    const [, name = '', modifier] = /^([^:]*)(?::(.*))?$/s.exec(key) ?? [];
     if (FORM_PARAMETERS.has(name) || value === '') continue;
     if (CONTROL_PARAMETERS.has(name)) { applyControl(parsed, name, value, parameters); continue; }
     const parameter = parameters.find((candidate) => candidate.name === name);

@@ -7,6 +7,9 @@ import { instantPredicate, Values, type SearchQuery } from './search-query.ts';
 
 const ROLE_DATA = 2;
 
+/** Ids hold 48 bits of milliseconds from 1970 on; nothing was recorded outside them. */
+const idTime = (ms: number): number => Math.min(Math.max(ms, 0), 2 ** 48 - 1);
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function datePredicate(value: SearchValue, values: Values): string {
@@ -20,10 +23,10 @@ function idBounds(clause: SearchClause, values: Values): string[] {
   if (only === undefined || only.kind !== 'date') return [];
   const { prefix, range } = only;
   const bounds: string[] = [];
-  if (['eq', 'ap', 'ge'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(range.lo), '::uuid')}`);
-  if (['gt', 'sa'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(range.hi), '::uuid')}`);
-  if (['eq', 'ap', 'le'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(range.hi), '::uuid')}`);
-  if (['lt', 'eb'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(range.lo), '::uuid')}`);
+  if (['eq', 'ap', 'ge'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(idTime(range.lo)), '::uuid')}`);
+  if (['gt', 'sa'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(idTime(range.hi)), '::uuid')}`);
+  if (['eq', 'ap', 'le'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(idTime(range.hi)), '::uuid')}`);
+  if (['lt', 'eb'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(idTime(range.lo)), '::uuid')}`);
   return bounds;
 }
 

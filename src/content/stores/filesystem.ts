@@ -97,7 +97,7 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
   }
 
   async function put(path: string, bytes: AsyncIterable<Buffer>): Promise<StoredObject> {
-    const handle = await openNew(path);
+    const handle = await translated(openNew(path));
     try {
       const written = await writeGathered(handle, marked(bytes));
       await handle.datasync();
@@ -130,7 +130,7 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
   return {
     name: 'local',
     lengthProves: true,
-    put: async (key, bytes) => translated(put(pathOf(key), bytes)),
+    put: async (key, bytes) => put(pathOf(key), bytes),
     async stat(key) {
       const handle = await translated(openObject(pathOf(key)));
       if (handle === undefined) return undefined;

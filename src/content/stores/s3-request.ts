@@ -46,6 +46,8 @@ interface Pending {
   request: http.ClientRequest;
   answered: Promise<http.IncomingMessage>;
   early: boolean;
+  /** Called when `early` is set; one at a time waits for it. */
+  wake: () => void;
 }
 
 function begin(request: http.ClientRequest): Pending {
@@ -53,15 +55,26 @@ function begin(request: http.ClientRequest): Pending {
     request.once('response', resolve);
     request.once('error', (error: NodeJS.ErrnoException) => reject(error instanceof StoreConnectionError ? error : new StoreConnectionError(error.code ?? error.message, error)));
   });
-  const pending: Pending = { request, answered, early: false };
-  answered.then(() => { pending.early = true; }, () => { pending.early = true; });
+  const pending: Pending = { request, answered, early: false, wake: () => undefined };
+  const stop = (): void => {
+    pending.early = true;
+    pending.wake();
+  };
+  answered.then(stop, stop);
   return pending;
+}
+
+/** `work`, or undefined once the store answers early. A race would leave one more listener at the answer each time. */
+function orEarly<T>(pending: Pending, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    pending.wake = () => resolve(undefined);
+    work.then(resolve, reject);
+  });
 }
 
 async function write(pending: Pending, bytes: Buffer): Promise<void> {
   if (pending.early || pending.request.write(bytes)) return;
-  const drained = new Promise<void>((resolve) => { pending.request.once('drain', resolve).once('close', resolve); });
-  await Promise.race([drained, pending.answered.then(() => undefined, () => undefined)]);
+  await orEarly(pending, new Promise<void>((resolve) => { pending.request.once('drain', resolve); }));
 }
 
 async function sendPieces(pending: Pending, pieces: readonly Buffer[]): Promise<void> {
@@ -74,11 +87,10 @@ async function sendPieces(pending: Pending, pieces: readonly Buffer[]): Promise<
 /** An early answer stops the reading of the source, even while the source is waited for. */
 async function sendStream(pending: Pending, body: AsyncIterable<Buffer>, watch: SilenceWatch): Promise<void> {
   const iterator = body[Symbol.asyncIterator]();
-  const answered = pending.answered.then(() => undefined, () => undefined);
   try {
     while (!pending.early) {
       watch.pause();
-      const next = await Promise.race([iterator.next(), answered]);
+      const next = await orEarly(pending, iterator.next());
       watch.resume();
       if (next === undefined) break;
       if (next.done === true) return void pending.request.end();

@@ -1,0 +1,98 @@
+// Tokens of foreign authorization servers: their keys, the rotation of keys, and what they call our claims.
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
+import { makeKey, sign, startKeyServer, type KeyServer, type SigningKey } from '../support/signed-token.ts';
+import { freePort, startMuniment, type TestMuniment } from '../support/start-muniment.ts';
+
+let server: TestMuniment;
+let client: FhirClient;
+let keys: KeyServer;
+let first: SigningKey;
+let others: KeyServer;
+let other: SigningKey;
+
+beforeAll(async () => {
+  first = await makeKey('RS256');
+  other = await makeKey('EdDSA');
+  keys = await startKeyServer([first.publicKey]);
+  others = await startKeyServer([other.publicKey]);
+  const issuers = [
+    { issuer: 'https://login.example/realm', jwks_uri: keys.url, audience: 'urn:documents', claims: { org: 'realm.tenant', role: 'realm_access.roles', fhirUser: 'practitioner', client_id: 'azp' } },
+    { issuer: 'https://second.example', jwks_uri: others.url },
+    { issuer: 'https://gone.example', jwks_uri: `http://127.0.0.1:${await freePort()}/jwks` },
+  ];
+  server = await startMuniment({ TRUSTED_ISSUERS: JSON.stringify(issuers) });
+  client = fhirClient(server.fhirBase, await theirs());
+});
+afterAll(async () => {
+  await server.stop();
+  await keys.stop();
+  await others.stop();
+});
+
+const times = (): Record<string, unknown> => ({ exp: Math.floor(Date.now() / 1_000) + 300, iat: Math.floor(Date.now() / 1_000), jti: randomUUID() });
+
+function theirs(key: SigningKey = first, changes: Record<string, unknown> = {}): Promise<string> {
+  return sign(key, { iss: 'https://login.example/realm', sub: 'u-17', aud: 'urn:documents', azp: 'ward-app', scope: 'user/*.cruds', realm: { tenant: 'riverside' }, realm_access: { roles: ['offline_access', 'admin'] }, practitioner: 'https://hapi.example/fhir/Practitioner/17', ...times(), ...changes });
+}
+
+const asked = (token: string): Promise<Answer> => client.call('DocumentReference?_count=1', { token });
+
+it('claims are found where the issuer puts them, and the record names who it was', async () => {
+  const made = await client.post('DocumentReference', documentReference());
+  expect(made.status).toBe(201);
+  const [event] = await client.auditOf(made.headers.get('x-request-id') ?? '');
+  const user = event.agent.find((agent: { requestor: boolean }) => agent.requestor);
+  expect(user.who).toMatchObject({ reference: 'Practitioner/17', identifier: { system: 'https://login.example/realm', value: 'u-17' } });
+  expect(event.agent.some((agent: { who: { identifier?: { value: string } } }) => agent.who.identifier?.value === 'ward-app')).toBe(true);
+  expect((await server.sql('select name from organisation order by 1')).map((row) => row['name'])).toContain('riverside');
+});
+
+it('the development issuer is not trusted beside configured ones', async () => {
+  expect((await asked(await server.token())).status).toBe(401);
+});
+
+it('each issuer has its own audience and its own keys', async () => {
+  const second = { iss: 'https://second.example', sub: 'x', aud: server.fhirBase, org: 'riverside', role: 'admin', scope: 'user/*.rs', client_id: 'y', ...times() };
+  expect((await asked(await sign(other, second))).status).toBe(200);
+  expect((await asked(await sign(first, second))).status).toBe(401);
+  expect((await asked(await sign(other, { ...second, aud: 'urn:documents' }))).status).toBe(401);
+  expect((await asked(await theirs(other))).status).toBe(401);
+  expect((await asked(await theirs(first, { aud: server.fhirBase }))).status).toBe(401);
+});
+
+it('a new key of the issuer is found when the first token names it, and invented key ids do not storm the issuer', async () => {
+  await sleep(5_100);
+  const next = await makeKey('ES384');
+  keys.keys = [first.publicKey, next.publicKey];
+  expect((await asked(await theirs(next))).status).toBe(200);
+  const before = keys.asked;
+  const invented = await makeKey('ES256');
+  for (let n = 0; n < 20; n += 1) expect((await asked(await theirs({ ...invented, kid: randomUUID() }))).status).toBe(401);
+  expect(keys.asked - before).toBeLessThanOrEqual(1);
+}, 20_000);
+
+it('an issuer that cannot be reached is 503 for its people alone, and recorded', async () => {
+  const stranger = await makeKey();
+  const requestId = randomUUID();
+  const answer = await client.call('DocumentReference', { token: await sign(stranger, { iss: 'https://gone.example', sub: 'x', aud: server.fhirBase, org: 'riverside', ...times() }), headers: { 'x-request-id': requestId } });
+  expect([answer.status, answer.headers.get('retry-after') !== null]).toEqual([503, true]);
+  expect(await server.sql(`select outcome from access_event where request_id = $1`, [requestId])).toEqual([{ outcome: 8 }]);
+  expect((await asked(await theirs())).status).toBe(200);
+});
+
+it('an issuer that fails after its keys were had does not lock its people out', async () => {
+  keys.status = 500;
+  try {
+    expect((await asked(await theirs(first, { sub: randomUUID() }))).status).toBe(200);
+  } finally {
+    keys.status = 200;
+  }
+});
+
+it('discovery names the issuer', async () => {
+  const { json } = await client.call('.well-known/smart-configuration', { token: null });
+  expect(json).toMatchObject({ issuer: 'https://login.example/realm', jwks_uri: keys.url });
+});

@@ -1,0 +1,361 @@
+-- What all migrations make of an empty database. Written by the test beside it with UPDATE_SCHEMA=1.
+
+-- columns
+access_entity.org integer not null
+access_entity.reference text collate "C" not null
+access_entity.role smallint not null
+access_entity.event uuid not null
+access_event.org integer not null
+access_event.id uuid not null
+access_event.recorded timestamp(3) with time zone not null
+access_event.layout smallint not null
+access_event.body text not null
+access_event.leaf bytea not null
+access_event.action text collate "C" not null
+access_event.outcome smallint not null
+access_event.request_id text collate "C" not null
+access_event.agent_user text collate "C"
+access_event.agent_subject text collate "C"
+access_event.agent_client text collate "C"
+access_event.write boolean not null default false
+attachment_use.org integer not null
+attachment_use.binary text collate "C" not null
+attachment_use.type smallint not null
+attachment_use.id text collate "C" not null
+attachment_use.version integer not null
+content.org integer not null
+content.id uuid not null
+content.state text not null
+content.store text not null
+content.key text not null
+content.store_version text
+content.size bigint
+content.sha256 bytea
+content.sha1 bytea
+content.chunk_bytes integer not null
+content.chunk_digests bytea
+content.declared_type text
+content.sniffed_type text
+content.creator text
+content.created_at timestamp(3) with time zone not null default now()
+content.published_at timestamp(3) with time zone
+content.verified_at timestamp(3) with time zone
+content.quarantine_reason text
+idempotency.org integer not null
+idempotency.client text collate "C" not null
+idempotency.key text collate "C" not null
+idempotency.fingerprint bytea
+idempotency.state text not null
+idempotency.lease uuid not null
+idempotency.lease_until timestamp with time zone not null
+idempotency.status integer
+idempotency.type smallint
+idempotency.id text collate "C"
+idempotency.version integer
+idempotency.created_at timestamp(3) with time zone not null default now()
+migration.id integer not null default nextval('migration_id_seq'::regclass)
+migration.name character varying(255)
+migration.batch integer
+migration.migration_time timestamp with time zone
+migration_lock.index integer not null default nextval('migration_lock_index_seq'::regclass)
+migration_lock.is_locked integer
+mirror_head.org integer not null
+mirror_head.type smallint not null
+mirror_head.id text collate "C" not null
+mirror_head.lane smallint not null
+mirror_head.shard smallint not null
+mirror_head.state text collate "C" not null default 'waiting'::text
+mirror_head.next_at timestamp with time zone
+mirror_head.lease uuid
+mirror_head.attempts integer not null default 0
+mirror_head.refusals integer not null default 0
+mirror_head.delivered_version integer not null default 0
+mirror_head.hapi_version text
+mirror_head.last_error text
+mirror_head.parked_at timestamp(3) with time zone
+mirror_skip.org integer not null
+mirror_skip.type smallint not null
+mirror_skip.id text collate "C" not null
+mirror_skip.version integer not null
+mirror_skip.event uuid not null
+mirror_skip.reason text not null
+mirror_skip.last_error text
+mirror_skip.skipped_at timestamp(3) with time zone not null default now()
+organisation.id integer not null generated always as identity
+organisation.name text collate "C" not null
+organisation.created_at timestamp(3) with time zone not null default now()
+outbox.org integer not null
+outbox.seq bigint not null generated always as identity
+outbox.type smallint not null
+outbox.id text collate "C" not null
+outbox.version integer not null
+outbox.event uuid not null
+outbox.lane smallint not null default 1
+outbox.created_at timestamp(3) with time zone not null default now()
+outbox.taken boolean not null default false
+resource.org integer not null
+resource.type smallint not null
+resource.id text collate "C" not null
+resource.version integer not null
+resource.last_updated timestamp(3) with time zone not null
+resource.deleted boolean not null default false
+resource.method text not null
+resource.body text
+resource.content uuid
+resource.creator text
+resource.patient text collate "C"
+resource.status text collate "C"
+resource.date_lo timestamp(3) with time zone not null default '-infinity'::timestamp with time zone
+resource.date_hi timestamp(3) with time zone
+resource.master_identifier text collate "C"
+resource_history.org integer not null
+resource_history.type smallint not null
+resource_history.id text collate "C" not null
+resource_history.version integer not null
+resource_history.last_updated timestamp(3) with time zone not null
+resource_history.deleted boolean not null default false
+resource_history.method text not null
+resource_history.body text
+resource_history.content uuid
+resource_history.creator text
+resource_history.patient text collate "C"
+search_composite.org integer not null
+search_composite.type smallint not null
+search_composite.param smallint not null
+search_composite.hash bigint not null
+search_composite.last_updated timestamp(3) with time zone not null
+search_composite.id text collate "C" not null
+search_date.org integer not null
+search_date.type smallint not null
+search_date.param smallint not null
+search_date.lo timestamp(3) with time zone not null
+search_date.hi timestamp(3) with time zone not null
+search_date.last_updated timestamp(3) with time zone not null
+search_date.id text collate "C" not null
+search_reference.org integer not null
+search_reference.type smallint not null
+search_reference.param smallint not null
+search_reference.hash bigint not null
+search_reference.last_updated timestamp(3) with time zone not null
+search_reference.id text collate "C" not null
+search_string.org integer not null
+search_string.type smallint not null
+search_string.param smallint not null
+search_string.norm text collate "C" not null
+search_string.last_updated timestamp(3) with time zone not null
+search_string.id text collate "C" not null
+search_token.org integer not null
+search_token.type smallint not null
+search_token.param smallint not null
+search_token.hash bigint not null
+search_token.last_updated timestamp(3) with time zone not null
+search_token.id text collate "C" not null
+search_uri.org integer not null
+search_uri.type smallint not null
+search_uri.param smallint not null
+search_uri.value text collate "C" not null
+search_uri.last_updated timestamp(3) with time zone not null
+search_uri.id text collate "C" not null
+server_fact.name text not null
+server_fact.value text not null
+server_secret.name text not null
+server_secret.value bytea not null
+server_secret.created_at timestamp(3) with time zone not null default now()
+
+-- constraints
+access_entity access_entity_pkey PRIMARY KEY (org, reference, event, role)
+access_event access_event_action_check CHECK (action = ANY (ARRAY['C'::text, 'R'::text, 'U'::text, 'D'::text, 'E'::text]))
+access_event access_event_leaf_check CHECK (octet_length(leaf) = 32)
+access_event access_event_outcome_check CHECK (outcome = ANY (ARRAY[0, 4, 8, 12]))
+access_event access_event_pkey PRIMARY KEY (org, id)
+attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version)
+content content_check CHECK (state = 'staging'::text OR (state = ANY (ARRAY['condemned'::text, 'gone'::text])) OR size IS NOT NULL AND sha256 IS NOT NULL AND sha1 IS NOT NULL AND chunk_digests IS NOT NULL AND published_at IS NOT NULL)
+content content_pkey PRIMARY KEY (org, id)
+content content_sha1_check CHECK (octet_length(sha1) = 20)
+content content_sha256_check CHECK (octet_length(sha256) = 32)
+content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
+idempotency idempotency_pkey PRIMARY KEY (org, client, key)
+idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
+migration migration_pkey PRIMARY KEY (id)
+migration_lock migration_lock_pkey PRIMARY KEY (index)
+mirror_head mirror_head_pkey PRIMARY KEY (org, type, id)
+mirror_head mirror_head_state_check CHECK (state = ANY (ARRAY['waiting'::text, 'parked'::text]))
+mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
+organisation organisation_name_key UNIQUE (name)
+organisation organisation_pkey PRIMARY KEY (id)
+outbox outbox_pkey PRIMARY KEY (org, seq)
+resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
+resource resource_pkey PRIMARY KEY (org, type, id)
+resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
+resource_history resource_history_pkey PRIMARY KEY (org, type, id, version)
+search_composite search_composite_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
+search_date search_date_pkey PRIMARY KEY (org, type, param, lo, hi, last_updated, id)
+search_reference search_reference_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
+search_string search_string_pkey PRIMARY KEY (org, type, param, norm, last_updated, id)
+search_token search_token_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
+search_uri search_uri_pkey PRIMARY KEY (org, type, param, value, last_updated, id)
+server_fact server_fact_pkey PRIMARY KEY (name)
+server_secret server_secret_pkey PRIMARY KEY (name)
+
+-- indexes
+CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
+CREATE INDEX access_event_client ON public.access_event USING btree (org, agent_client, id) WHERE (agent_client IS NOT NULL)
+CREATE UNIQUE INDEX access_event_pkey ON public.access_event USING btree (org, id)
+CREATE INDEX access_event_request ON public.access_event USING btree (org, request_id, id)
+CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent_subject, id) WHERE (agent_subject IS NOT NULL)
+CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
+CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
+CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
+CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
+CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
+CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
+CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
+CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
+CREATE UNIQUE INDEX migration_pkey ON public.migration USING btree (id)
+CREATE UNIQUE INDEX migration_lock_pkey ON public.migration_lock USING btree (index)
+CREATE INDEX mirror_head_due ON public.mirror_head USING btree (org, lane, shard, next_at) WHERE ((state = 'waiting'::text) AND (next_at IS NOT NULL))
+CREATE INDEX mirror_head_parked ON public.mirror_head USING btree (org, parked_at) WHERE (state = 'parked'::text)
+CREATE UNIQUE INDEX mirror_head_pkey ON public.mirror_head USING btree (org, type, id)
+CREATE UNIQUE INDEX mirror_skip_pkey ON public.mirror_skip USING btree (org, type, id, version, skipped_at)
+CREATE UNIQUE INDEX organisation_name_key ON public.organisation USING btree (name)
+CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
+CREATE INDEX outbox_new ON public.outbox USING btree (org, seq) WHERE (NOT taken)
+CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (org, seq)
+CREATE INDEX outbox_resource ON public.outbox USING btree (org, type, id, version)
+CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
+CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
+CREATE INDEX resource_newest ON public.resource USING btree (org, type, last_updated, id) WHERE (NOT deleted)
+CREATE INDEX resource_patient_date ON public.resource USING btree (org, type, patient, date_lo, id) WHERE ((NOT deleted) AND (patient IS NOT NULL))
+CREATE UNIQUE INDEX resource_pkey ON public.resource USING btree (org, type, id)
+CREATE UNIQUE INDEX resource_history_pkey ON public.resource_history USING btree (org, type, id, version)
+CREATE UNIQUE INDEX search_composite_pkey ON public.search_composite USING btree (org, type, param, hash, last_updated, id)
+CREATE UNIQUE INDEX search_date_pkey ON public.search_date USING btree (org, type, param, lo, hi, last_updated, id)
+CREATE UNIQUE INDEX search_reference_pkey ON public.search_reference USING btree (org, type, param, hash, last_updated, id)
+CREATE UNIQUE INDEX search_string_pkey ON public.search_string USING btree (org, type, param, norm, last_updated, id)
+CREATE UNIQUE INDEX search_token_pkey ON public.search_token USING btree (org, type, param, hash, last_updated, id)
+CREATE UNIQUE INDEX search_uri_pkey ON public.search_uri USING btree (org, type, param, value, last_updated, id)
+CREATE UNIQUE INDEX server_fact_pkey ON public.server_fact USING btree (name)
+CREATE UNIQUE INDEX server_secret_pkey ON public.server_secret USING btree (name)
+
+-- row-level security
+access_entity enabled forced
+access_event enabled forced
+attachment_use enabled forced
+content enabled forced
+idempotency enabled forced
+migration off
+migration_lock off
+mirror_head enabled forced
+mirror_skip enabled forced
+organisation off
+outbox enabled forced
+resource enabled forced
+resource_history enabled forced
+search_composite enabled forced
+search_date enabled forced
+search_reference enabled forced
+search_string enabled forced
+search_token enabled forced
+search_uri enabled forced
+server_fact off
+server_secret off
+
+-- policies
+access_entity audit_insert PERMISSIVE INSERT to muniment_audit with check true
+access_entity own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_entity worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+access_event audit_insert PERMISSIVE INSERT to muniment_audit with check true
+access_event own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+attachment_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_head worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_skip worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+outbox own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+outbox worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+resource_history worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_composite own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_composite worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_date own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_date worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_reference own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_reference worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_string own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_string worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_token own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_token worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+search_uri own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+search_uri worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+
+-- grants on tables and sequences
+access_entity to muniment_app: insert, select
+access_entity to muniment_audit: insert
+access_entity to muniment_worker: select
+access_event to muniment_app: insert, select
+access_event to muniment_audit: insert
+access_event to muniment_worker: select
+attachment_use to muniment_app: insert, select
+attachment_use to muniment_worker: select
+content to muniment_app: insert, select, update
+content to muniment_worker: select, update
+idempotency to muniment_app: delete, insert, select, update
+idempotency to muniment_worker: delete, select
+mirror_head to muniment_app: select
+mirror_head to muniment_worker: delete, insert, select, update
+mirror_skip to muniment_app: select
+mirror_skip to muniment_worker: insert, select
+organisation to muniment_app: insert, select
+organisation to muniment_audit: select
+organisation to muniment_worker: select
+outbox to muniment_app: insert
+outbox to muniment_worker: delete, select
+resource to muniment_app: insert, select, update
+resource to muniment_worker: select
+resource_history to muniment_app: insert, select
+resource_history to muniment_worker: select
+search_composite to muniment_app: delete, insert, select
+search_composite to muniment_worker: delete, insert, select
+search_date to muniment_app: delete, insert, select
+search_date to muniment_worker: delete, insert, select
+search_reference to muniment_app: delete, insert, select
+search_reference to muniment_worker: delete, insert, select
+search_string to muniment_app: delete, insert, select
+search_string to muniment_worker: delete, insert, select
+search_token to muniment_app: delete, insert, select
+search_token to muniment_worker: delete, insert, select
+search_uri to muniment_app: delete, insert, select
+search_uri to muniment_worker: delete, insert, select
+server_fact to muniment_app: insert, select
+server_secret to muniment_app: insert, select
+
+-- grants on columns
+outbox.taken to muniment_worker: update
+
+-- functions
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      raise exception 'The record is appended to, never changed';
+    end $function$
+
+-- triggers
+CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entity FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+
+-- roles
+muniment_app nologin
+muniment_audit nologin
+muniment_worker nologin
