@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SEARCH_PARAMETERS, type SearchParameter } from '../../src/search/search-parameters.ts';
+import { SEARCH_PARAMETERS } from '../../src/search/search-parameters.ts';
 
 const IGNORED = new Set(['node_modules', 'dist', 'data', 'coverage', '.git', 'target', 'results', 'package-lock.json']);
 
