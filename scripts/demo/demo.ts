@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { bringLetter, bringPhotograph, bringReport, bringSeries, bringVideo } from './bring-in.ts';
 import { CheckFailed, createChecks, type Checks } from './checks.ts';
 import { makeDemoFiles } from './demo-files.ts';
+import { closeConnections } from './exchange.ts';
 import { findDocuments, readRanges, readWhole } from './find-and-read.ts';
 import { lookUpAccesses } from './look-up-accesses.ts';
 import { NotReady, openMuniment } from './open-muniment.ts';
@@ -78,6 +79,8 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     return reportFailure(error, checks, inks);
+  } finally {
+    closeConnections();
   }
 }
 

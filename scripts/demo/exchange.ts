@@ -68,3 +68,9 @@ export function jsonOf<Resource>(answer: Pick<Answer, 'head'>): Resource | undef
     return undefined;
   }
 }
+
+/** Kept connections would keep the process until the server closes them. */
+export function closeConnections(): void {
+  plain.destroy();
+  secure.destroy();
+}

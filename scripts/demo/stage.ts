@@ -1,6 +1,6 @@
 // Where the demo happens: each access is made, printed, looked up in the record and, where it wrote, at the mirror.
 // No access can be made here without these checks, and no step ends without one.
-import type { Provenance } from '@medplum/fhirtypes';
+import type { AuditEvent, Provenance } from '@medplum/fhirtypes';
 import { checkCopy, checkMirroredProvenance, checkRemoved, type Mirrored } from './check-mirror.ts';
 import { checkRecord, type ExpectedRecord, type FoundRecord, type Interaction } from './check-record.ts';
 import { CheckFailed, type Checks } from './checks.ts';
@@ -81,7 +81,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
     const { audit, provenance } = first.record;
     const outcome = audit.outcome === '0' ? 'success' : 'refused';
     const targets = printKinds(group.flatMap(({ record }) => record.provenance.target.map(({ reference = '' }) => reference)));
-    const entities = printKinds(group.flatMap(({ touched }) => touched)) || audit.outcomeDesc?.replace(UUID_SEGMENT, '') || 'nothing found';
+    const entities = printKinds(group.flatMap(({ record }) => entitiesOf(record.audit))) || audit.outcomeDesc?.replace(UUID_SEGMENT, '') || 'nothing found';
     printView(group.map(({ record }) => record.audit.id ?? ''), 'AuditEvent', [(audit.subtype?.[0]?.code ?? '').padEnd(16), outcome, identity.user, `→ ${entities}`]);
     printView(group.map(({ record }) => record.provenance.id ?? ''), 'Provenance', [(provenance.activity?.coding?.[0]?.code ?? '').padEnd(16), '       ', identity.user, `→ ${targets}`]);
   }
@@ -94,7 +94,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
     const removed = written.some(({ access }) => access.interaction === 'delete');
     const held = removed ? 'gone there too' : heldOf(jsonOf<Mirrored>(written[0]?.answer ?? { head: Buffer.alloc(0) }));
     const what = `${printKinds(written.flatMap(({ touched }) => touched))}: ${held}`;
-    const provenance = mirror.provenance ? ', and its Provenance' : '';
+    const provenance = mirror.provenance && written.every(({ record }) => isWrite(record.provenance)) ? ', and its Provenance' : '';
     write(inks.dim(`${INDENT}${'HAPI'.padEnd(NAME_WIDTH)}  ${what}${provenance}, after ${printTime(performance.now() - started)}`));
   }
 
@@ -148,6 +148,11 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
       return steps;
     },
   };
+}
+
+/** The data that an AuditEvent names: not the patient, nor the outcome that it contains. */
+function entitiesOf({ entity }: AuditEvent): string[] {
+  return (entity ?? []).flatMap(({ what }) => (what?.reference === undefined || /^(Patient\/|#)/.test(what.reference) ? [] : [what.reference]));
 }
 
 /** What the copy is, in words. */
