@@ -15,7 +15,7 @@ export async function up(knex: Knex): Promise<void> {
     // Membership lets the owner's login set the role for a connection where no separate login is configured.
     await knex.raw(`
       do $$ begin
-        if not pg_has_role(current_user, '${role}', 'member') or not (select rolsuper from pg_roles where rolname = current_user) then
+        if not pg_has_role(current_user, '${role}', case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end) then
           grant ${role} to current_user;
         end if;
       exception when duplicate_object or unique_violation then null;
