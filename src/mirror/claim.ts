@@ -61,15 +61,18 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
     name: 'mirror-take-in',
     text: `
       with fresh as (
-        select org, seq from outbox where not taken and org between $1 and $2 order by org, seq limit ${TAKE_MAX}
+        select o.org, o.seq from organisation g
+        cross join lateral (select org, seq from outbox where org = g.id and not taken order by seq limit ${TAKE_MAX}) o
+        where g.id between $1 and $2 limit ${TAKE_MAX}
       ), taken as (
         update outbox o set taken = true from fresh f where o.org = f.org and o.seq = f.seq
         returning o.org, o.type, o.id, o.lane, o.created_at
       ), heads as (
         insert into mirror_head (org, type, id, lane, shard, next_at)
-        select t.org, t.type, t.id, min(t.lane), min(hashtextextended(coalesce(r.patient, t.id), 0) & ${SHARDS - 1}), min(t.created_at)
-        from taken t left join resource r on r.org = t.org and r.type = t.type and r.id = t.id
-        group by t.org, t.type, t.id order by t.org, t.type, t.id
+        select t.org, t.type, t.id, t.lane, hashtextextended(coalesce(
+            (select patient from resource where org = t.org and type = t.type and id = t.id), t.id), 0) & ${SHARDS - 1}, t.created_at
+        from (select org, type, id, min(lane) as lane, min(created_at) as created_at from taken group by org, type, id) t
+        order by t.org, t.type, t.id
         on conflict (org, type, id) do update set shard = excluded.shard, next_at = coalesce(mirror_head.next_at, excluded.next_at)
       )
       select count(*)::int as taken from taken`,
@@ -90,12 +93,14 @@ export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, sh
     name: 'mirror-lease',
     text: `
       with due as (
-        select h.* from organisation g cross join unnest($5::int[]) as s(shard) cross join lateral (
+        select h.* from organisation g cross join lateral (
+          select from mirror_head where org = g.id and lane = $4 and state = 'waiting' and next_at is not null
+          order by shard, next_at limit 1) any_pending
+        cross join unnest($5::int[]) as s(shard) cross join lateral (
           select org, type, id, next_at from mirror_head
           where org = g.id and lane = $4 and shard = s.shard and state = 'waiting' and next_at <= now()
           order by next_at limit 1 for update skip locked) h
         where g.id between $1 and $2 and g.id <> all ($3::int[])
-          and exists (select from mirror_head p where p.org = g.id and p.lane = $4 and p.state = 'waiting' and p.next_at is not null)
         order by h.next_at limit $6
       )
       update mirror_head m set lease = $7, next_at = now() + interval '${LEASE_MS} milliseconds'

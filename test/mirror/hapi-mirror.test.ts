@@ -147,6 +147,16 @@ jest.setTimeout(60_000);
     expect((await ask(reference)).resource.meta.source).toBe(source(1));
   });
 
+  it('delivers at the first try what needs one new placeholder together', async () => {
+    const author = [{ reference: `Practitioner/${randomUUID()}` }];
+    for (let count = 0; count < 16; count++) await store.publish(`DocumentReference/${randomUUID()}`, document('one', { author }), { patient: randomUUID() });
+    const outcomes: string[] = [];
+    worker = startMirrorWorker({ database: store.database, delivery, log: silent, pollMs: 50, metrics: { delivery: (outcome) => outcomes.push(outcome) } });
+    await drain();
+    await worker.stop();
+    expect(outcomes).toEqual(Array(16).fill('delivered'));
+  });
+
   it('overwrites what somebody else changed there', async () => {
     await store.publish(reference, document('one'));
     await drain();
@@ -173,6 +183,7 @@ jest.setTimeout(60_000);
     await drain();
     await store.publish(reference, document('three'));
     await drain();
+    for (const late of [first, deletion]) expect(await delivery.deliver({ ...late, leaseUntil: Date.now() }, never)).toMatchObject({ kind: 'again', transport: false });
     for (const late of [first, deletion]) expect(await delivery.deliver(late, never)).toMatchObject({ kind: 'delivered' });
     expect(await history()).toEqual([source(1), 'DELETE', source(3)]);
   });

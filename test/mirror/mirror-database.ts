@@ -1,17 +1,13 @@
-// A real PostgreSQL with our schema for the tests of the mirror, and the writes that a published version leaves in it.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// A database of our schema on a real PostgreSQL for the tests of the mirror, and the writes that a published version leaves in it.
 import pg from 'pg';
 import { canonicalText, leafHash, type AccessEvent } from '../../src/audit/access-event.ts';
 import { openDatabase, type Database } from '../../src/database/database.ts';
-import { migrate } from '../../src/database/migrate.ts';
-import { startEmbeddedPostgres } from '../../src/embedded/postgres.ts';
+import type { VersionRow } from '../../src/database/tables.ts';
 import { typeNumber, type ResourceType } from '../../src/fhir/resource-type.ts';
 import { newUuidV7 } from '../../src/fhir/uuid-v7.ts';
 import { createOrganisations } from '../../src/resources/organisation.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, supersedeVersion } from '../../src/resources/write-version.ts';
-import type { VersionRow } from '../../src/database/tables.ts';
+import { createDatabase } from '../support/start-muniment.ts';
 
 export interface MirrorDatabase {
   database: Database;
@@ -27,11 +23,9 @@ export interface MirrorDatabase {
 }
 
 export async function startMirrorDatabase(): Promise<MirrorDatabase> {
-  const directory = await mkdtemp(join(tmpdir(), 'muniment-mirror-'));
-  const postgres = await startEmbeddedPostgres({ directory });
-  await migrate(postgres.url);
-  const owner = new pg.Pool({ connectionString: postgres.url, max: 2 });
-  const open = (): Database => openDatabase({ appUrl: postgres.url, auditUrl: postgres.url, workerUrl: postgres.url, setRoles: true });
+  const url = await createDatabase();
+  const owner = new pg.Pool({ connectionString: url, max: 2 });
+  const open = (): Database => openDatabase({ appUrl: url, auditUrl: url, workerUrl: url, setRoles: true });
   const database = open();
   const opened = [database];
   const sql: MirrorDatabase['sql'] = async (text, values) => (await owner.query(text, values)).rows as never;
@@ -52,8 +46,6 @@ export async function startMirrorDatabase(): Promise<MirrorDatabase> {
     },
     async stop() {
       await Promise.all([owner.end(), ...opened.map((one) => one.close())]);
-      await postgres.stop();
-      await rm(directory, { recursive: true, force: true });
     },
   };
 }
