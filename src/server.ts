@@ -140,7 +140,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     cursorKey: await sharedSecret(database, 'cursor'),
   });
   const perform = createGate({
-    database, organisations, recorder, refusals, operatorOrg, observer, logger,
+    database, organisations, recorder, refusals, operatorOrg, observer, logger, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(await trustedKeys(config)),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),

@@ -52,24 +52,27 @@ function trim(span: Span, chunk: number, bytes: Buffer): Buffer {
 /** The verified bytes of `range` (inside the content, one byte at least) by `fetch`; the first chunk is there already. */
 async function openRange(row: ContentRow, range: ByteSpan, fetch: FetchChunks): Promise<AsyncIterable<Buffer>> {
   const span = spanOf(row, range);
+  // The second chunk is on its way while the first is hashed; each of them ends its own request to the store.
+  const second = span.last > span.first ? fetchChunk(row, span.first + 1, fetch, 2) : undefined;
+  second?.catch(() => undefined);
   const first = await fetchChunk(row, span.first, fetch, 2);
   const whole = span.first === 0 && span.last === chunkCount(row) - 1;
-  if (span.first === span.last) {
+  if (second === undefined) {
     if (whole && !(row.sha256 as Buffer).equals(row.chunk_digests as Buffer)) throw new ContentIntegrityError(row.id, 0, 'its only chunk matches, but not the digest of the whole');
     return one(trim(span, span.first, first));
   }
-  return several(row, span, first, fetch, whole);
+  return several(row, span, first, second, fetch, whole);
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-async function* several(row: ContentRow, span: Span, first: Buffer, fetch: FetchChunks, whole: boolean): AsyncGenerator<Buffer> {
+async function* several(row: ContentRow, span: Span, first: Buffer, second: Promise<Buffer>, fetch: FetchChunks, whole: boolean): AsyncGenerator<Buffer> {
   const check = whole ? startWholeCheck(row, first) : undefined;
   yield trim(span, span.first, first);
   let chunk = span.first;
-  for await (const bytes of verifiedChunks(row, span.first + 1, span.last, fetch, check)) {
+  for await (const bytes of verifiedChunks(row, span.first + 1, span.last, fetch, second, check)) {
     chunk += 1;
     yield trim(span, chunk, bytes);
   }

@@ -42,7 +42,8 @@ function textOf(head: Buffer): string | undefined {
 
 const TEXT_FORMATS: [RegExp, string][] = [
   [/^<!doctype html|^<html[\s>]/i, 'text/html'],
-  [/^(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s>]/i, 'image/svg+xml'],
+  // A comment ends at its first end, else many of them could be divided in endless ways.
+  [/^(<\?xml[^>]*>\s*)?(<!--(?:(?!-->)[\s\S])*-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s/>]/i, 'image/svg+xml'],
   [/^<\?xml[\s?]/, 'application/xml'],
   [/^%PDF-/, 'application/pdf'],
   [/^\{\\rtf/, 'application/rtf'],

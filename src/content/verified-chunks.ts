@@ -133,12 +133,20 @@ export function startWholeCheck(row: ContentRow, firstChunk: Buffer): WholeCheck
   return { digest: createHash('sha256').update(firstChunk), sha256: row.sha256 as Buffer };
 }
 
-/** Chunks `first` to `last`, verified. With `whole` the digest of all is compared before the last chunk is handed on. */
-export async function* verifiedChunks(row: ContentRow, first: number, last: number, fetch: FetchChunks, whole: WholeCheck | undefined): AsyncGenerator<Buffer> {
-  const source = openSource(row, fetch, first, last);
+/**
+ * Chunks `first` to `last`, verified. `begun` is the first of them, on its way already. With `whole` the digest of all
+ * is compared before the last chunk is handed on.
+ */
+export async function* verifiedChunks(row: ContentRow, first: number, last: number, fetch: FetchChunks, begun: Promise<Buffer>, whole: WholeCheck | undefined): AsyncGenerator<Buffer> {
+  const source = openSource(row, fetch, first + 1, last);
   let loading = source.next();
+  loading.catch(() => undefined);
   try {
-    for (let chunk = first; chunk <= last; chunk += 1) {
+    const opening = await begun;
+    whole?.digest.update(opening);
+    if (first === last) checkWhole(row, first, whole);
+    yield opening;
+    for (let chunk = first + 1; chunk <= last; chunk += 1) {
       const candidate = await loading;
       loading = chunk < last ? source.next() : Promise.resolve(undefined);
       // Its failure is told when its turn comes.

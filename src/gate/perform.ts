@@ -25,6 +25,8 @@ export interface GateParts {
   refusals: RefusalRecord;
   /** Organisation under which an access without one is recorded. */
   operatorOrg: string;
+  /** Largest body of any interaction. */
+  bodyBytesMax: number;
   /** Name of this server in the record. */
   observer: string;
   logger: Logger;
@@ -118,7 +120,7 @@ export function createGate(parts: GateParts): Perform {
         claim.lease.end();
       }
     }
-    const fingerprint = keyFingerprint(await drained(context.request));
+    const fingerprint = keyFingerprint(await drained(context.request, parts.bodyBytesMax));
     if (!fingerprint.equals(claim.fingerprint)) throw fhirError('idempotency-mismatch', 'This Idempotency-Key was used with another request');
     return runRead({ run: (tx) => parts.replay(tx, context, claim.result) }, context, circumstances);
   }
@@ -172,8 +174,9 @@ export function createGate(parts: GateParts): Perform {
   }
 }
 
-async function drained(request: FhirRequest): Promise<FhirRequest> {
-  for await (const bytes of request.body.stream(Number.MAX_SAFE_INTEGER)) void bytes;
+/** A repetition is read to its end for its digest alone. Raises 413 past what the first one could have been. */
+async function drained(request: FhirRequest, bytesMax: number): Promise<FhirRequest> {
+  for await (const bytes of request.body.stream(bytesMax)) void bytes;
   return request;
 }
 

@@ -140,7 +140,7 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
     const refused = errorResponse(error);
     // A client that waits for 100 Continue has sent nothing that would be lost; any other is listened to until it has done.
     await sendAnswer(response, request.method, { ...refused, headers: { ...shared, ...refused.headers, ...(waits ? { Connection: 'close' } : {}) } });
-    if (!request.complete && !waits) throwAwayRest(request);
+    if (!request.complete && !request.destroyed && !waits) throwAwayRest(request);
   }
 }
 

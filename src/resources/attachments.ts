@@ -60,6 +60,12 @@ function alternateHashText(attachment: JsonObject): JsonValue | undefined {
   return Array.isArray(parts) ? parts.filter(isJsonObject).find((part) => part['url'] === 'hash')?.['valueString'] : undefined;
 }
 
+/** The SHA-256 that the attachment names, in base64; undefined without one. */
+export function namedSha256(attachment: JsonObject): string | undefined {
+  const text = alternateHashText(attachment);
+  return typeof text === 'string' ? Buffer.from(text, 'base64').toString('base64') : undefined;
+}
+
 /** Raises 422 `claim-mismatch` for a hash of the wrong length: a SHA-256 in `hash` is the usual mistake. */
 export function readClaims(attachment: JsonObject, expression: string): Claims {
   const sha1 = decodeHash(attachment['hash'], 20, `${expression}.hash`, 'Attachment.hash is a SHA-1 in R4: it');

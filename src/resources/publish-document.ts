@@ -9,7 +9,7 @@ import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { extractIndexValues } from '../search/extract-index-values.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
-import { describeBytes, type LinkedBinary, type MovedAttachment } from './attachments.ts';
+import { describeBytes, namedSha256, type LinkedBinary, type MovedAttachment } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
@@ -60,7 +60,7 @@ export async function publishBinary(tx: Transaction, binary: { org: number; id: 
   return text;
 }
 
-/** Binary urls of the version before, by content: the same bytes at the same type need no second Binary. */
+/** Binary urls of the version before, by content (SHA-256: a SHA-1 can be made to collide): the same bytes at the same type need no second Binary. */
 async function knownContents(tx: Transaction, publication: Publication): Promise<Map<string, string>> {
   const { previous, type } = publication;
   if (previous?.body == null || publication.moved.length === 0) return new Map();
@@ -69,7 +69,7 @@ async function knownContents(tx: Transaction, publication: Publication): Promise
 }
 
 function contentKey(attachment: JsonObject): string {
-  return printJson([attachment['contentType'] ?? null, attachment['hash'] ?? null, attachment['size'] ?? null]);
+  return printJson([attachment['contentType'] ?? null, namedSha256(attachment) ?? null, attachment['size'] ?? null]);
 }
 
 async function placeMoved(tx: Transaction, publication: Publication): Promise<{ made: LinkedBinary[]; reused: string[]; unused: ReceivedContent[] }> {
@@ -79,7 +79,7 @@ async function placeMoved(tx: Transaction, publication: Publication): Promise<{ 
   const reused: string[] = [];
   const unused: ReceivedContent[] = [];
   for (const { attachment, contentType, received } of publication.moved) {
-    const url = known.get(printJson([contentType, received.sha1.toString('base64'), received.size]));
+    const url = known.get(printJson([contentType, received.sha256.toString('base64'), received.size]));
     if (url !== undefined) {
       describeBytes(attachment, url, received);
       unused.push(received);

@@ -136,6 +136,38 @@ describe('refusals and failures', () => {
   });
 });
 
+describe('every method on every known path', () => {
+  it('leaves exactly one AuditEvent with the outcome of its status, and 405 says what is allowed', async () => {
+    const paths = ['DocumentReference', 'DocumentReference/x', 'DocumentReference/x/_history', 'DocumentReference/x/_history/1', 'Binary', 'Binary/x', 'AuditEvent/x', 'Provenance/x/_history', 'Foo', 'DocumentReference/x/y', '', 'metadata'];
+    for (const path of paths) {
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+        if (path === 'metadata' && (method === 'GET' || method === 'HEAD')) continue;
+        const query = path === 'DocumentReference' && (method === 'GET' || method === 'HEAD') ? '?_count=1' : '';
+        const { answer, events } = await recorded(path + query, { method });
+        expect([method, path, events.length, events[0]?.outcome]).toEqual([method, path, 1, answer.status < 400 ? '0' : '4']);
+        if (answer.status === 405) expect(answer.headers.get('allow')).toMatch(/OPTIONS$/);
+        if (answer.status === 405) expect(answer.headers.get('allow')?.split(', ')).not.toContain(method);
+      }
+    }
+  });
+
+  it('so do a deleted document, a range outside the bytes and a body past its limit', async () => {
+    const { json } = await admin.post('Media', media());
+    await admin.delete(`Media/${json.id}`);
+    const calls: [string, Call, number][] = [
+      [`Media/${json.id}`, {}, 410],
+      [`Binary/${made['Binary']}`, { headers: { range: 'bytes=1000-' } }, 416],
+      [`DocumentReference?_id=${'a'.repeat(17_000)}`, {}, 414],
+      ['DocumentReference', { method: 'POST', body: documentReference(), headers: { 'if-none-exist': 'foo=bar' } }, 400],
+      [`DocumentReference/${made['DocumentReference']}`, { method: 'DELETE', headers: { 'if-match': 'W/"9"' } }, 412],
+    ];
+    for (const [path, call, status] of calls) {
+      const { answer, events } = await recorded(path, call);
+      expect([path.slice(0, 40), answer.status, events.map((event) => event.outcome)]).toEqual([path.slice(0, 40), status, ['4']]);
+    }
+  });
+});
+
 describe('when the record cannot be written', () => {
   it('answers 503 to reads and writes alike, and nothing is read or kept', async () => {
     const [before] = await server.sql<{ count: string }>('select count(*) from resource');

@@ -86,6 +86,18 @@ describe('linking', () => {
     expect((await writer.post('DocumentReference', linked(`Binary/${json.id}`, { size: 4, hash: createHash('sha1').update('mine').digest('base64') }))).status).toBe(201);
   });
 
+  it('new inline bytes are never taken for old ones by their SHA-1 alone', async () => {
+    const [old, fresh] = ['old bytes', 'new bytes'];
+    const inline = (text: string): Record<string, unknown>[] => [{ attachment: { contentType: 'text/plain', data: Buffer.from(text).toString('base64') } }];
+    const { json } = await writer.post('DocumentReference', documentReference({ content: inline(old) }));
+    const sha1 = (text: string): string => createHash('sha1').update(text).digest('base64');
+    // As if somebody had made the two collide.
+    await server.sql('update resource set body = replace(body, $2, $3) where id = $1', [json.id, sha1(old), sha1(fresh)]);
+    const updated = await writer.put(`DocumentReference/${json.id}`, { ...documentReference({ content: inline(fresh) }), id: json.id });
+    expect(updated.status).toBe(200);
+    expect((await writer.get(updated.json.content[0].attachment.url)).text).toBe(fresh);
+  });
+
   it('an address elsewhere is kept as it came, and nobody calls it', async () => {
     const url = 'http://169.254.169.254/latest/meta-data/';
     const made = await writer.post('DocumentReference', linked(url));

@@ -65,9 +65,9 @@ export async function exchange(base: string, pieces: Iterable<Buffer | string> |
   });
   for await (const piece of pieces) {
     if (socket.destroyed) break;
-    if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(timeoutMs)]).catch(() => { /* Told by `failure`. */ });
+    if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(timeoutMs, undefined, { ref: false })]).catch(() => { /* Told by `failure`. */ });
   }
-  await Promise.race([ended, sleep(timeoutMs)]);
+  await Promise.race([ended, sleep(timeoutMs, undefined, { ref: false })]);
   socket.destroy();
   return parseAnswer(text, failure);
 }

@@ -100,7 +100,6 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
     const handle = await translated(openNew(path));
     try {
       const written = await writeGathered(handle, marked(bytes));
-      await handle.datasync();
       const { size } = await handle.stat();
       await handle.close();
       if (size !== written) throw unavailable(new Error(`${written} bytes were written, the file has ${size}`));

@@ -1,33 +1,63 @@
 // Writes a stream to a file in large pieces without copying: one piece is on its way to the disk while the next is
-// gathered and hashed.
+// gathered and hashed, and the disk takes the bytes for good meanwhile, so that little is left for the end.
 import type { FileHandle } from 'node:fs/promises';
 
 const PIECE_BYTES = 1024 * 1024;
+/** Written bytes after which the disk is told to keep them. */
+const SYNC_BYTES = 32 * 1024 * 1024;
 
-/** All of `bytes` from the begin of the file on; resolves with how many were written, once none is on its way. */
+/** One thing at a time, begun now and waited for later; its failure is told then. */
+class Background {
+  #work: Promise<void> = Promise.resolve();
+  running = false;
+
+  begin(work: Promise<void>): void {
+    this.running = true;
+    this.#work = work.finally(() => { this.running = false; });
+    this.#work.catch(() => undefined);
+  }
+
+  done(): Promise<void> {
+    return this.#work;
+  }
+}
+
+/** All of `bytes` from the begin of the file on, durable when it resolves with how many there were. */
 export async function writeGathered(handle: FileHandle, bytes: AsyncIterable<Buffer>): Promise<number> {
-  let writing: Promise<void> | undefined;
+  const writing = new Background();
+  const syncing = new Background();
   let gathered: Buffer[] = [];
   let pending = 0;
   let size = 0;
+  let syncedAt = 0;
+
+  async function flush(): Promise<void> {
+    await writing.done();
+    if (size - syncedAt >= SYNC_BYTES && !syncing.running) {
+      // A failure is told to one sync only, so each one is waited for.
+      await syncing.done();
+      syncing.begin(handle.datasync());
+      syncedAt = size;
+    }
+    writing.begin(writeAll(handle, gathered, size));
+    size += pending;
+    gathered = [];
+    pending = 0;
+  }
+
   try {
     for await (const piece of bytes) {
       gathered.push(piece);
       pending += piece.length;
-      if (pending < PIECE_BYTES) continue;
-      await writing;
-      writing = writeAll(handle, gathered, size);
-      // Its failure is told at the next piece, or at the end.
-      writing.catch(() => undefined);
-      size += pending;
-      gathered = [];
-      pending = 0;
+      if (pending >= PIECE_BYTES) await flush();
     }
-    await writing;
-    if (pending > 0) await writeAll(handle, gathered, size);
-    return size + pending;
+    if (pending > 0) await flush();
+    await writing.done();
+    await syncing.done();
+    await handle.datasync();
+    return size;
   } finally {
-    await writing?.catch(() => undefined);
+    await Promise.allSettled([writing.done(), syncing.done()]);
   }
 }
 

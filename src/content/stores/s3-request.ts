@@ -73,7 +73,7 @@ function orEarly<T>(pending: Pending, work: Promise<T>): Promise<T | undefined> 
 }
 
 async function write(pending: Pending, bytes: Buffer): Promise<void> {
-  if (pending.early || pending.request.write(bytes)) return;
+  if (pending.early || bytes.length === 0 || pending.request.write(bytes)) return;
   await orEarly(pending, new Promise<void>((resolve) => { pending.request.once('drain', resolve); }));
 }
 
@@ -87,6 +87,8 @@ async function sendPieces(pending: Pending, pieces: readonly Buffer[]): Promise<
 /** An early answer stops the reading of the source, even while the source is waited for. */
 async function sendStream(pending: Pending, body: AsyncIterable<Buffer>, watch: SilenceWatch): Promise<void> {
   const iterator = body[Symbol.asyncIterator]();
+  // A refusal can come before the first byte of the source.
+  pending.request.flushHeaders();
   try {
     while (!pending.early) {
       watch.pause();

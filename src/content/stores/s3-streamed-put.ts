@@ -11,7 +11,7 @@ const DRIP_MS = 5_000;
 /** What comes next; undefined when the source lets us wait. */
 async function nextOrPause<T>(coming: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const pause = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, DRIP_MS, undefined); });
+  const pause = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, DRIP_MS, undefined).unref(); });
   try {
     return await Promise.race([coming, pause]);
   } finally {
@@ -38,13 +38,13 @@ class Frame {
     this.size = 0;
   }
 
-  /** A single byte keeps the upload alive. */
-  * takeDrop(): Generator<Buffer> {
+  /** A single byte keeps the upload alive; without one nothing is sent, but whoever takes the frames can stop. */
+  takeDrop(): Buffer {
     const [first, ...rest] = this.pieces;
-    if (first === undefined) return;
+    if (first === undefined) return Buffer.alloc(0);
     this.pieces = first.length === 1 ? rest : [first.subarray(1), ...rest];
     this.size -= 1;
-    yield Buffer.concat([Buffer.from('1\r\n', 'latin1'), first.subarray(0, 1), Buffer.from('\r\n', 'latin1')]);
+    return Buffer.concat([Buffer.from('1\r\n', 'latin1'), first.subarray(0, 1), Buffer.from('\r\n', 'latin1')]);
   }
 }
 
@@ -57,7 +57,7 @@ export async function* framed(bytes: AsyncIterable<Buffer>, checksum: () => stri
     for (;;) {
       const next = await nextOrPause(coming);
       if (next === undefined) {
-        yield* frame.takeDrop();
+        yield frame.takeDrop();
         continue;
       }
       if (next.done === true) break;

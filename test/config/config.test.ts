@@ -1,0 +1,177 @@
+import { describe, expect, it } from '@jest/globals';
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { ConfigurationError, loadConfig } from '../../src/config/config.ts';
+import { readEnvironment, VARIABLES, type Environment, type VariableName } from '../../src/config/env.ts';
+import { Secret } from '../../src/config/secrets.ts';
+
+const MIB = 1024 ** 2;
+const ISSUER = { issuer: 'https://login.example', jwks_uri: 'https://login.example/jwks' };
+const PRODUCTION: Environment = {
+  NODE_ENV: 'production', BASE_URL: 'https://documents.example', DATABASE_URL: 'postgres://owner:pw-owner@db/muniment', STORAGE_TYPE: 's3', STORAGE_ENDPOINT: 'https://s3.example',
+  STORAGE_BUCKET: 'documents', STORAGE_ACCESS_KEY: 'access-name', STORAGE_SECRET_KEY: 'storage-secret', TRUSTED_ISSUERS: JSON.stringify([ISSUER]), OPERATOR_ORG: 'operator', SCAN: 'off',
+};
+
+function problemsOf(environment: Environment): readonly string[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('readEnvironment', () => {
+  it('takes the variables of the table alone, and none that is empty', () => {
+    expect(readEnvironment({ PORT: ' 3001 ', HOST: '', BASE_URL: '  ', PATH: '/bin', MUNIMENT_BASE: 'x' })).toEqual({ PORT: '3001' });
+  });
+
+  it('has a description and a default for each', () => {
+    for (const { description, default: fallback } of Object.values(VARIABLES)) {
+      expect(description).not.toBe('');
+      expect(fallback).not.toBe('');
+    }
+  });
+});
+
+describe('defaults', () => {
+  it('serve on loopback with embedded parts', () => {
+    expect(loadConfig({})).toMatchObject({
+      production: false, port: 3000, host: '127.0.0.1', baseUrl: 'http://localhost:3000', fhirBase: 'http://localhost:3000/fhir', databaseUrl: undefined, mirrorBaseUrl: undefined, mirrorAccess: 'writes',
+      clamav: undefined, scan: 'optional', trustedIssuers: [], metricsPort: 9464, operatorOrg: 'demo', bodyBytesMax: 36 * MIB, inlineBytesMax: 24 * MIB, uploadBytesMax: 5 * 1024 * MIB, logLevel: 'info',
+      storage: { type: 'local', keyTemplate: '{org}/{year}/{month}/{uuid}' },
+    });
+  });
+
+  it('cannot be changed afterwards', () => {
+    expect(Object.isFrozen(loadConfig({}))).toBe(true);
+  });
+
+  it.each<[Environment, object]>([
+    [{ PORT: '4000' }, { baseUrl: 'http://localhost:4000', metricsPort: 10_464 }],
+    [{ PORT: '60000' }, { metricsPort: 0 }],
+    [{ PORT: '59071' }, { metricsPort: 65_535 }],
+    [{ METRICS_PORT: '0' }, { metricsPort: 0 }],
+    [{ BASE_URL: 'https://documents.example/' }, { baseUrl: 'https://documents.example', fhirBase: 'https://documents.example/fhir' }],
+    [{ BASE_URL: 'https://documents.example/muniment' }, { fhirBase: 'https://documents.example/muniment/fhir' }],
+    [{ CLAMAV_HOST: 'clamav' }, { clamav: { host: 'clamav', port: 3310 } }],
+    [{ MIRROR_BASE_URL: 'http://hapi:8080/fhir/{org}/' }, { mirrorBaseUrl: 'http://hapi:8080/fhir/{org}' }],
+    [{ BODY_BYTES_MAX: '1048576' }, { bodyBytesMax: MIB }],
+    [{ BODY_BYTES_MAX: '2MiB' }, { bodyBytesMax: 2 * MIB }],
+    [{ UPLOAD_BYTES_MAX: '3 GiB' }, { uploadBytesMax: 3 * 1024 * MIB }],
+    [{ INLINE_BYTES_MAX: '7KiB' }, { inlineBytesMax: 7 * 1024 }],
+  ])('%j gives %j', (environment, expected) => {
+    expect(loadConfig(environment)).toMatchObject(expected);
+  });
+});
+
+describe('problems', () => {
+  it('are reported all at once, one a line', () => {
+    const environment: Environment = { PORT: 'many', BASE_URL: 'documents.example', STORAGE_TYPE: 'tape', LOG_LEVEL: 'loud', UPLOAD_BYTES_MAX: '5TB', OPERATOR_ORG: 'no spaces', TRUSTED_ISSUERS: '{', DATABASE_URL: 'mysql://db', MIRROR_ACCESS: 'some', SCAN: 'never' };
+    const problems = problemsOf(environment);
+    for (const name of Object.keys(environment)) expect(problems.filter((problem) => problem.startsWith(name))).toHaveLength(1);
+    expect(problems).toHaveLength(Object.keys(environment).length);
+    expect(new ConfigurationError(problems).message.split('\n')).toHaveLength(problems.length + 1);
+  });
+
+  it.each<[VariableName, string]>([
+    ['PORT', '-1'], ['PORT', '65536'], ['PORT', '3000.5'], ['PORT', '0x10000'], ['METRICS_PORT', 'off'],
+    ['BODY_BYTES_MAX', '0'], ['BODY_BYTES_MAX', '-1'], ['BODY_BYTES_MAX', '1.5MiB'], ['BODY_BYTES_MAX', '36MB'], ['BODY_BYTES_MAX', 'MiB'],
+    ['BASE_URL', 'ftp://documents.example'], ['BASE_URL', '/fhir'], ['MIRROR_BASE_URL', 'hapi:8080/fhir'], ['DATABASE_URL', 'http://db'], ['DATABASE_APP_URL', 'db'],
+    ['OPERATOR_ORG', '-x'], ['OPERATOR_ORG', 'ü'], ['OPERATOR_ORG', 'x'.repeat(65)],
+  ])('%s=%s is one', (name, value) => {
+    expect(problemsOf({ [name]: value }).some((problem) => problem.startsWith(name))).toBe(true);
+  });
+
+  it('name what an object store lacks', () => {
+    expect(problemsOf({ STORAGE_TYPE: 'minio' }).map((problem) => problem.split(' ')[0])).toEqual(['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY']);
+  });
+
+  it.each([
+    ['[]', 'TRUSTED_ISSUERS must NOT have fewer than 1 items'],
+    ['{}', 'TRUSTED_ISSUERS must be array'],
+    ['[{"issuer":"x"}]', "TRUSTED_ISSUERS/0 must have required property 'jwks_uri'"],
+    ['[{"issuer":"x","jwks_uri":"file:///keys"}]', 'TRUSTED_ISSUERS/0/jwks_uri must match pattern "^https?://"'],
+    ['[{"issuer":"x","jwks_uri":"https://x","secret":"y"}]', 'TRUSTED_ISSUERS/0 must NOT have additional properties'],
+    ['[{"issuer":"x","jwks_uri":"https://x","claims":{"org":1}}]', 'TRUSTED_ISSUERS/0/claims/org must be string'],
+    ['nonsense', 'TRUSTED_ISSUERS is not JSON'],
+  ])('TRUSTED_ISSUERS=%s says where', (text, problem) => {
+    expect(problemsOf({ TRUSTED_ISSUERS: text })).toContain(problem);
+  });
+
+  it('never hold a value', () => {
+    const value = fc.string({ minLength: 12, maxLength: 40 }).map((text) => `zq7${text.replaceAll('\n', '')}zq7`);
+    fc.assert(fc.property(fc.dictionary(fc.constantFrom(...(Object.keys(VARIABLES) as VariableName[])), value), (environment) => {
+      expect(problemsOf(environment as Environment).join('\n')).not.toContain('zq7');
+    }));
+  });
+});
+
+describe('production', () => {
+  it('starts with everything that it needs', () => {
+    expect(problemsOf(PRODUCTION)).toEqual([]);
+    expect(loadConfig(PRODUCTION)).toMatchObject({ production: true, scan: 'off', operatorOrg: 'operator' });
+  });
+
+  it.each<[VariableName, string]>([
+    ['DATABASE_URL', 'DATABASE_URL must be set'],
+    ['STORAGE_TYPE', 'STORAGE_TYPE must name an object store'],
+    ['TRUSTED_ISSUERS', 'TRUSTED_ISSUERS must be set'],
+    ['OPERATOR_ORG', 'OPERATOR_ORG must be set'],
+    ['SCAN', 'CLAMAV_HOST must be set'],
+  ])('refuses to start without %s', (name, problem) => {
+    const { [name]: _left, ...rest } = PRODUCTION;
+    const problems = problemsOf(rest);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(problem);
+  });
+
+  it('says everything that is missing at once', () => {
+    expect(problemsOf({ NODE_ENV: 'production' })).toHaveLength(5);
+  });
+
+  it('takes embedded parts and development keys only when told so in full', () => {
+    const bare: Environment = { NODE_ENV: 'production', OPERATOR_ORG: 'operator', SCAN: 'off' };
+    expect(problemsOf({ ...bare, ALLOW_EMBEDDED_IN_PRODUCTION: 'true' })).toEqual([]);
+    for (const value of ['1', 'yes', 'TRUE', 'false']) expect(problemsOf({ ...bare, ALLOW_EMBEDDED_IN_PRODUCTION: value })).toHaveLength(3);
+  });
+
+  it('still needs to hear of scanning and of the operator when embedded parts are allowed', () => {
+    expect(problemsOf({ NODE_ENV: 'production', ALLOW_EMBEDDED_IN_PRODUCTION: 'true' }).map((problem) => problem.split(' ')[0])).toEqual(['OPERATOR_ORG', 'CLAMAV_HOST']);
+  });
+
+  it('scans by default', () => {
+    const { SCAN: _left, ...rest } = PRODUCTION;
+    expect(loadConfig({ ...rest, CLAMAV_HOST: 'clamav' }).scan).toBe('required');
+  });
+});
+
+describe('secrets', () => {
+  const secretNames = (Object.keys(VARIABLES) as VariableName[]).filter((name) => 'secret' in VARIABLES[name]);
+  const HIDDEN = 'hidden-7f3a';
+
+  function withSecrets(): Environment {
+    const own = Object.fromEntries(secretNames.map((name) => [name, name.startsWith('DATABASE') ? `postgres://user:${HIDDEN}@db/muniment` : HIDDEN]));
+    return { ...PRODUCTION, ...own };
+  }
+
+  it('are revealed where they are used', () => {
+    expect(loadConfig(withSecrets()).storage.secretKey.reveal()).toBe(HIDDEN);
+    expect(loadConfig(withSecrets()).databaseUrl?.reveal()).toContain(HIDDEN);
+  });
+
+  it('are not printed with the configuration', () => {
+    const config = loadConfig(withSecrets());
+    for (const printed of [JSON.stringify(config), inspect(config, { depth: 9, showHidden: true }), String(config.storage.secretKey), String(config.databaseUrl)]) expect(printed).not.toContain(HIDDEN);
+  });
+
+  it('print as one word, whatever they hold', () => {
+    fc.assert(fc.property(fc.string({ minLength: 1 }), (value) => {
+      const secret = new Secret(value);
+      expect([String(secret), JSON.stringify({ secret }), inspect(secret), inspect({ nested: [secret] }), secret.toString()]).toEqual(['[secret]', '{"secret":"[secret]"}', '[secret]', '{ nested: [ [secret] ] }', '[secret]']);
+      expect(Object.keys(secret)).toEqual([]);
+      expect(secret.reveal()).toBe(value);
+    }));
+  });
+});
