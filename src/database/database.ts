@@ -53,8 +53,11 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** Ways through a table that never pay for a page of an index, but are chosen while a new table looks empty. */
+const WHOLE_TABLE_PLANS = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin'];
+
 /** Inside a transaction: the statements that follow are planned for the values they come with. */
-export const PLAN_FOR_VALUES = 'set local plan_cache_mode = force_custom_plan';
+export const PLAN_FOR_VALUES = ['plan_cache_mode = force_custom_plan', ...WHOLE_TABLE_PLANS.map((plan) => `${plan} = on`)].map((setting) => `set local ${setting}`).join('; ');
 
 // PostgreSQL's classes 08 (connection), 53 (resources), 57P (operator intervention) and the driver's own socket errors.
 const UNAVAILABLE = /^(08|53|57P)|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT|EHOSTUNREACH)$/;
@@ -76,7 +79,8 @@ function translate(error: unknown): unknown {
 }
 
 // Named statements are written so that one plan serves all values; making a plan for each call would cost more than
-// running it. What is better planned for its values says so in its transaction (PLAN_FOR_VALUES).
+// running it. They name an index for each step, so a plan that was made while a table was empty stays a good one.
+// What is better planned for its values says so in its transaction (PLAN_FOR_VALUES).
 function openPool(url: string, role: string | undefined, max: number, silenceMs: number): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -87,7 +91,7 @@ function openPool(url: string, role: string | undefined, max: number, silenceMs:
     query_timeout: silenceMs,
     keepAlive: true,
     pipeline: true,
-    options: ['-c plan_cache_mode=force_generic_plan', ...(role === undefined ? [] : [`-c role=${role}`])].join(' '),
+    options: ['-c plan_cache_mode=force_generic_plan', ...WHOLE_TABLE_PLANS.map((plan) => `-c ${plan}=off`), ...(role === undefined ? [] : [`-c role=${role}`])].join(' '),
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});

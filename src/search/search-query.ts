@@ -107,6 +107,7 @@ function chooseBegin(clauses: readonly SearchClause[]): Begin {
 }
 
 interface Parts {
+  from: string;
   joins: string[];
   where: string[];
   begin: Begin;
@@ -129,8 +130,16 @@ function addIndexClause(parts: Parts, clause: SearchClause, values: Values, scop
   const joined = parts.begin.kind === 'planner' || (parts.begin.kind === 'index' && parts.begin.clause === clause);
   if (hashes.length === 1 && joined) {
     // One key has at most one row for each version: a join needs no distinct and gives the index its order.
-    parts.joins.push(`join ${table} ${alias} on ${head} and ${alias}.hash = ${values.add(hashes[0])} and ${TIED(alias)}`);
+    const keyed = `${head} and ${alias}.hash = ${values.add(hashes[0])}`;
     if (parts.drivenBy === 'r') parts.drivenBy = alias;
+    if (parts.begin.kind === 'planner') {
+      parts.joins.push(`join ${table} ${alias} on ${keyed} and ${TIED(alias)}`);
+      return;
+    }
+    // Here too `offset 0` keeps the order: the index row first, then its resource, whatever the tables look like.
+    const resource = `select * from resource v where v.org = ${values.add(scope.org)} and v.type = ${values.add(scope.type)} and v.id = ${alias}.id and v.last_updated = ${alias}.last_updated and not v.deleted offset 0`;
+    parts.from = `${table} ${alias} cross join lateral (${resource}) r`;
+    parts.where.push(keyed);
     return;
   }
   // `offset 0` keeps the probe a probe: without it the planner turns it into a join and may begin there.
@@ -138,7 +147,7 @@ function addIndexClause(parts: Parts, clause: SearchClause, values: Values, scop
 }
 
 function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values): Parts {
-  const parts: Parts = { joins: [], where: [], begin: chooseBegin(parsed.clauses), drivenBy: 'r' };
+  const parts: Parts = { from: 'resource r', joins: [], where: [], begin: chooseBegin(parsed.clauses), drivenBy: 'r' };
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
   parsed.clauses.forEach((clause, position) => {
@@ -167,7 +176,7 @@ export function pageQuery(parsed: ParsedSearch, scope: SearchScope, after: Keyse
       : `(${column}, ${id}) ${than} (${values.instant(after.value)}, ${values.add(after.id)})`);
   }
   const order = parsed.sort.column === 'id' ? `r.id ${direction}` : `${column} ${direction}, ${id} ${direction}`;
-  const text = `select r.id, r.version, r.last_updated, r.date_lo, r.patient, r.body from resource r ${parts.joins.join(' ')} where ${parts.where.join(' and ')} order by ${order} limit ${parsed.count + 1}`;
+  const text = `select r.id, r.version, r.last_updated, r.date_lo, r.patient, r.body from ${parts.from} ${parts.joins.join(' ')} where ${parts.where.join(' and ')} order by ${order} limit ${parsed.count + 1}`;
   return { text, values: values.list, plannedOnce: parts.begin.kind !== 'planner' };
 }
 
@@ -175,6 +184,6 @@ export function pageQuery(parsed: ParsedSearch, scope: SearchScope, after: Keyse
 export function countQuery(parsed: ParsedSearch, scope: SearchScope, exact: boolean): SearchQuery {
   const values = new Values();
   const parts = buildParts(parsed, scope, values);
-  const rows = `select 1 from resource r ${parts.joins.join(' ')} where ${parts.where.join(' and ')}`;
+  const rows = `select 1 from ${parts.from} ${parts.joins.join(' ')} where ${parts.where.join(' and ')}`;
   return { text: `select count(*)::int as total from (${exact ? rows : `${rows} limit ${ESTIMATE_MAX}`}) as matches`, values: values.list, plannedOnce: false };
 }
