@@ -117,6 +117,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
 
   const metrics = createMetrics();
   const organisations = createOrganisations(database, !config.production);
+  // Whoever has no organisation is recorded here, so this one must be there before the first request.
+  await organisations.open(operatorOrg);
   const recorder = createAccessRecorder(database);
   const observer = `muniment@${hostname()}`;
   const refusals = createRefusalRecord({ recorder, organisations, operatorOrg, observer, logger });

@@ -95,6 +95,8 @@ function openPool(url: string, role: string | undefined, max: number, silenceMs:
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});
+  // The same for one that breaks while it is lent out: its statements are rejected, and that tells.
+  pool.on('connect', (client) => { client.on('error', () => {}); });
   return pool;
 }
 

@@ -139,7 +139,10 @@ export function createGate(parts: GateParts): Perform {
   async function recordFailure(error: FhirError, circumstances: AccessCircumstances): Promise<void> {
     if (circumstances.principal === undefined && !parts.refusals.admits(error, circumstances.request.address, circumstances.now)) return;
     const event = describeAccess(circumstances, error.status, { outcomeDesc: error.message.slice(0, 500) });
-    const org = await parts.organisations.resolve(circumstances.org);
+    const org = await parts.organisations.resolve(circumstances.org).catch((cause: unknown) => {
+      // A refusal that cannot be recorded must not leave as one, whatever the reason is.
+      throw cause instanceof FhirError && cause.status === 503 ? cause : fhirError('unavailable', 'The access could not be recorded', { cause, headers: { 'Retry-After': '2' } });
+    });
     await recorder.record([{ org, event }]);
   }
 

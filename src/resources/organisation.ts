@@ -6,6 +6,8 @@ import { fhirError } from '../fhir/fhir-error.ts';
 export interface Organisations {
   /** The number of an organisation. An unknown one is made on first use, or refused with 403 where `openOnUse` is off. */
   resolve(name: string): Promise<OrgId>;
+  /** Makes an organisation that is not there yet, whatever `openOnUse` says. */
+  open(name: string): Promise<OrgId>;
 }
 
 const REMEMBERED_MAX = 100_000;
@@ -18,19 +20,27 @@ export function createOrganisations(database: Pick<Database, 'query'>, openOnUse
     return rows[0]?.id;
   }
 
+  function remember(name: string, id: OrgId): OrgId {
+    if (known.size < REMEMBERED_MAX) known.set(name, id);
+    return id;
+  }
+
+  async function open(name: string): Promise<OrgId> {
+    await database.query({ text: 'insert into organisation (name) values ($1) on conflict (name) do nothing', values: [name] });
+    const id = await find(name);
+    if (id === undefined) throw new Error('An organisation that was made cannot be found');
+    return remember(name, id);
+  }
+
   return {
+    open,
     async resolve(name) {
       const remembered = known.get(name);
       if (remembered !== undefined) return remembered;
-      let id = await find(name);
-      if (id === undefined && !openOnUse) throw fhirError('forbidden', 'This organisation is not open on this server');
-      if (id === undefined) {
-        await database.query({ text: 'insert into organisation (name) values ($1) on conflict (name) do nothing', values: [name] });
-        id = await find(name);
-      }
-      if (id === undefined) throw new Error('An organisation that was made cannot be found');
-      if (known.size < REMEMBERED_MAX) known.set(name, id);
-      return id;
+      const id = await find(name);
+      if (id !== undefined) return remember(name, id);
+      if (!openOnUse) throw fhirError('forbidden', 'This organisation is not open on this server');
+      return open(name);
     },
   };
 }

@@ -103,3 +103,20 @@ it('a database that falls silent for some seconds makes the server not ready; wh
   await eventually(health, (state) => state.ready === 200, 20_000);
   expect((await client.post('DocumentReference', documentReference())).status).toBe(201);
 }, 60_000);
+
+it('a connection that the database ends in the middle of the work costs that request a 503, and the process nothing', async () => {
+  let stop = false;
+  const answers: number[] = [];
+  const clients = Array.from({ length: 6 }, async () => {
+    while (!stop) answers.push((await client.post('Binary', 'bytes', { 'content-type': 'text/plain' })).status);
+  });
+  for (let round = 0; round < 15; round += 1) {
+    await server.sql('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
+    await new Promise((resolve) => { setTimeout(resolve, 60); });
+  }
+  stop = true;
+  await Promise.all(clients);
+  expect(answers.filter((status) => status !== 201 && status !== 503)).toEqual([]);
+  expect(answers).toContain(201);
+  expect((await client.get('DocumentReference?_count=1')).status).toBe(200);
+}, 60_000);
