@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { structureTablesText } from './structure-tables.ts';
 
-const GENERATED = [{ path: 'src/validation/structure-tables.ts', text: structureTablesText }];
+const GENERATED = [{ path: 'src/fhir/structure-tables.ts', text: structureTablesText }];
 
 for (const { path, text } of GENERATED) {
   writeFileSync(new URL(`../../${path}`, import.meta.url), text());

@@ -1,4 +1,4 @@
-// Compiles StructureDefinitions to one line of text per structure, in the notation that src/validation/structure.ts reads:
+// Compiles StructureDefinitions to one line of text per structure, in the notation that src/fhir/structure.ts reads:
 // "Base; name min..max type|type; …", a type followed by >Target,Target (references) or by #value-set (required binding).
 import { withoutVersion } from './code-lists.ts';
 import type { Definitions, ElementDefinition, StructureDefinition } from './definitions.ts';

@@ -1,4 +1,4 @@
-// The source text of src/validation/structure-tables.ts.
+// The source text of src/fhir/structure-tables.ts.
 import { expandCodes } from './code-lists.ts';
 import { readDefinitions, type Definitions } from './definitions.ts';
 import { compileStructures } from './structure-lines.ts';

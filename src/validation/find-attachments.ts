@@ -1,6 +1,6 @@
 // Where a resource holds attachments (http://hl7.org/fhir/R4/datatypes.html#attachment), by the same tables that validation uses.
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { isResourceType, structureOf, type ElementRule } from './structure.ts';
+import { isResourceType, structureOf, type ElementRule } from '../fhir/structure.ts';
 
 export interface FoundAttachment {
   /** The object inside the resource, not a copy. */

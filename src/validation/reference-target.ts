@@ -1,6 +1,6 @@
 // To which type a reference points, as far as its text tells (http://hl7.org/fhir/R4/references.html#literal).
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { isResourceType } from './structure.ts';
+import { isResourceType } from '../fhir/structure.ts';
 
 /** A type, an id, perhaps a version, at the end of a relative or an absolute URL. */
 const LITERAL = /(^|\/)([A-Z][A-Za-z]*)\/[A-Za-z0-9.-]{1,64}(?:\/_history\/[A-Za-z0-9.-]{1,64})?$/;

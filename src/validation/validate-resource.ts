@@ -4,9 +4,9 @@ import { issueOf, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { IssueList } from './issue-list.ts';
 import { openValueFaults } from './open-value.ts';
-import { jsonTypeOf, shownValue } from './primitives.ts';
+import { jsonTypeOf, shownValue } from '../fhir/primitives.ts';
 import { literalTargetType, statedTargetType } from './reference-target.ts';
-import { isResourceType, structureOf, type ElementRule, type Structure } from './structure.ts';
+import { isResourceType, structureOf, type ElementRule, type Structure } from '../fhir/structure.ts';
 
 /**
  * Every fault of the resource in document order, what is missing after what is there, 100 at most; empty = valid base R4.

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { structureTablesText } from '../../scripts/generate/structure-tables.ts';
-import { isResourceType, structureOf } from '../../src/validation/structure.ts';
-import { RESOURCE_TYPE_NAMES, STRUCTURES } from '../../src/validation/structure-tables.ts';
+import { isResourceType, structureOf } from '../../src/fhir/structure.ts';
+import { RESOURCE_TYPE_NAMES, STRUCTURES } from '../../src/fhir/structure-tables.ts';
 
 describe('the structure tables', () => {
   it('are what `npm run generate` makes', () => {
-    const file = readFileSync(new URL('../../src/validation/structure-tables.ts', import.meta.url), 'utf8');
+    const file = readFileSync(new URL('../../src/fhir/structure-tables.ts', import.meta.url), 'utf8');
     expect(file).toBe(structureTablesText());
   });
 

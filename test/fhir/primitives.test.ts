@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseJson } from '../../src/fhir/json.ts';
-import { PRIMITIVES } from '../../src/validation/primitives.ts';
+import { PRIMITIVES } from '../../src/fhir/primitives.ts';
 
 function isValid(type: string, jsonText: string): boolean {
   const check = PRIMITIVES.get(type);

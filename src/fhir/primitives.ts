@@ -1,5 +1,5 @@
 // The primitive types of R4: JSON type, regular expression, range and calendar (http://hl7.org/fhir/R4/datatypes.html#primitive).
-import { JsonNumber, type JsonValue } from '../fhir/json.ts';
+import { JsonNumber, type JsonValue } from './json.ts';
 import { isBase64 } from './base64-syntax.ts';
 import { narrativeFault } from './narrative.ts';
 

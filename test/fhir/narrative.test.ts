@@ -1,6 +1,6 @@
 // Narratives: formatting passes, whatever a browser could run or load is refused.
 import { describe, expect, it } from '@jest/globals';
-import { narrativeFault } from '../../src/validation/narrative.ts';
+import { narrativeFault } from '../../src/fhir/narrative.ts';
 
 const inDiv = (html: string): string => `<div xmlns="http://www.w3.org/1999/xhtml">${html}</div>`;
 
