@@ -4,7 +4,7 @@ import type { Principal } from './principal.ts';
 import type { Permission, SmartScope } from './smart-scope.ts';
 
 export interface AuthorizationRequest {
-  interaction: 'create' | 'read' | 'vread' | 'update' | 'delete' | 'history-instance' | 'search-type';
+  interaction: keyof typeof LETTERS;
   type: string;
   /** A conditional create also tells whether something exists: it needs s as well. */
   conditional?: boolean;
@@ -19,9 +19,11 @@ export type Decision =
   | { permit: true; restriction: Restriction }
   | { permit: false; reason: string; code: 'insufficient_scope' | 'forbidden' };
 
-const LETTERS: Record<AuthorizationRequest['interaction'], Permission> = {
-  'create': 'c', 'read': 'r', 'vread': 'r', 'history-instance': 'r', 'update': 'u', 'delete': 'd', 'search-type': 's',
-};
+/** The letter of SMART's cruds that an interaction needs; null = each type or entry that it touches is asked by itself. */
+const LETTERS = {
+  'create': 'c', 'read': 'r', 'vread': 'r', 'history-instance': 'r', 'history-type': 'r', 'update': 'u', 'patch': 'u', 'delete': 'd', 'search-type': 's',
+  'search-system': null, 'history-system': null, 'batch': null, 'transaction': null, 'operation': null,
+} as const satisfies Record<string, Permission | null>;
 
 /** A Binary is read by the right to the document that owns it as well; which one that is, the data decides. */
 const BINARY_READERS = ['Binary', 'DocumentReference', 'Media'];
@@ -68,7 +70,9 @@ function decideLetter(principal: Principal, type: string, letter: Permission): D
  */
 export function authorize(principal: Principal, request: AuthorizationRequest): Decision {
   if (request.refusal === true) return { permit: true, restriction: { kind: 'none' } };
-  const decision = decideLetter(principal, request.type, LETTERS[request.interaction]);
+  const letter = LETTERS[request.interaction];
+  if (letter === null) return { permit: true, restriction: { kind: 'none' } };
+  const decision = decideLetter(principal, request.type, letter);
   if (!decision.permit || request.conditional !== true) return decision;
   return decideLetter(principal, request.type, 's');
 }

@@ -1,4 +1,4 @@
-// The resource types this server stores or renders, each with the number it has in every table.
+// The resource types this server stores, renders or passes on, each with the number it has in every table.
 // A number is never reused: rows outlive releases.
 
 export const RESOURCE_TYPES = {
@@ -9,6 +9,20 @@ export const RESOURCE_TYPES = {
   AuditEvent: 5,
   Provenance: 6,
   Patient: 7,
+  Bundle: 8,
+  Practitioner: 9,
+  PractitionerRole: 10,
+  Organization: 11,
+  Encounter: 12,
+  RelatedPerson: 13,
+  Device: 14,
+  Location: 15,
+  Consent: 16,
+  StructureDefinition: 17,
+  SearchParameter: 18,
+  CodeSystem: 19,
+  ValueSet: 20,
+  OperationDefinition: 21,
 } as const;
 
 export type ResourceType = keyof typeof RESOURCE_TYPES;

@@ -12,7 +12,7 @@ import { errorResponse } from './error-response.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import { acceptsFhirJson } from './media-type.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
-import { matchRoute, type Route, type RouteCode } from './routes.ts';
+import { matchRoute, type PathParameters, type Route, type RouteCode } from './routes.ts';
 
 export interface FhirEntryParts {
   routes: readonly Route[];
@@ -57,7 +57,7 @@ function queryOf(search: string): [string, string][] | undefined {
   }
 }
 
-const BY_METHOD: Record<string, RouteCode> = { POST: 'create', PUT: 'update', PATCH: 'update', DELETE: 'delete' };
+const BY_METHOD: Record<string, RouteCode> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
 
 /** A passage that ends in a refusal: identified and recorded like any other. */
 function refusing(error: FhirError, method: string, type: ResourceType): Passage {
@@ -66,11 +66,9 @@ function refusing(error: FhirError, method: string, type: ResourceType): Passage
   return { interaction, access: { interaction: code, type, refusal: true } };
 }
 
-interface Aimed {
+interface Aimed extends PathParameters {
   passage: Passage;
   type: ResourceType;
-  id: string;
-  version: string;
   query: readonly [string, string][];
 }
 
@@ -84,7 +82,9 @@ function aim(routes: readonly Route[], request: Request): Aimed {
   const match = matchRoute(routes, request.method, segments);
   if (match.kind === 'unknown') return refuse(PUBLIC_PATHS.has(`/${segments.join('/')}`) ? methodNotAllowed(request.method, ['GET', 'HEAD']) : unknownPath(segments));
   if (match.kind === 'method') return refuse(methodNotAllowed(request.method, match.allow), match.type);
-  const { route, id, version } = match;
+  const { kind: _kind, route, ...parameters } = match;
+  const { id, compartment } = parameters;
+  if (compartment !== undefined && !ID_PATTERN.test(compartment.id)) return refuse(fhirError('not-found', 'There is no such compartment'), route.type);
   if (id !== '' && !ID_PATTERN.test(id)) {
     const error = route.method === 'PUT' ? fhirError('invalid-value', 'An id has 1 to 64 characters of A-Z a-z 0-9 - .') : fhirError('not-found', 'There is no such id');
     return refuse(error, route.type);
@@ -94,7 +94,7 @@ function aim(routes: readonly Route[], request: Request): Aimed {
   const accept = request.headers['accept'];
   if (!free && !acceptsFhirJson(format, accept)) return refuse(fhirError('not-acceptable', 'This server answers in application/fhir+json'), route.type);
   const conditional = route.code === 'create' && request.headers['if-none-exist'] !== undefined;
-  return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, id, version, query };
+  return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, ...parameters, query };
 }
 
 function methodNotAllowed(method: string, allow: readonly string[]): FhirError {
@@ -125,6 +125,7 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   let waits = request.headers.expect !== undefined;
   const fhirRequest: FhirRequest = {
     requestId, method: request.method, url: request.url.replace(/^\//, ''), query: aimed.query, type: aimed.type, id: aimed.id, version: aimed.version,
+    ...(aimed.compartment === undefined ? {} : { compartment: aimed.compartment }),
     address: request.socket.remoteAddress, header: headerReader(request),
     body: openBody(request, () => {
       if (waits && !response.headersSent) response.writeContinue();

@@ -22,7 +22,10 @@ import { binaryForm } from './media-type.ts';
 export type RouteCode = AuthorizationRequest['interaction'];
 
 export interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below the base: names as they stand, [id] and so on for what varies; '' is the base itself. */
+  path: string;
+  /** The type that the path names; Bundle where it names none, for that is what is sent or answered there. */
   type: ResourceType;
   code: RouteCode;
   interaction: Interaction;
@@ -35,20 +38,23 @@ export interface RouteParts extends DocumentParts {
   cursorKey: Buffer;
 }
 
-/** Where each interaction stands below the base (R4 http.html 3.1.0.20). */
-const SHAPES: Record<RouteCode, { method: Route['method']; segments: 1 | 2 | 3 | 4 }> = {
-  'create': { method: 'POST', segments: 1 },
-  'search-type': { method: 'GET', segments: 1 },
-  'read': { method: 'GET', segments: 2 },
-  'update': { method: 'PUT', segments: 2 },
-  'delete': { method: 'DELETE', segments: 2 },
-  'history-instance': { method: 'GET', segments: 3 },
-  'vread': { method: 'GET', segments: 4 },
-};
+/** Where the interactions of a type stand (R4 http.html 3.1.0.20). */
+const SHAPES = {
+  'create': ['POST', '[type]'],
+  'search-type': ['GET', '[type]'],
+  'read': ['GET', '[type]/[id]'],
+  'update': ['PUT', '[type]/[id]'],
+  'delete': ['DELETE', '[type]/[id]'],
+  'history-instance': ['GET', '[type]/[id]/_history'],
+  'vread': ['GET', '[type]/[id]/_history/[vid]'],
+} as const satisfies Partial<Record<RouteCode, readonly [Route['method'], string]>>;
 
 export function buildRoutes(parts: RouteParts): Route[] {
   const { fhirBase, cursorKey } = parts;
-  const route = (type: ResourceType, code: RouteCode, interaction: Interaction): Route => ({ method: SHAPES[code].method, type, code, interaction });
+  const route = (type: ResourceType, code: keyof typeof SHAPES, interaction: Interaction): Route => {
+    const [method, shape] = SHAPES[code];
+    return { method, path: shape.replace('[type]', type), type, code, interaction };
+  };
   const documents = (['DocumentReference', 'Media'] as const).flatMap((type) => [
     route(type, 'create', create(parts)),
     route(type, 'read', read(parts.newest)),
@@ -72,21 +78,59 @@ export function buildRoutes(parts: RouteParts): Route[] {
   ];
 }
 
+/** What varies in a path: the logical id, the version id, and the id of a compartment. */
+export interface PathParameters {
+  id: string;
+  version: string;
+  /** The compartment that the path begins with: Patient/1/DocumentReference. */
+  compartment?: { type: string; id: string };
+}
+
 export type Match =
-  | { kind: 'route'; route: Route; id: string; version: string }
+  | ({ kind: 'route'; route: Route } & PathParameters)
   /** The path is known, the method is not: what is allowed there. */
   | { kind: 'method'; type: ResourceType; allow: string[] }
   | { kind: 'unknown' };
 
-/** `segments` are those below the FHIR base, decoded. */
+interface Pattern {
+  route: Route;
+  segments: readonly string[];
+  /** How many of them are names as they stand. */
+  literals: number;
+}
+
+const patterns = new WeakMap<readonly Route[], readonly Pattern[]>();
+
+function patternsOf(routes: readonly Route[]): readonly Pattern[] {
+  const known = patterns.get(routes);
+  if (known !== undefined) return known;
+  const compiled = routes.map((route): Pattern => {
+    const segments = route.path === '' ? [] : route.path.split('/');
+    return { route, segments, literals: segments.filter((part) => !part.startsWith('[')).length };
+  });
+  patterns.set(routes, compiled);
+  return compiled;
+}
+
+function fits(pattern: readonly string[], segments: readonly string[]): boolean {
+  return pattern.length === segments.length && pattern.every((part, at) => part.startsWith('[') || part === segments[at]);
+}
+
+function pathParameters(pattern: readonly string[], segments: readonly string[]): PathParameters {
+  const at = (name: string): string | undefined => (pattern.includes(name) ? segments[pattern.indexOf(name)] : undefined);
+  const compartment = at('[compartment-id]');
+  return { id: at('[id]') ?? '', version: at('[vid]') ?? '', ...(compartment === undefined ? {} : { compartment: { type: segments[0] ?? '', id: compartment } }) };
+}
+
+/** `segments` are those below the FHIR base, decoded. Names as they stand come before what varies: DocumentReference/_history is not the id `_history`. */
 export function matchRoute(routes: readonly Route[], method: string, segments: readonly string[]): Match {
-  const [type = '', id = '', keyword, version = ''] = segments;
-  if (segments.length < 1 || segments.length > 4 || (keyword !== undefined && keyword !== '_history')) return { kind: 'unknown' };
-  const here = routes.filter((route) => route.type === type && SHAPES[route.code].segments === segments.length);
-  const first = here[0];
+  const fitting = patternsOf(routes).filter((pattern) => fits(pattern.segments, segments));
+  const most = Math.max(...fitting.map((pattern) => pattern.literals));
+  const here = fitting.filter((pattern) => pattern.literals === most);
+  const [first] = here;
   if (first === undefined) return { kind: 'unknown' };
   const asked = method === 'HEAD' ? 'GET' : method;
-  const route = here.find((candidate) => candidate.method === asked);
-  if (route !== undefined) return { kind: 'route', route, id, version };
-  return { kind: 'method', type: first.type, allow: [...new Set(here.flatMap((one) => (one.method === 'GET' ? ['GET', 'HEAD'] : [one.method])))] };
+  const match = here.find(({ route }) => route.method === asked);
+  if (match !== undefined) return { kind: 'route', route: match.route, ...pathParameters(match.segments, segments) };
+  return { kind: 'method', type: first.route.type, allow: [...new Set(here.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])))] };
 }

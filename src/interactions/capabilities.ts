@@ -11,6 +11,8 @@ export interface CapabilityParts {
 }
 
 const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance', 'history-type', 'create', 'search-type'];
+/** Interactions of the whole system; their rows of the route table stand under Bundle. */
+const SYSTEM_ORDER = ['transaction', 'batch', 'search-system', 'history-system'];
 
 function searchParams(type: string): object[] {
   if (!isSearchable(type)) return [];
@@ -49,6 +51,7 @@ function resourceOf(type: string, codes: ReadonlySet<string>): object {
 export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
   for (const { type, code } of parts.routes) byType.set(type, (byType.get(type) ?? new Set()).add(code));
+  const system = SYSTEM_ORDER.filter((code) => byType.get('Bundle')?.has(code));
   return JSON.stringify({
     resourceType: 'CapabilityStatement',
     url: `${CANONICAL_BASE}/CapabilityStatement/muniment`,
@@ -68,7 +71,8 @@ export function printCapabilities(parts: CapabilityParts): string {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
       },
-      resource: [...byType].map(([type, codes]) => resourceOf(type, codes)),
+      resource: [...byType].filter(([type]) => type !== 'Bundle').map(([type, codes]) => resourceOf(type, codes)),
+      ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
     }],
   });
 }

@@ -28,9 +28,12 @@ export interface FhirRequest {
   /** Below the FHIR base, with the query, as sent. */
   url: string;
   query: readonly [string, string][];
+  /** The type that the path names; Bundle where it names none. */
   type: ResourceType;
   id: string;
   version: string;
+  /** The compartment that the path begins with: Patient/1/DocumentReference. */
+  compartment?: { type: string; id: string };
   address: string | undefined;
   body: RequestBody;
   /** The value of a header, several lines joined by comma. */

@@ -5,10 +5,10 @@ import { authorize, type AuthorizationRequest, type Decision } from '../../src/a
 import type { Principal } from '../../src/access/principal.ts';
 import { parseScopes } from '../../src/access/smart-scope.ts';
 
-const INTERACTIONS = ['create', 'read', 'vread', 'update', 'delete', 'history-instance', 'search-type'] as const;
-const LETTER_OF: Record<AuthorizationRequest['interaction'], string> = {
-  'create': 'c', 'read': 'r', 'vread': 'r', 'update': 'u', 'delete': 'd', 'history-instance': 'r', 'search-type': 's',
-};
+const LETTER_OF = {
+  'create': 'c', 'read': 'r', 'vread': 'r', 'update': 'u', 'patch': 'u', 'delete': 'd', 'history-instance': 'r', 'history-type': 'r', 'search-type': 's',
+} as const;
+const INTERACTIONS = Object.keys(LETTER_OF) as (keyof typeof LETTER_OF)[];
 const TYPES = ['DocumentReference', 'Media', 'Binary', 'List', 'AuditEvent', 'Provenance'];
 
 function principal(scope: string, roles: string[] = ['admin']): Principal {
@@ -35,7 +35,7 @@ describe('scopes', () => {
       : { permit: false, code: 'insufficient_scope', reason: expect.stringContaining('No scope grants') });
   });
 
-  test.each([['read', ['read', 'vread', 'history-instance', 'search-type']], ['write', ['create', 'update', 'delete']], ['*', INTERACTIONS]] as const)('version 1 .%s permits its interactions alone', (permission, expected) => {
+  test.each([['read', ['read', 'vread', 'history-instance', 'history-type', 'search-type']], ['write', ['create', 'update', 'patch', 'delete']], ['*', INTERACTIONS]] as const)('version 1 .%s permits its interactions alone', (permission, expected) => {
     expect(INTERACTIONS.filter((interaction) => permits(`user/DocumentReference.${permission}`, ['admin'], interaction))).toEqual(INTERACTIONS.filter((one) => (expected as readonly string[]).includes(one)));
   });
 
