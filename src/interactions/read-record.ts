@@ -1,9 +1,9 @@
 // read, vread and history-instance of AuditEvent and Provenance: one version each, which nobody can change.
 import { fhirError } from '../fhir/fhir-error.ts';
-import { versionTag } from '../fhir/etag.ts';
+import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { readRecord as readRecordRow, renderRecord, type RecordType } from '../resources/read-record.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { FHIR_JSON_TYPE, representation } from './representation.ts';
+import { FHIR_JSON_TYPE, representation, versionHeaders } from './representation.ts';
 
 function requireRecordType(type: string): RecordType {
   if (type === 'AuditEvent' || type === 'Provenance') return type;
@@ -19,8 +19,11 @@ export function readRecord(code: 'read' | 'vread'): Interaction {
       const type = requireRecordType(request.type);
       const row = code === 'vread' && request.version !== '1' ? undefined : await readRecordRow(tx, org.id, request.id);
       if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
+      const known = request.header('if-none-match');
       return {
-        response: representation(200, { reference: `${type}/${request.id}`, version: 1, lastUpdated: row.recorded.getTime(), text: renderRecord(type, row.body) }),
+        response: known !== undefined && matchesVersion(known, 1)
+          ? { status: 304, headers: versionHeaders(1, row.recorded.getTime()) }
+          : representation(200, { reference: `${type}/${request.id}`, version: 1, lastUpdated: row.recorded.getTime(), text: renderRecord(type, row.body) }),
         entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
       };
     },

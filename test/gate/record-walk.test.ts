@@ -1,92 +1,180 @@
-// Walks the route table: whatever is answered is recorded, and a row without a recipe here fails.
+// Walks the route table: whatever is answered is recorded, and a row without a recipe fails.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { documentReference, fhirClient, media, type Answer, type Call, type FhirClient } from '../support/fhir-client.ts';
-import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
+import { startMuniment, type TestMuniment, type TokenOptions } from '../support/start-muniment.ts';
+import { bodyKind, nameOf, recipeBook, type Recipe, type RecipeBook, type Row } from './route-recipes.ts';
 
 let server: TestMuniment;
 let admin: FhirClient;
+let book: RecipeBook;
 const made: Record<string, string> = {};
 
 beforeAll(async () => {
   server = await startMuniment();
   admin = fhirClient(server.fhirBase, await server.token());
-  made['DocumentReference'] = (await admin.post('DocumentReference', documentReference())).json.id;
-  made['Media'] = (await admin.post('Media', media())).json.id;
-  made['Binary'] = (await admin.post('Binary', 'some text', { 'content-type': 'text/plain' })).json.id;
-  made['AuditEvent'] = (await admin.get('AuditEvent?_count=1')).json.entry[0].resource.id;
-  made['Provenance'] = made['AuditEvent'] as string;
+  book = recipeBook(admin, server.routes);
+  for (const type of ['DocumentReference', 'Binary']) made[type] = await book.idOf({ method: 'GET', path: type, type: type as Row['type'], code: 'read' });
 });
 afterAll(() => server.stop());
 
+type Events = any[]; // eslint-disable-line @typescript-eslint/no-explicit-any -- rendered resources
+
 /** The AuditEvents of one request: asked for by its id, as the world does. */
-async function recorded(path: string, call: Call = {}): Promise<{ answer: Answer; events: any[] }> { // eslint-disable-line @typescript-eslint/no-explicit-any -- rendered resources
+async function recorded(path: string, call: Call = {}): Promise<{ answer: Answer; events: Events }> {
   const requestId = randomUUID();
   const answer = await admin.call(path, { ...call, headers: { ...call.headers, 'x-request-id': requestId } });
   expect(answer.headers.get('x-request-id')).toBe(requestId);
   return { answer, events: await admin.auditOf(requestId) };
 }
 
-const bodies: Record<string, () => Record<string, unknown>> = { DocumentReference: documentReference, Media: media };
-
-/** A request that the row answers with success. */
-function success(type: string, code: string): { path: string; call: Call } {
-  const id = made[type] ?? '';
-  switch (code) {
-    case 'create': return type === 'Binary' ? { path: type, call: { method: 'POST', body: 'bytes', headers: { 'content-type': 'text/plain' } } } : { path: type, call: { method: 'POST', body: bodies[type]?.() } };
-    case 'read': return { path: `${type}/${id}`, call: {} };
-    case 'vread': return { path: `${type}/${id}/_history/1`, call: {} };
-    case 'update': { const fresh = randomUUID(); return { path: `${type}/${fresh}`, call: { method: 'PUT', body: { ...bodies[type]?.(), id: fresh } } }; }
-    case 'delete': return { path: `${type}/${randomUUID()}`, call: { method: 'DELETE' } };
-    case 'history-instance': return { path: `${type}/${id}/_history`, call: {} };
-    case 'search-type': return { path: `${type}?_count=1`, call: {} };
-    default: throw new Error(`The walk has no recipe for ${code} on ${type}`);
+/** Runs `check` on each row that `concerns` admits, and tells every row that differs, not the first alone. */
+async function walk(concerns: (row: Row) => boolean, check: (row: Row) => Promise<unknown>): Promise<void> {
+  const wrong: string[] = [];
+  for (const row of server.routes.filter(concerns)) {
+    await check(row).catch((error: Error) => wrong.push(`${nameOf(row)}: ${error.message}`));
   }
+  expect(wrong).toEqual([]);
 }
 
-const ACTIONS: Record<string, string> = { 'create': 'C', 'read': 'R', 'vread': 'R', 'update': 'U', 'delete': 'D', 'history-instance': 'R', 'search-type': 'E' };
+const all = (): boolean => true;
+const onInstance = (row: Row): boolean => row.path.includes('[id]');
+/** Rights of each type or entry are asked by themselves: the whole is not refused. */
+const spansTypes = (row: Row): boolean => ['search-system', 'history-system', 'batch', 'transaction', 'operation'].includes(row.code);
+const isHeld = (row: Row): boolean => ['read', 'vread'].includes(row.code) && onInstance(row);
+
+/** The row's success with something about it changed. */
+async function varied(row: Row, change: (recipe: Recipe) => { path?: string; call?: Call }): Promise<{ answer: Answer; events: Events }> {
+  const recipe = await book.success(row);
+  const { path = recipe.path, call = {} } = change(recipe);
+  return recorded(path, { ...recipe.call, ...call, headers: { ...recipe.call.headers, ...call.headers } });
+}
+
+/** A refusal as the client and the record have it. */
+function expectRefusal({ answer, events }: { answer: Answer; events: Events }, status: number): void {
+  expect({ status: answer.status, type: answer.json?.resourceType, system: answer.json?.issue?.[0]?.details?.coding?.[0]?.system, outcomes: events.map(({ outcome }) => outcome) })
+    .toEqual({ status, type: 'OperationOutcome', system: 'urn:muniment:error', outcomes: ['4'] });
+}
+
+const ACTIONS: Record<string, string> = {
+  'create': 'C', 'read': 'R', 'vread': 'R', 'update': 'U', 'patch': 'U', 'delete': 'D', 'history-instance': 'R', 'history-type': 'R', 'history-system': 'R',
+  'search-type': 'E', 'search-system': 'E', 'batch': 'E', 'transaction': 'E', 'operation': 'E',
+};
 
 describe('every row of the route table', () => {
-  it('answers with success and leaves one AuditEvent with its action, which is also a Provenance', async () => {
-    for (const { type, code } of server.routes) {
-      const { path, call } = success(type, code);
-      const { answer, events } = await recorded(path, call);
-      expect([type, code, answer.status < 300]).toEqual([type, code, true]);
-      expect([type, code, events.length]).toEqual([type, code, 1]);
-      expect(events[0]).toMatchObject({ action: ACTIONS[code], outcome: '0', subtype: [{ code: code }] });
-      const provenance = await admin.get(`Provenance/${events[0].id}`);
-      expect(provenance.json).toMatchObject({ resourceType: 'Provenance', id: events[0].id });
-    }
+  it('answers with success and leaves its AuditEvents with its action, each of which is also a Provenance', async () => {
+    await walk(all, async (row) => {
+      const recipe = await book.success(row);
+      const { answer, events } = await recorded(recipe.path, recipe.call);
+      expect([answer.status < 300, answer.status < 300 ? '' : answer.text]).toEqual([true, '']);
+      expect(events).toHaveLength(recipe.events);
+      const own = events.filter((event) => event.subtype[0].code === row.code);
+      expect(own).toHaveLength(1);
+      expect(own[0]).toMatchObject({ action: ACTIONS[row.code], outcome: '0' });
+      const { json } = await admin.get(`Provenance/${own[0].id}`);
+      expect(json).toMatchObject({ resourceType: 'Provenance', id: own[0].id });
+      if (!onInstance(row) || row.code === 'operation') return;
+      const touched = new RegExp(`"${book.pathOf({ ...row, path: `${row.type}/[id]` }, recipe.path.split('/')[1] ?? '')}/_history/\\d+"`);
+      expect(JSON.stringify(own[0].entity)).toMatch(touched);
+      expect(JSON.stringify(json.target)).toMatch(touched);
+    });
   });
 
   it.each([
-    ['without a token', null, 401],
-    ['with a forged token', 'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.AAAA', 401],
-  ])('%s answers 401 and records the refusal under the operator', async (_title, token, status) => {
-    for (const { type, code } of server.routes) {
-      const { path, call } = success(type, code);
-      const { answer, events } = await recorded(path, { ...call, token });
-      expect([type, code, answer.status]).toEqual([type, code, status]);
-      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm=/);
-      expect(answer.json.resourceType).toBe('OperationOutcome');
-      expect(events).toHaveLength(1);
-      expect(events[0].outcome).toBe('4');
-    }
+    ['without a token', null],
+    ['with a forged token', 'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.AAAA'],
+  ])('%s answers 401 and records the refusal under the operator', async (_title, token) => {
+    await walk(all, async (row) => {
+      const refused = await varied(row, () => ({ call: { token } }));
+      expectRefusal(refused, 401);
+      expect(refused.answer.headers.get('www-authenticate')).toMatch(/^Bearer realm=/);
+    });
   });
 
-  it('with a scope that grants nothing, or a role that may not, answers 403 and records it', async () => {
-    const narrow = await server.token({ scope: 'openid user/Observation.rs' });
-    const powerless = await server.token({ roles: ['integrity'] });
-    for (const token of [narrow, powerless]) {
-      for (const { type, code } of server.routes) {
-        const { path, call } = success(type, code);
-        const { answer, events } = await recorded(path, { ...call, token });
-        expect([type, code, answer.status]).toEqual([type, code, 403]);
-        expect(events).toHaveLength(1);
+  it.each<[string, TokenOptions]>([
+    ['a scope that grants nothing', { scope: 'openid user/Observation.rs' }],
+    ['a role that may nothing', { roles: ['nobody-knows-this-role'] }],
+  ])('with %s answers 403 and records it, or shows nothing where rights are asked of each part', async (_title, options) => {
+    const token = await server.token(options);
+    await walk(all, async (row) => {
+      const refused = await varied(row, () => ({ call: { token } }));
+      if (!spansTypes(row)) { expectRefusal(refused, 403); return; }
+      expect([200, 403]).toContain(refused.answer.status);
+      expect(refused.events.length).toBeGreaterThan(0);
+      expect(refused.answer.text).not.toMatch(/"mode":"match"|"A short note|"status":"(?:current|completed)"/);
+    });
+  });
+
+  it('that reads one resource answers 404 for an id that is unknown, and records it', async () => {
+    const reads = (row: Row): boolean => onInstance(row) && ['read', 'vread', 'history-instance', 'patch'].includes(row.code);
+    await walk(reads, async (row) => expectRefusal(await varied(row, () => ({ path: book.pathOf(row, randomUUID()) })), 404));
+  });
+
+  it('answers 406 where nothing meets Accept, and records it', async () => {
+    // A Binary is also answered as the bytes that it is.
+    await walk((row) => row.type !== 'Binary' || !isHeld(row), async (row) => expectRefusal(await varied(row, () => ({ call: { headers: { accept: 'image/png' } } })), 406));
+  });
+
+  it('answers 415 to a body of a type that it does not read, and 400 to one that is broken off', async () => {
+    const takes = (...kinds: string[]) => (row: Row): boolean => kinds.includes(bodyKind(row));
+    await walk(takes('fhir', 'patch', 'form'), async (row) => expectRefusal(await varied(row, () => ({ call: { body: 'x', headers: { 'content-type': 'text/walk' } } })), 415));
+    await walk(takes('fhir', 'patch'), async (row) => {
+      const type = row.code === 'patch' ? 'application/json-patch+json' : 'application/fhir+json';
+      expectRefusal(await varied(row, () => ({ call: { body: '[{"resourceType":', headers: { 'content-type': type } } })), 400);
+    });
+  });
+
+  it('that writes one resource answers 412 to a stale If-Match, and the resource stays as it is', async () => {
+    const writes = (row: Row): boolean => onInstance(row) && ['update', 'patch', 'delete'].includes(row.code);
+    await walk(writes, async (row) => {
+      const path = book.pathOf(row, await book.idOf(row));
+      const before = await admin.get(path);
+      expectRefusal(await varied(row, () => ({ path, call: { headers: { 'if-match': 'W/"999999"' } } })), 412);
+      expect((await admin.get(path)).headers.get('etag')).toBe(before.headers.get('etag'));
+    });
+  });
+
+  it('that reads answers HEAD as GET without a body, and both are recorded alike', async () => {
+    await walk((row) => row.method === 'GET', async (row) => {
+      const get = await varied(row, () => ({}));
+      const head = await varied(row, () => ({ call: { method: 'HEAD' } }));
+      expect([head.answer.status, head.answer.bytes.length, head.events.length]).toEqual([get.answer.status, 0, get.events.length]);
+      if (onInstance(row)) expect(touchedOf(head.events)).toEqual(touchedOf(get.events));
+    });
+  });
+
+  it('that reads one version answers 304 to a client that has it, and records the access like the read', async () => {
+    await walk(isHeld, async (row) => {
+      const get = await varied(row, () => ({}));
+      const unchanged = await varied(row, () => ({ call: { headers: { 'if-none-match': get.answer.headers.get('etag') ?? 'no ETag' } } }));
+      expect([unchanged.answer.status, unchanged.answer.bytes.length, unchanged.events.map(({ outcome }) => outcome)]).toEqual([304, 0, ['0']]);
+      expect(touchedOf(unchanged.events)).toEqual(touchedOf(get.events));
+    });
+  });
+
+  it('stands on a path whose other methods are 405, with what is offered there in Allow, and recorded', async () => {
+    await walk(all, async (row) => {
+      const here = new Set(server.routes.filter(({ path }) => path === row.path).flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])));
+      const path = book.pathOf(row, onInstance(row) ? await book.idOf(row) : '');
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((one) => !here.has(one))) {
+        const { answer, events } = await recorded(path, { method });
+        expect([method, answer.status, new Set(answer.headers.get('allow')?.split(', ')), events.length]).toEqual([method, 405, new Set([...here, 'OPTIONS']), 1]);
+        expect(events[0].outcome).toBe('4');
       }
-    }
+    });
+  });
+
+  it('without a recipe here is told by name', async () => {
+    const row: Row = { method: 'POST', path: 'DocumentReference/$unheard-of', type: 'DocumentReference', code: 'operation' };
+    await expect(book.success(row)).rejects.toThrow('The walk has no recipe for POST /DocumentReference/$unheard-of (operation): test/gate/route-recipes.ts lacks the body of $unheard-of');
+    await expect(book.success({ ...row, method: 'GET', path: 'DocumentReference/[unheard]', code: 'read' })).rejects.toThrow('lacks a value for [unheard]');
   });
 });
+
+/** The references of the data that the events name, without those of the request itself. */
+function touchedOf(events: Events): string[] {
+  return events.flatMap((event) => event.entity ?? []).flatMap(({ what }) => (what?.reference === undefined ? [] : [what.reference as string])).sort();
+}
 
 describe('refusals and failures', () => {
   it.each([
@@ -113,17 +201,6 @@ describe('refusals and failures', () => {
     expect(events[0].outcome).toBe('4');
   });
 
-  it('HEAD and 304 have no body and are recorded like the read that they stand for', async () => {
-    const path = `DocumentReference/${made['DocumentReference']}`;
-    const head = await recorded(path, { method: 'HEAD' });
-    const unchanged = await recorded(path, { headers: { 'if-none-match': 'W/"1"' } });
-    expect([head.answer.status, head.answer.bytes.length, unchanged.answer.status, unchanged.answer.bytes.length]).toEqual([200, 0, 304, 0]);
-    for (const { events } of [head, unchanged]) {
-      expect(events).toHaveLength(1);
-      expect(JSON.stringify(events[0].entity)).toContain(`${path}/_history/1`);
-    }
-  });
-
   it('a search leaves one event for each patient of its page, each naming that patient alone', async () => {
     const mark = randomUUID();
     const patients = ['a', 'b', 'c'].map((name) => `Patient/${name}-${mark}`);
@@ -136,17 +213,16 @@ describe('refusals and failures', () => {
   });
 });
 
-describe('every method on every known path', () => {
-  it('leaves exactly one AuditEvent with the outcome of its status, and 405 says what is allowed', async () => {
-    const paths = ['DocumentReference', 'DocumentReference/x', 'DocumentReference/x/_history', 'DocumentReference/x/_history/1', 'Binary', 'Binary/x', 'AuditEvent/x', 'Provenance/x/_history', 'Foo', 'DocumentReference/x/y', '', 'metadata'];
+describe('every method on a path that is no row', () => {
+  it('leaves exactly one AuditEvent, and what is public says what is allowed', async () => {
+    const paths = ['Foo', 'Foo/1', 'Foo/1/_history/1', 'DocumentReference/x/y', 'DocumentReference/x/_history/1/z', 'metadata', '$versions'];
     for (const path of paths) {
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']) {
-        if (path === 'metadata' && (method === 'GET' || method === 'HEAD')) continue;
-        const query = path === 'DocumentReference' && (method === 'GET' || method === 'HEAD') ? '?_count=1' : '';
-        const { answer, events } = await recorded(path + query, { method });
-        expect([method, path, events.length, events[0]?.outcome]).toEqual([method, path, 1, answer.status < 400 ? '0' : '4']);
-        if (answer.status === 405) expect(answer.headers.get('allow')).toMatch(/OPTIONS$/);
-        if (answer.status === 405) expect(answer.headers.get('allow')?.split(', ')).not.toContain(method);
+        const isPublic = ['metadata', '$versions'].includes(path);
+        if (isPublic && (method === 'GET' || method === 'HEAD')) continue;
+        const { answer, events } = await recorded(path, { method });
+        expect([method, path, answer.status, events.map(({ outcome }) => outcome)]).toEqual([method, path, isPublic ? 405 : 404, ['4']]);
+        if (isPublic) expect(answer.headers.get('allow')).toBe('GET, HEAD, OPTIONS');
       }
     }
   });
