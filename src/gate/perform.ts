@@ -81,7 +81,8 @@ export function createGate(parts: GateParts): Perform {
   }
 
   async function runRead(prepared: Pick<PreparedInteraction, 'run'>, context: InteractionContext, circumstances: AccessCircumstances): Promise<Outcome> {
-    const outcome = await database.readTransaction(context.org.id, (tx) => prepared.run(tx));
+    const ran = await database.readTransaction(context.org.id, (tx) => prepared.run(tx));
+    const outcome = await ran.complete?.() ?? ran;
     if (outcome.open !== undefined) outcome.response.stream = await outcome.open();
     try {
       const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));

@@ -74,6 +74,8 @@ export interface Outcome {
   bytes?: AccessEvent['bytes'];
   /** The version written or found, for a repeated request with the same Idempotency-Key. */
   version?: { type: ResourceType; id: string; version: number };
+  /** Fetches what is not ours, after the transaction and before the record: the outcome that it answers takes the place of this one. */
+  complete?: () => Promise<Outcome>;
   /** Opens the bytes and verifies the first of them; called before the record, so that a failure is still an answer. */
   open?: () => Promise<ByteStream>;
   /** Called once the answer is recorded and committed. */
