@@ -1,6 +1,9 @@
 // Expands the value sets of required bindings to lists of codes.
 import type { Concept, Definitions } from './definitions.ts';
 
+/** A value set of HL7 v3 that the definitions do not hold: the levels of confidentiality. */
+const ELSEWHERE: Record<string, string> = { 'http://terminology.hl7.org/ValueSet/v3-ConfidentialityClassification': 'L M N R U V' };
+
 /**
  * The codes of a value set (canonical, a version after | is ignored), sorted; undefined when they cannot be enumerated:
  * media types (BCP 13) and currencies (ISO 4217) are bound as whole code systems that R4 does not list.
@@ -8,6 +11,8 @@ import type { Concept, Definitions } from './definitions.ts';
  */
 export function expandCodes(definitions: Definitions, canonical: string): string[] | undefined {
   const url = withoutVersion(canonical);
+  const elsewhere = ELSEWHERE[url];
+  if (elsewhere !== undefined) return elsewhere.split(' ');
   const compose = definitions.valueSets.get(url)?.compose;
   if (compose === undefined) throw new Error(`No value set ${url}`);
   if (compose.exclude !== undefined) throw new Error(`${url} excludes codes`);

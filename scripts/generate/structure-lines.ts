@@ -1,5 +1,6 @@
 // Compiles StructureDefinitions to one line of text per structure, in the notation that src/fhir/structure.ts reads:
-// "Base; name min..max type|type; …", a type followed by >Target,Target (references) or by #value-set (required binding).
+// "Base; name min..max type|type flags; …", a type followed by >Target,Target (references) or by #value-set (required binding),
+// the flags being those of R4's tables, ?! for a modifier and Σ for what a summary shows, and @ for an attribute in XML.
 import { withoutVersion } from './code-lists.ts';
 import type { Definitions, ElementDefinition, StructureDefinition } from './definitions.ts';
 
@@ -62,7 +63,12 @@ function baseOf(definition: StructureDefinition): string | undefined {
 function elementLine(element: ElementDefinition, nested: boolean, result: StructureLines, resourceTypes: ReadonlySet<string>): string {
   const types = nested ? [element.path] : typesOf(element, resourceTypes);
   const binding = bindingOf(element, result);
-  return `${leafOf(element)} ${element.min}..${element.max} ${types.join('|')}${binding}`;
+  const flags = flagsOf(element);
+  return `${leafOf(element)} ${element.min}..${element.max} ${types.join('|')}${binding}${flags === '' ? '' : ` ${flags}`}`;
+}
+
+function flagsOf({ isModifier, isSummary, representation }: ElementDefinition): string {
+  return [isModifier === true ? '?!' : '', isSummary === true ? 'Σ' : '', representation?.includes('xmlAttr') === true ? '@' : ''].join('');
 }
 
 function typesOf(element: ElementDefinition, resourceTypes: ReadonlySet<string>): string[] {
@@ -87,7 +93,8 @@ function systemType(element: ElementDefinition, fhirType: string | undefined): s
 function bindingOf(element: ElementDefinition, result: StructureLines): string {
   if (element.binding?.strength !== 'required' || element.binding.valueSet === undefined) return '';
   if (LOOSE_MEDIA_TYPES.includes(element.path)) return '';
-  if (element.type?.some((type) => type.code !== 'code')) throw new Error(`${element.path} has a required binding but is no code`);
+  // A CodeableConcept is bound by system and code; the lists here are of codes alone.
+  if (element.type?.some((type) => type.code !== 'code')) return '';
   const url = withoutVersion(element.binding.valueSet);
   const name = url.split('/').at(-1) ?? url;
   result.valueSets.set(name, url);

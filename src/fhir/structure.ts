@@ -20,6 +20,12 @@ export interface ElementRule {
   codes: ReadonlySet<string> | undefined;
   /** Resource types that a reference may point to; undefined = any. */
   targets: ReadonlySet<string> | undefined;
+  /** Whether `_summary=true` shows it (isSummary). */
+  summary: boolean;
+  /** Whether it changes the meaning of what it is in (isModifier). */
+  modifier: boolean;
+  /** Whether XML has it as an attribute: the id of elements, the url of extensions. */
+  attribute: boolean;
 }
 
 export interface Structure {
@@ -29,8 +35,6 @@ export interface Structure {
   companions: ReadonlyMap<string, ElementRule>;
   /** Elements with a minimum of one, with the properties of which one has to be there. */
   required: readonly { path: string; shown: string; properties: readonly string[] }[];
-  /** True of an R4 resource type without table: only what all resources share is known of it. */
-  open: boolean;
 }
 
 const RESOURCE_TYPES: ReadonlySet<string> = new Set(RESOURCE_TYPE_NAMES.split(' '));
@@ -40,10 +44,7 @@ export function isResourceType(name: string): boolean {
   return RESOURCE_TYPES.has(name);
 }
 
-/**
- * The structure of a data type, of a resource type or of a nested element by its path (DocumentReference.content).
- * An R4 resource type without table has what every DomainResource has and is `open`. Throws on any other name.
- */
+/** The structure of a data type, of a resource type or of a nested element by its path (DocumentReference.content). Throws on any other name. */
 export function structureOf(name: string): Structure {
   const known = compiled.get(name);
   if (known !== undefined) return known;
@@ -57,10 +58,7 @@ const codeSets = new Map<string, ReadonlySet<string>>();
 
 function compile(name: string): Structure {
   const line = lineOf(name);
-  if (line === undefined) {
-    if (!isResourceType(name)) throw new Error(`No structure is known for ${name}`);
-    return { ...structureOf('DomainResource'), name, open: true };
-  }
+  if (line === undefined) throw new Error(`No structure is known for ${name}`);
   const [base = '', ...parts] = line.split('; ');
   const inherited = base === '' ? undefined : structureOf(base);
   const rules = parts.map(elementRules);
@@ -70,7 +68,6 @@ function compile(name: string): Structure {
     elements: new Map([...(inherited?.elements ?? []), ...own.map((rule) => [rule.name, rule] as const)]),
     companions: new Map([...(inherited?.companions ?? []), ...own.filter(isPrimitive).map((rule) => [rule.companion, rule] as const)]),
     required: [...(inherited?.required ?? []), ...rules.filter((rule) => rule.required).map(requirement)],
-    open: false,
   };
 }
 
@@ -84,21 +81,27 @@ interface ElementVariants {
   variants: ElementRule[];
 }
 
-/** One part of a line: "value[x] 0..1 string|Reference>Patient,Group", "status 1..1 code#list-status". */
+type Shared = Pick<ElementRule, 'path' | 'choice' | 'many' | 'summary' | 'modifier' | 'attribute'>;
+
+/** One part of a line: "value[x] 0..1 string|Reference>Patient,Group", "status 1..1 code#list-status ?!Σ". */
 function elementRules(part: string): ElementVariants {
-  const [shown = '', cardinality = '', types = ''] = part.split(' ');
+  const [shown = '', cardinality = '', types = '', flags = ''] = part.split(' ');
   const isChoice = shown.endsWith('[x]');
-  const path = isChoice ? shown.slice(0, -3) : shown;
-  const many = cardinality.endsWith('*');
-  const variants = (types === '*' ? OPEN_TYPES : types).split('|').map((type) => elementRule(path, isChoice ? shown : undefined, many, type));
+  const shared = {
+    path: isChoice ? shown.slice(0, -3) : shown,
+    choice: isChoice ? shown : undefined,
+    many: cardinality.endsWith('*'),
+    summary: flags.includes('Σ'), modifier: flags.includes('?!'), attribute: flags.includes('@'),
+  };
+  const variants = (types === '*' ? OPEN_TYPES : types).split('|').map((type) => elementRule(shared, type));
   return { shown, required: cardinality.startsWith('1'), variants };
 }
 
-function elementRule(path: string, choice: string | undefined, many: boolean, notation: string): ElementRule {
+function elementRule(shared: Shared, notation: string): ElementRule {
   const [type = '', targets, valueSet] = splitType(notation);
-  const name = choice === undefined ? path : path + type.charAt(0).toUpperCase() + type.slice(1);
+  const name = shared.choice === undefined ? shared.path : shared.path + type.charAt(0).toUpperCase() + type.slice(1);
   return {
-    name, path, companion: `_${name}`, choice, many, type, valueSet,
+    ...shared, name, companion: `_${name}`, type, valueSet,
     primitive: PRIMITIVES.get(type),
     codes: valueSet === undefined ? undefined : codesOf(valueSet),
     targets: targets === undefined ? undefined : new Set(targets.split(',')),

@@ -9,10 +9,7 @@ export interface FoundAttachment {
   expression: string;
 }
 
-/**
- * Every Attachment in document order: at any depth, in contained resources and in extensions too. What is not valid is passed over.
- * In resources without a table only extensions of the resource itself are searched.
- */
+/** Every Attachment in document order: at any depth, in contained resources and in extensions too. What is not valid is passed over. */
 export function findAttachments(resource: JsonObject, type: string): FoundAttachment[] {
   const found: FoundAttachment[] = [];
   if (isResourceType(type)) search(resource, type, type, found);

@@ -3,7 +3,6 @@
 import { issueOf, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { IssueList } from './issue-list.ts';
-import { openValueFaults } from './open-value.ts';
 import { jsonTypeOf, shownValue } from '../fhir/primitives.ts';
 import { literalTargetType, statedTargetType } from './reference-target.ts';
 import { isResourceType, structureOf, type ElementRule, type Structure } from '../fhir/structure.ts';
@@ -12,7 +11,6 @@ import { isResourceType, structureOf, type ElementRule, type Structure } from '.
  * Every fault of the resource in document order, what is missing after what is there, 100 at most; empty = valid base R4.
  * `type` is the type that the URL asks for. Issues of 400: structure, invalid-value, wrong-resource-type; of 422: required, cardinality,
  * code-invalid, reference-target. Expressions are FHIRPath: DocumentReference.content[0].attachment.hash.
- * Of contained resources without a table the elements that all resources share are checked, and that the rest is FHIR JSON.
  * Modifier extensions are accepted; invariants other than ext-1 and dom-2 are not looked at.
  */
 export function validateResource(resource: JsonObject, type: string): Issue[] {
@@ -50,7 +48,7 @@ class Walk {
       const element = structure.elements.get(key);
       const rule = element ?? structure.companions.get(key);
       if (rule === undefined) {
-        if (!isResource || key !== 'resourceType') this.unknown(key, value, structure);
+        if (!isResource || key !== 'resourceType') this.unknown(key, structure);
         continue;
       }
       if (rule.choice !== undefined) this.choice(rule.choice, rule, (choices ??= new Map<string, string>()));
@@ -68,12 +66,7 @@ class Walk {
     }
   }
 
-  private unknown(key: string, value: JsonValue, structure: Structure): void {
-    if (structure.open) {
-      this.list.enter(key);
-      openValueFaults(value, this.list);
-      return this.list.leave();
-    }
+  private unknown(key: string, structure: Structure): void {
     const variants = [...structure.elements.values()].filter((rule) => rule.choice !== undefined && key.startsWith(rule.path));
     const names = variants.slice(0, 10).map((rule) => rule.name).join(', ');
     const hint = variants.length === 0 ? '' : `; ${variants[0]?.choice} may be ${names}${variants.length > 10 ? ', …' : ''}`;

@@ -45,9 +45,41 @@ describe('the structure tables', () => {
     expect([...structureOf('Extension').elements.values()].filter((rule) => rule.choice === 'value[x]')).toHaveLength(50);
   });
 
-  it('answer an R4 resource without a table as open, and refuse any other name', () => {
-    expect(structureOf('Observation').open).toBe(true);
+  it('refuse a name that is no type', () => {
     expect(() => structureOf('Bot')).toThrow('Bot');
     expect(() => structureOf('constructor')).toThrow('constructor');
   });
+
+  it('tell modifiers, summaries and XML attributes', () => {
+    const flagged = (type: string, flag: 'modifier' | 'summary' | 'attribute'): string =>
+      [...structureOf(type).elements.values()].filter((rule) => rule[flag]).map((rule) => rule.name).join(' ');
+    expect(flagged('DocumentReference', 'modifier')).toBe('implicitRules modifierExtension status');
+    expect(flagged('Binary', 'summary')).toBe('id meta implicitRules contentType securityContext');
+    expect(flagged('Extension', 'attribute')).toBe('id url');
+    expect(flagged('Media', 'attribute')).toBe('');
+  });
+
+  it('agree with the tables of another library on names, order, repetition and minimum of every element', () => {
+    const differences = Object.keys(OTHER_TABLES).filter((name) => Object.hasOwn(STRUCTURES, name)).flatMap((name) => differencesOf(name, OTHER_TABLES[name]?._properties ?? []));
+    expect(differences).toEqual([
+      'ClaimResponse.adjudication 0..*', 'ExplanationOfBenefit.adjudication 0..*', 'Invoice.totalPriceComponent 0..*', 'SubstanceSpecification.molecularWeight 0..*',
+    ]);
+  });
 });
+
+interface OtherElement { _name: string; _multiple: boolean; _required?: boolean; _properties?: OtherElement[] }
+
+const OTHER_TABLES = JSON.parse(readFileSync(new URL(import.meta.resolve('fhir/profiles/types.json')), 'utf8')) as Record<string, { _properties?: OtherElement[] }>;
+
+/** What one of both tables has alone, or otherwise. The other library leaves out some elements that repeat the structure of another. */
+function differencesOf(name: string, others: OtherElement[]): string[] {
+  const { elements, required } = structureOf(name);
+  const needed = new Set(required.flatMap((one) => one.properties));
+  const mine = [...elements.values()].map((rule) => `${rule.name} ${needed.has(rule.name) ? 1 : 0}..${rule.many ? '*' : '1'}`);
+  const theirs = others.filter((one) => !one._name.startsWith('_')).map((one) => `${one._name} ${one._required === true ? 1 : 0}..${one._multiple ? '*' : '1'}`);
+  const both = mine.filter((one) => theirs.includes(one));
+  const alone = [...mine.filter((one) => !theirs.includes(one)), ...theirs.filter((one) => !mine.includes(one))];
+  const inOrder = both.join() === theirs.filter((one) => mine.includes(one)).join() ? [] : ['order'];
+  const below = others.flatMap((one) => (one._properties === undefined || one._properties.length === 0 ? [] : differencesOf(`${name}.${one._name}`, one._properties)));
+  return [...[...alone, ...inOrder].map((one) => `${name}.${one}`), ...below];
+}
