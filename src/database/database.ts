@@ -17,6 +17,13 @@ export interface Statement {
   values?: unknown[];
 }
 
+/** A statement whose parameters are columns, one element for each row: several of one name are one with longer columns. */
+export interface ColumnStatement {
+  name: string;
+  text: string;
+  columns: unknown[][];
+}
+
 /** One open transaction. */
 export interface Transaction {
   /** SQL with $1, $2, … */
@@ -25,7 +32,7 @@ export interface Transaction {
    * A statement whose result nobody waits for: it travels with the commit, in the order of the calls, and fails it when
    * it fails. `explain` turns the database's error into the one that is told.
    */
-  last(statement: Statement, explain?: (error: unknown) => unknown): void;
+  last(statement: ColumnStatement, explain?: (error: unknown) => unknown): void;
 }
 
 export interface DatabaseConnection {
@@ -117,7 +124,7 @@ function together<T>(client: pg.PoolClient, send: () => T): T {
 }
 
 interface LastStatement {
-  statement: Statement;
+  statement: ColumnStatement;
   explain: ((error: unknown) => unknown) | undefined;
 }
 
@@ -137,11 +144,22 @@ async function withClient<T>(connect: Connect, use: (client: pg.PoolClient) => P
   }
 }
 
+/** Statements of one name as one, in the order in which the names came; what one of them fails with explains them all. */
+function joined(last: readonly LastStatement[]): LastStatement[] {
+  const byName = new Map<string, LastStatement>();
+  for (const { statement, explain } of last) {
+    const known = byName.get(statement.name);
+    if (known === undefined) byName.set(statement.name, { statement: { ...statement, columns: statement.columns.map((column) => [...column]) }, explain });
+    else statement.columns.forEach((column, position) => known.statement.columns[position]?.push(...column));
+  }
+  return [...byName.values()];
+}
+
 /** Sends `begin` unless it was sent, the last statements and `commit` as one message. A statement that fails aborts those behind it, and `commit` then answers ROLLBACK. */
 async function commitWith(client: pg.PoolClient, begin: string | undefined, last: readonly LastStatement[]): Promise<void> {
   const sent = together(client, () => [
     ...(begin === undefined ? [] : [client.query(begin)]),
-    ...last.map(({ statement, explain }) => client.query(statement).catch((error: unknown) => { throw explain?.(error) ?? error; })),
+    ...joined(last).map(({ statement: { columns, ...named }, explain }) => client.query({ ...named, values: columns }).catch((error: unknown) => { throw explain?.(error) ?? error; })),
     client.query('commit'),
   ]);
   const answers = await Promise.all(sent);
@@ -151,8 +169,8 @@ async function commitWith(client: pg.PoolClient, begin: string | undefined, last
 /** Answers what the transaction failed with, undefined when it was committed. */
 type GroupCommit = (begin: string, last: readonly LastStatement[]) => Promise<Error | undefined>;
 
-/** Publications at once, of which each is a group. */
-const GROUPS_AT_ONCE = 2;
+/** One group of an organisation at a time: while it is with the database the next one fills, and the fewer groups the fewer messages. */
+const GROUPS_AT_ONCE = 1;
 
 /**
  * Commits what needs nothing but statements: many transactions of one organisation as one, so that they share its

@@ -2,7 +2,7 @@
 // A flush leaves at once when none is under way; what comes meanwhile leaves together with the next.
 import { canonicalText, leafHash, type AccessEvent } from '../audit/access-event.ts';
 import { indexAccess } from '../audit/access-index.ts';
-import type { Database, Statement, Transaction } from '../database/database.ts';
+import type { ColumnStatement, Database, Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 
 export interface OwnedEvent {
@@ -21,7 +21,7 @@ const INSERT = `with events as (
   insert into access_entity (org, reference, role, event)
   select * from unnest($14::int[], $15::text[], $16::smallint[], $17::uuid[])`;
 
-function insertStatement(owned: readonly OwnedEvent[]): Statement {
+function insertStatement(owned: readonly OwnedEvent[]): ColumnStatement {
   const columns: unknown[][] = Array.from({ length: 17 }, () => []);
   for (const { org, event } of owned) {
     const body = canonicalText(event);
@@ -33,7 +33,7 @@ function insertStatement(owned: readonly OwnedEvent[]): Statement {
       [org, entity.reference, entity.role, event.id].forEach((value, position) => columns[13 + position]?.push(value));
     }
   }
-  return { name: 'record-access', text: INSERT, values: columns };
+  return { name: 'record-access', text: INSERT, columns };
 }
 
 const unrecorded = (diagnostics: string, cause?: unknown): Error =>
@@ -79,7 +79,8 @@ export function createAccessRecorder(database: Pick<Database, 'auditQuery'>): Ac
     flushing += 1;
     const batch = takeBatch();
     try {
-      await database.auditQuery(insertStatement(batch.flatMap((waiting) => waiting.owned)));
+      const { columns, ...statement } = insertStatement(batch.flatMap((waiting) => waiting.owned));
+      await database.auditQuery({ ...statement, values: columns });
       for (const waiting of batch) waiting.resolve();
     } catch (error) {
       for (const waiting of batch) waiting.reject(unrecorded('The access could not be recorded, so it did not happen', error));

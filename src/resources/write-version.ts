@@ -35,45 +35,65 @@ function instant(ms: number): string {
   return Number.isFinite(ms) ? new Date(ms).toISOString() : ms > 0 ? 'infinity' : '-infinity';
 }
 
-// Parameters that both statements share: $1 org … $16 and the arrays of the index rows.
-const INDEX_ROWS = `
+// Each parameter is a column: one element for each version. Index rows travel as one array literal for each version.
+const NEXT = `next as (select * from unnest(
+    $1::int[], $2::smallint[], $3::text[], $4::int[], $5::timestamptz[], $6::boolean[], $7::text[], $8::text[], $9::uuid[], $10::text[],
+    $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[],
+    $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::uuid[])
+  as n (org, type, id, version, last_updated, deleted, method, body, content, creator,
+    status, patient, date_lo, date_hi, master_identifier, previous,
+    token_params, token_hashes, reference_params, reference_hashes, date_params, date_los, date_his, binaries, event))`;
+
+const ROWS = `
   tokens as (insert into search_token (org, type, param, hash, last_updated, id)
-    select $1, $2, p, h, $5, $3 from unnest($17::smallint[], $18::bigint[]) as rows (p, h)),
+    select org, type, p, h, last_updated, id from next, unnest(token_params::smallint[], token_hashes::bigint[]) as rows (p, h)),
   refs as (insert into search_reference (org, type, param, hash, last_updated, id)
-    select $1, $2, p, h, $5, $3 from unnest($19::smallint[], $20::bigint[]) as rows (p, h)),
+    select org, type, p, h, last_updated, id from next, unnest(reference_params::smallint[], reference_hashes::bigint[]) as rows (p, h)),
   dates as (insert into search_date (org, type, param, lo, hi, last_updated, id)
-    select $1, $2, p, lo, hi, $5, $3 from unnest($21::smallint[], $22::timestamptz[], $23::timestamptz[]) as rows (p, lo, hi)),
+    select org, type, p, lo, hi, last_updated, id from next, unnest(date_params::smallint[], date_los::timestamptz[], date_his::timestamptz[]) as rows (p, lo, hi)),
   uses as (insert into attachment_use (org, "binary", type, id, version)
-    select $1, b, $2, $3, $4 from unnest($24::text[]) as rows (b)),
-  told as (insert into outbox (org, type, id, version, event, lane) values ($1, $2, $3, $4, $25, ${LANES.clinical}))`;
+    select org, b, type, id, version from next, unnest(binaries::text[]) as rows (b)),
+  told as (insert into outbox (org, type, id, version, event, lane)
+    select org, type, id, version, event, ${LANES.clinical} from next)`;
 
-const INSERT = `with stored as (
-    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)),
-  ${INDEX_ROWS}
-  select $16::int`;
-
-const SUPERSEDE = `with old as (
-    insert into resource_history (org, type, id, version, last_updated, deleted, method, body, content, creator, patient)
-    select org, type, id, version, last_updated, deleted, method, body, content, creator, patient
-    from resource where org = $1 and type = $2 and id = $3 and version = $16 returning 1),
+const INSERT = `with ${NEXT},
   stored as (
-    update resource set version = $4, last_updated = $5, deleted = $6, method = $7, body = $8, content = $9, creator = $10,
-      status = $11, patient = $12, date_lo = $13, date_hi = $14, master_identifier = $15
-    where org = $1 and type = $2 and id = $3 and version = $16 and exists (select from old) returning 1),
-  ${INDEX_ROWS}
+    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier)
+    select org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier from next),
+  ${ROWS}
+  select 1`;
+
+const SUPERSEDE = `with ${NEXT},
+  old as (
+    insert into resource_history (org, type, id, version, last_updated, deleted, method, body, content, creator, patient)
+    select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator, r.patient
+    from next n join resource r on r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous returning 1),
+  stored as (
+    update resource r set version = n.version, last_updated = n.last_updated, deleted = n.deleted, method = n.method, body = n.body, content = n.content,
+      creator = n.creator, status = n.status, patient = n.patient, date_lo = n.date_lo, date_hi = n.date_hi, master_identifier = n.master_identifier
+    from next n where r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous and exists (select from old) returning 1),
+  ${ROWS}
   select count(*)::int as changed from stored`;
 
-function parameters(next: NewVersion, previous: number | null): unknown[] {
-  const { index } = next;
+/** An array literal of numbers or instants, none of which needs quotes. */
+function literal(items: readonly (string | number | bigint)[]): string {
+  return `{${items.join(',')}}`;
+}
+
+function textLiteral(items: Iterable<string>): string {
+  return `{${[...items].map((item) => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+}
+
+function columns(next: NewVersion, previous: number | null): unknown[][] {
+  const { tokens, references, dates, ...single } = next.index;
   return [
     next.org, next.type, next.id, next.version, instant(next.lastUpdated), next.body === null, next.method, next.body, next.content, next.creator,
-    index.status, index.patient, instant(index.date?.lo ?? -Infinity), index.date === null ? null : instant(index.date.hi), next.masterIdentifier, previous,
-    index.tokens.map((row) => row.param), index.tokens.map((row) => row.hash.toString()),
-    index.references.map((row) => row.param), index.references.map((row) => row.hash.toString()),
-    index.dates.map((row) => row.param), index.dates.map((row) => instant(row.range.lo)), index.dates.map((row) => instant(row.range.hi)),
-    [...new Set(next.binaries)], next.event,
-  ];
+    single.status, single.patient, instant(single.date?.lo ?? -Infinity), single.date === null ? null : instant(single.date.hi), next.masterIdentifier, previous,
+    literal(tokens.map((row) => row.param)), literal(tokens.map((row) => row.hash)),
+    literal(references.map((row) => row.param)), literal(references.map((row) => row.hash)),
+    literal(dates.map((row) => row.param)), literal(dates.map((row) => instant(row.range.lo))), literal(dates.map((row) => instant(row.range.hi))),
+    textLiteral(new Set(next.binaries)), next.event,
+  ].map((value) => [value]);
 }
 
 /** SQLSTATE 23505 on the master identifier's index; the constraint's name tells it from the primary key. */
@@ -90,13 +110,13 @@ function translate(error: unknown): unknown {
  * another writer made the id meanwhile.
  */
 export function insertFirstVersion(tx: Transaction, next: NewVersion): void {
-  tx.last({ name: 'insert-version', text: INSERT, values: parameters(next, null) }, translate);
+  tx.last({ name: 'insert-version', text: INSERT, columns: columns(next, null) }, translate);
 }
 
 /** Stores a version over `previous`, which the transaction has locked. Raises 409 `duplicate`. */
 export async function supersedeVersion(tx: Transaction, next: NewVersion, previous: VersionRow): Promise<void> {
   try {
-    const { rows } = await tx.query<{ changed: number }>({ name: 'supersede-version', text: SUPERSEDE, values: parameters(next, previous.version) });
+    const { rows } = await tx.query<{ changed: number }>({ name: 'supersede-version', text: SUPERSEDE, values: columns(next, previous.version) });
     if (rows[0]?.changed !== 1) throw fhirError('conflict', 'Another writer was faster');
   } catch (error) { throw translate(error); }
 }
