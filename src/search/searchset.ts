@@ -5,6 +5,8 @@ export interface SearchsetEntry {
   fullUrl: string;
   /** JSON text of the resource. */
   text: string;
+  /** `match` unless told. */
+  mode?: 'match' | 'include';
 }
 
 export interface Searchset {
@@ -29,7 +31,7 @@ function outcomeEntry(ignored: readonly string[]): string {
 export function printSearchset(set: Searchset): string {
   const link = [{ relation: 'self', url: set.self }, ...(set.next === undefined ? [] : [{ relation: 'next', url: set.next }])];
   const head = JSON.stringify({ resourceType: 'Bundle', type: 'searchset', ...(set.total === undefined ? {} : { total: set.total }), link });
-  const matches = set.entries.map((entry) => `{"fullUrl":${JSON.stringify(entry.fullUrl)},"resource":${entry.text},"search":{"mode":"match"}}`);
+  const matches = set.entries.map((entry) => `{"fullUrl":${JSON.stringify(entry.fullUrl)},"resource":${entry.text},"search":{"mode":"${entry.mode ?? 'match'}"}}`);
   const entries = set.ignored.length === 0 ? matches : [...matches, outcomeEntry(set.ignored)];
   return entries.length === 0 ? head : `${head.slice(0, -1)},"entry":[${entries.join(',')}]}`;
 }
