@@ -10,6 +10,7 @@ import * as content from '../../migrations/0005-content.ts';
 import * as accessEvent from '../../migrations/0006-access-event.ts';
 import * as outbox from '../../migrations/0007-outbox.ts';
 import * as mirror from '../../migrations/0008-mirror.ts';
+import * as searchWords from '../../migrations/0009-search-words.ts';
 
 interface Migration {
   name: string;
@@ -25,6 +26,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0006-access-event', up: accessEvent.up },
   { name: '0007-outbox', up: outbox.up },
   { name: '0008-mirror', up: mirror.up },
+  { name: '0009-search-words', up: searchWords.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -4,7 +4,7 @@ import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { LANES } from './outbox.ts';
-import type { IndexValues } from '../search/extract-index-values.ts';
+import { NO_VALUES, type DateRow, type HashRow, type IndexValues, type TextRow } from '../search/extract-index-values.ts';
 
 export interface NewVersion {
   org: OrgId;
@@ -26,10 +26,8 @@ export interface NewVersion {
   event: string;
 }
 
-const EMPTY: IndexValues = { status: null, patient: null, date: null, tokens: [], references: [], dates: [] };
-
 /** The index values of a deletion. */
-export const NO_INDEX_VALUES: Readonly<IndexValues> = EMPTY;
+export const NO_INDEX_VALUES = NO_VALUES;
 
 function instant(ms: number): string {
   return Number.isFinite(ms) ? new Date(ms).toISOString() : ms > 0 ? 'infinity' : '-infinity';
@@ -39,10 +37,12 @@ function instant(ms: number): string {
 const NEXT = `next as (select * from unnest(
     $1::int[], $2::smallint[], $3::text[], $4::int[], $5::timestamptz[], $6::boolean[], $7::text[], $8::text[], $9::uuid[], $10::text[],
     $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[],
-    $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::uuid[])
+    $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::uuid[],
+    $26::text[], $27::text[], $28::text[], $29::text[], $30::text[], $31::text[], $32::bigint[], $33::text[])
   as n (org, type, id, version, last_updated, deleted, method, body, content, creator,
     status, patient, date_lo, date_hi, master_identifier, previous,
-    token_params, token_hashes, reference_params, reference_hashes, date_params, date_los, date_his, binaries, event))`;
+    token_params, token_hashes, reference_params, reference_hashes, date_params, date_los, date_his, binaries, event,
+    composite_params, composite_hashes, string_params, string_norms, uri_params, uri_values, present, words))`;
 
 const ROWS = `
   tokens as (insert into search_token (org, type, param, hash, last_updated, id)
@@ -51,6 +51,12 @@ const ROWS = `
     select org, type, p, h, last_updated, id from next, unnest(reference_params::smallint[], reference_hashes::bigint[]) as rows (p, h)),
   dates as (insert into search_date (org, type, param, lo, hi, last_updated, id)
     select org, type, p, lo, hi, last_updated, id from next, unnest(date_params::smallint[], date_los::timestamptz[], date_his::timestamptz[]) as rows (p, lo, hi)),
+  composites as (insert into search_composite (org, type, param, hash, last_updated, id)
+    select org, type, p, h, last_updated, id from next, unnest(composite_params::smallint[], composite_hashes::bigint[]) as rows (p, h)),
+  strings as (insert into search_string (org, type, param, norm, last_updated, id)
+    select org, type, p, t, last_updated, id from next, unnest(string_params::smallint[], string_norms::text[]) as rows (p, t)),
+  uris as (insert into search_uri (org, type, param, value, last_updated, id)
+    select org, type, p, t, last_updated, id from next, unnest(uri_params::smallint[], uri_values::text[]) as rows (p, t)),
   uses as (insert into attachment_use (org, "binary", type, id, version)
     select org, b, type, id, version from next, unnest(binaries::text[]) as rows (b)),
   told as (insert into outbox (org, type, id, version, event, lane)
@@ -58,8 +64,8 @@ const ROWS = `
 
 const INSERT = `with ${NEXT},
   stored as (
-    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier)
-    select org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier from next),
+    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words)
+    select org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words from next),
   ${ROWS}
   select 1`;
 
@@ -70,7 +76,7 @@ const SUPERSEDE = `with ${NEXT},
     from next n join resource r on r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous returning 1),
   stored as (
     update resource r set version = n.version, last_updated = n.last_updated, deleted = n.deleted, method = n.method, body = n.body, content = n.content,
-      creator = n.creator, status = n.status, patient = n.patient, date_lo = n.date_lo, date_hi = n.date_hi, master_identifier = n.master_identifier
+      creator = n.creator, status = n.status, patient = n.patient, date_lo = n.date_lo, date_hi = n.date_hi, master_identifier = n.master_identifier, present = n.present, words = n.words
     from next n where r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous and exists (select from old) returning 1),
   ${ROWS}
   select count(*)::int as changed from stored`;
@@ -84,15 +90,18 @@ function textLiteral(items: Iterable<string>): string {
   return `{${[...items].map((item) => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }
 
+const hashed = (rows: readonly HashRow[]): string[] => [literal(rows.map((row) => row.param)), literal(rows.map((row) => row.hash))];
+const texts = (rows: readonly TextRow[]): string[] => [literal(rows.map((row) => row.param)), textLiteral(rows.map((row) => row.text))];
+const ranges = (rows: readonly DateRow[]): string[] => [literal(rows.map((row) => row.param)), literal(rows.map((row) => instant(row.range.lo))), literal(rows.map((row) => instant(row.range.hi)))];
+
 function columns(next: NewVersion, previous: number | null): unknown[][] {
-  const { tokens, references, dates, ...single } = next.index;
+  const { tokens, references, composites, strings, uris, dates, ...single } = next.index;
   return [
     next.org, next.type, next.id, next.version, instant(next.lastUpdated), next.body === null, next.method, next.body, next.content, next.creator,
     single.status, single.patient, instant(single.date?.lo ?? -Infinity), single.date === null ? null : instant(single.date.hi), next.masterIdentifier, previous,
-    literal(tokens.map((row) => row.param)), literal(tokens.map((row) => row.hash)),
-    literal(references.map((row) => row.param)), literal(references.map((row) => row.hash)),
-    literal(dates.map((row) => row.param)), literal(dates.map((row) => instant(row.range.lo))), literal(dates.map((row) => instant(row.range.hi))),
+    ...hashed(tokens), ...hashed(references), ...ranges(dates),
     textLiteral(new Set(next.binaries)), next.event,
+    ...hashed(composites), ...texts(strings), ...texts(uris), single.present, single.words,
   ].map((value) => [value]);
 }
 
@@ -121,22 +130,23 @@ export async function supersedeVersion(tx: Transaction, next: NewVersion, previo
   } catch (error) { throw translate(error); }
 }
 
+const HASH_TABLES = ['search_token', 'search_reference', 'search_composite'];
+
 /** Removes the index rows that a superseded version left; they answer no search any more, they only take room. */
 export async function removeIndexRows(tx: Transaction, previous: VersionRow, index: IndexValues): Promise<void> {
-  const values = [
-    previous.org, previous.type, previous.id, previous.last_updated.toISOString(),
-    index.tokens.map((row) => row.param), index.tokens.map((row) => row.hash.toString()),
-    index.references.map((row) => row.param), index.references.map((row) => row.hash.toString()),
-    index.dates.map((row) => row.param), index.dates.map((row) => instant(row.range.lo)), index.dates.map((row) => instant(row.range.hi)),
-  ];
   await tx.query({
     name: 'remove-index-rows',
-    text: `with tokens as (delete from search_token t using unnest($5::smallint[], $6::bigint[]) as rows (p, h)
-        where t.org = $1 and t.type = $2 and t.param = p and t.hash = h and t.last_updated = $4 and t.id = $3),
-      refs as (delete from search_reference t using unnest($7::smallint[], $8::bigint[]) as rows (p, h)
-        where t.org = $1 and t.type = $2 and t.param = p and t.hash = h and t.last_updated = $4 and t.id = $3)
-      delete from search_date t using unnest($9::smallint[], $10::timestamptz[], $11::timestamptz[]) as rows (p, lo, hi)
+    text: `with ${HASH_TABLES.map((table, position) => `${table} as (delete from ${table} t using unnest($${5 + position * 2}::smallint[], $${6 + position * 2}::bigint[]) as rows (p, h)
+        where t.org = $1 and t.type = $2 and t.param = p and t.hash = h and t.last_updated = $4 and t.id = $3)`).join(', ')},
+      strings as (delete from search_string t using unnest($11::smallint[], $12::text[]) as rows (p, x)
+        where t.org = $1 and t.type = $2 and t.param = p and t.norm = x and t.last_updated = $4 and t.id = $3),
+      uris as (delete from search_uri t using unnest($13::smallint[], $14::text[]) as rows (p, x)
+        where t.org = $1 and t.type = $2 and t.param = p and t.value = x and t.last_updated = $4 and t.id = $3)
+      delete from search_date t using unnest($15::smallint[], $16::timestamptz[], $17::timestamptz[]) as rows (p, lo, hi)
         where t.org = $1 and t.type = $2 and t.param = p and t.lo = rows.lo and t.hi = rows.hi and t.last_updated = $4 and t.id = $3`,
-    values,
+    values: [
+      previous.org, previous.type, previous.id, previous.last_updated.toISOString(),
+      ...hashed(index.tokens), ...hashed(index.references), ...hashed(index.composites), ...texts(index.strings), ...texts(index.uris), ...ranges(index.dates),
+    ],
   });
 }

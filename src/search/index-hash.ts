@@ -21,3 +21,26 @@ export function tokenSearchKey(value: { system: string | undefined; code: string
   if (value.system === undefined) return anySystem(value.code);
   return value.code === '' ? anyCode(value.system) : exactToken(value.system, value.code);
 }
+
+/** A code of an element that has an implied system has one key. */
+export const codeKey = anySystem;
+
+/** An Identifier by its type and value, for `:of-type`. */
+export function ofTypeKey(system: string, code: string, value: string): string {
+  return `^${system}\t${code}\t${value}`;
+}
+
+/** The whole text, for `:exact`. */
+export function exactTextKey(text: string): string {
+  return `"${text}`;
+}
+
+/** A logical reference has the token keys of its identifier. No key of a literal reference begins so. */
+export function logicalReferenceKey(tokenKey: string): string {
+  return `\t${tokenKey}`;
+}
+
+/** Both parts of one relation: its code and the key of its target. */
+export function relationKey(code: string, target: string): string {
+  return `${code}\t${target}`;
+}

@@ -108,6 +108,8 @@ resource.status text collate "C"
 resource.date_lo timestamp(3) with time zone not null default '-infinity'::timestamp with time zone
 resource.date_hi timestamp(3) with time zone
 resource.master_identifier text collate "C"
+resource.present bigint
+resource.words text collate "C"
 resource_history.org integer not null
 resource_history.type smallint not null
 resource_history.id text collate "C" not null
@@ -227,9 +229,11 @@ CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (o
 CREATE INDEX resource_newest ON public.resource USING btree (org, type, last_updated, id) WHERE (NOT deleted)
 CREATE INDEX resource_patient_date ON public.resource USING btree (org, type, patient, date_lo, id) WHERE ((NOT deleted) AND (patient IS NOT NULL))
 CREATE UNIQUE INDEX resource_pkey ON public.resource USING btree (org, type, id)
+CREATE INDEX resource_rare_status ON public.resource USING btree (org, type, status, last_updated, id) WHERE ((NOT deleted) AND (status IS NOT NULL) AND (status <> ALL (ARRAY['current'::text, 'completed'::text])))
 CREATE UNIQUE INDEX resource_history_pkey ON public.resource_history USING btree (org, type, id, version)
 CREATE UNIQUE INDEX search_composite_pkey ON public.search_composite USING btree (org, type, param, hash, last_updated, id)
 CREATE UNIQUE INDEX search_date_pkey ON public.search_date USING btree (org, type, param, lo, hi, last_updated, id)
+CREATE INDEX search_date_version ON public.search_date USING btree (org, type, param, last_updated, id) INCLUDE (lo, hi)
 CREATE UNIQUE INDEX search_reference_pkey ON public.search_reference USING btree (org, type, param, hash, last_updated, id)
 CREATE UNIQUE INDEX search_string_pkey ON public.search_string USING btree (org, type, param, norm, last_updated, id)
 CREATE UNIQUE INDEX search_token_pkey ON public.search_token USING btree (org, type, param, hash, last_updated, id)

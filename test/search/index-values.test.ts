@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { JsonObject } from '../../src/fhir/json.ts';
-import { extractIndexValues, patientKey } from '../../src/search/extract-index-values.ts';
+import { extractIndexValues, NO_VALUES, patientKey } from '../../src/search/extract-index-values.ts';
 import { indexHash, tokenKeys, tokenSearchKey } from '../../src/search/index-hash.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';
 import { SEARCH_PARAMETERS, type SearchParameter } from '../../src/search/search-parameters.ts';
@@ -130,8 +130,8 @@ describe('extractIndexValues of a DocumentReference', () => {
   });
 
   it('is empty for a resource without any of it', () => {
-    expect(extractIndexValues({ resourceType: 'DocumentReference' }, 'DocumentReference', BASE)).toEqual({ status: null, patient: null, date: null, tokens: [], references: [], dates: [] });
-    expect(extractIndexValues(resource, 'Binary', BASE)).toEqual({ status: null, patient: null, date: null, tokens: [], references: [], dates: [] });
+    expect(extractIndexValues({ resourceType: 'DocumentReference' }, 'DocumentReference', BASE)).toEqual({ ...NO_VALUES, present: 0n });
+    expect(extractIndexValues(resource, 'Binary', BASE)).toEqual(NO_VALUES);
   });
 });
 
