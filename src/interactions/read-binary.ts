@@ -11,6 +11,7 @@ import { findBinaryOwners } from '../resources/binary-access.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { base64Resource, base64ResourceLength } from './base64-resource.ts';
+import { notModified, type ConditionalVersion } from './conditional-read.ts';
 import { defineInteraction, type Interaction, type FhirRequest, type InteractionContext, type Outcome } from './interaction.ts';
 import { readerOf } from './prepare-document.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
@@ -48,7 +49,7 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
     version: binary.version, lastUpdated: binary.last_updated.getTime(), text: binary.body, contentType: resource.contentType,
     securityContext: resource.securityContext?.reference, row: await readContentRow(tx, org.id, binary.content),
   };
-  const outcome = answer(parts, request, found);
+  const outcome = await answer(parts, request, found);
   outcome.entities = [
     ...owners.patients.map((patient) => ({ reference: patient, role: 'patient' as const })),
     { reference: `${reference}/_history/${binary.version}`, role: 'data' },
@@ -57,7 +58,7 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
   return outcome;
 }
 
-function answer(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+async function answer(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
   const format = request.query.find(([name]) => name === '_format')?.[1];
   switch (parts.form(format, request.header('accept'), found.contentType)) {
     case 'none': throw fhirError('not-acceptable', `These bytes are ${found.contentType}; ask for that, for */* or for application/fhir+json`);
@@ -78,10 +79,15 @@ function sharedHeaders(found: Found): Record<string, string> {
   };
 }
 
-function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+/** The bytes of a Binary never change: a new version of it has another id. */
+function conditional({ version, lastUpdated }: Found): ConditionalVersion {
+  return { version, lastUpdated, previousUpdated: async () => undefined };
+}
+
+async function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
   const headers = { ...sharedHeaders(found), 'ETag': versionTag(found.version), 'Content-Type': FHIR_JSON_TYPE };
   const bytes = { contentType: found.contentType, size: sizeOf(found.row) };
-  if (notModified(request, [String(found.version)], found.lastUpdated)) return { response: { status: 304, headers }, entities: [], bytes };
+  if (await notModified(request, conditional(found))) return { response: { status: 304, headers }, entities: [], bytes };
   const length = base64ResourceLength(found.text, sizeOf(found.row));
   return {
     response: { status: 200, headers },
@@ -97,7 +103,7 @@ async function* nothing(): AsyncGenerator<Buffer> {
   // A HEAD request has the headers of the bytes, and none of them.
 }
 
-function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): Outcome {
+async function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
   const sha256 = found.row.sha256 as Buffer;
   const tag = bytesTag(found.version, sha256);
   const headers: Record<string, string> = {
@@ -113,7 +119,7 @@ function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): 
   };
   const size = sizeOf(found.row);
   const bytes = { contentType: found.contentType, size };
-  if (notModified(request, [tag.slice(1, -1), String(found.version)], found.lastUpdated)) return { response: { status: 304, headers }, entities: [], bytes };
+  if (await notModified(request, conditional(found), (known) => parseTags(known).some((one) => ['*', tag.slice(1, -1), String(found.version)].includes(one)))) return { response: { status: 304, headers }, entities: [], bytes };
   const range = parseByteRange(ifRangeHolds(request, tag, found.lastUpdated) ? request.header('range') : undefined, size);
   if (range.kind === 'unsatisfiable') throw fhirError('range', `There are ${size} bytes`, { headers: { 'Content-Range': `bytes */${size}` } });
   const part = range.kind === 'part' ? { start: range.start, length: range.length } : { start: 0, length: size };
@@ -121,14 +127,6 @@ function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): 
   if (range.kind === 'whole') return { response: { status: 200, headers }, entities: [], bytes, open };
   const shown = `bytes ${part.start}-${part.start + part.length - 1}/${size}`;
   return { response: { status: 206, headers: { ...headers, 'Content-Range': shown } }, entities: [], bytes: { ...bytes, range: shown }, open };
-}
-
-/** RFC 9110 13.1: If-None-Match decides; If-Modified-Since counts only without it, and to the second. */
-function notModified(request: FhirRequest, tags: string[], lastUpdated: number): boolean {
-  const known = request.header('if-none-match');
-  if (known !== undefined) return parseTags(known).some((tag) => tag === '*' || tags.includes(tag));
-  const since = Date.parse(request.header('if-modified-since') ?? '');
-  return Number.isFinite(since) && lastUpdated < since + 1_000 && Math.floor(lastUpdated / 1_000) * 1_000 < since;
 }
 
 /** RFC 9110 13.1.5: strong comparison; a weak tag never holds. */

@@ -1,6 +1,7 @@
 // The resource in a request's body: parsed losslessly, of the type that the URL names, valid base R4.
 import { ERRORS, fhirError, FhirError, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, JsonSyntaxError, parseJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { isSubsetted } from '../fhir/summary.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { FhirRequest } from './interaction.ts';
 
@@ -32,6 +33,7 @@ export async function readResourceBody(request: FhirRequest, bodyBytesMax: numbe
   const value = parseBody(await request.body.text(bodyBytesMax));
   if (!isJsonObject(value)) throw fhirError('malformed-json', 'The body must be a JSON object');
   requireType(value, request.type);
+  if (isSubsetted(value)) throw fhirError('business-rule', 'The tag SUBSETTED says that this is a part of a resource; only a whole one can be stored', { expression: `${request.type}.meta.tag` });
   const issues = validateResource(value, request.type);
   if (issues.length > 0) throw invalidResource(issues);
   return value;

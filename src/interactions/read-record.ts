@@ -1,9 +1,10 @@
 // read, vread and history-instance of AuditEvent and Provenance: one version each, which nobody can change.
 import { fhirError } from '../fhir/fhir-error.ts';
-import { matchesVersion, versionTag } from '../fhir/etag.ts';
+import { versionTag } from '../fhir/etag.ts';
 import { readRecord as readRecordRow, renderRecord, type RecordType } from '../resources/read-record.ts';
+import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { FHIR_JSON_TYPE, representation, versionHeaders } from './representation.ts';
+import { FHIR_JSON_TYPE, readForm, representation, versionHeaders } from './representation.ts';
 
 function requireRecordType(type: string): RecordType {
   if (type === 'AuditEvent' || type === 'Provenance') return type;
@@ -19,11 +20,12 @@ export function readRecord(code: 'read' | 'vread'): Interaction {
       const type = requireRecordType(request.type);
       const row = code === 'vread' && request.version !== '1' ? undefined : await readRecordRow(tx, org.id, request.id);
       if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
-      const known = request.header('if-none-match');
+      const form = readForm(request);
+      const lastUpdated = row.recorded.getTime();
       return {
-        response: known !== undefined && matchesVersion(known, 1)
-          ? { status: 304, headers: versionHeaders(1, row.recorded.getTime()) }
-          : representation(200, { reference: `${type}/${request.id}`, version: 1, lastUpdated: row.recorded.getTime(), text: renderRecord(type, row.body) }),
+        response: await notModified(request, { version: 1, lastUpdated, previousUpdated: async () => undefined })
+          ? { status: 304, headers: versionHeaders(1, lastUpdated) }
+          : representation(200, { reference: `${type}/${request.id}`, version: 1, lastUpdated, text: renderRecord(type, row.body) }, form),
         entities: [{ reference: `${type}/${request.id}/_history/1`, role: 'data' }],
       };
     },

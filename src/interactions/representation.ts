@@ -1,6 +1,9 @@
 // How an interaction answers with a version: headers of R4 http.html 3.1.0.5, and the body that Prefer asks for.
 import { versionTag } from '../fhir/etag.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
+import { parseJson, printJson, type JsonObject } from '../fhir/json.ts';
+import { parseSummaryForm, summarise, type SummaryForm } from '../fhir/summary.ts';
 import type { FhirRequest, FhirResponse } from './interaction.ts';
 
 export const FHIR_JSON_TYPE = 'application/fhir+json; charset=utf-8';
@@ -18,9 +21,22 @@ export function versionHeaders(version: number, lastUpdated: number): Record<str
   return { 'ETag': versionTag(version), 'Last-Modified': new Date(lastUpdated).toUTCString() };
 }
 
-/** A version as the answer of read, vread and search entries. */
-export function representation(status: number, shown: Representation): FhirResponse {
-  return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body: shown.text };
+/** A version as the answer of read and vread, or the part of it that `_summary` or `_elements` asks for. */
+export function representation(status: number, shown: Representation, form?: SummaryForm): FhirResponse {
+  const body = form === undefined ? shown.text : printJson(summarise(parseStored(shown.text), form));
+  return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body };
+}
+
+/** The form of a resource by itself. Raises 400 `invalid-parameter` also for `_summary=count`, which is for searches. */
+export function readForm(request: FhirRequest): SummaryForm | undefined {
+  const form = parseSummaryForm(request.query);
+  if (form?.kind === 'count') throw fhirError('invalid-parameter', '_summary=count is for searches');
+  return form;
+}
+
+/** What was stored was within the limits when it came. */
+function parseStored(text: string): JsonObject {
+  return parseJson(text, { depthMax: Infinity, keysMax: Infinity }) as JsonObject;
 }
 
 /** The answer of a write: `Prefer: return=minimal | representation | OperationOutcome`; the resource when it does not say. */

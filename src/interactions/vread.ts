@@ -1,10 +1,10 @@
 // vread (R4 http.html 3.1.0.3): one version; 410 for the version that a deletion made, 404 for one that never was.
-import { matchesVersion } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { readVersion } from '../resources/read-version.ts';
+import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { representation, versionHeaders } from './representation.ts';
+import { readForm, representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function vread(): Interaction {
@@ -17,11 +17,12 @@ export function vread(): Interaction {
       const row = await readVersion(tx, org.id, typeNumber(request.type), request.id, version);
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
       if (row.body === null) throw fhirError('deleted', `${reference} is a deletion`);
+      const form = readForm(request);
       const lastUpdated = row.last_updated.getTime();
-      const known = request.header('if-none-match');
-      const response = known !== undefined && matchesVersion(known, row.version)
+      // The URL names the version: another one made in the same second has another URL.
+      const response = await notModified(request, { version: row.version, lastUpdated, previousUpdated: async () => undefined })
         ? { status: 304, headers: versionHeaders(row.version, lastUpdated) }
-        : representation(200, { reference: `${request.type}/${request.id}`, version: row.version, lastUpdated, text: row.body });
+        : representation(200, { reference: `${request.type}/${request.id}`, version: row.version, lastUpdated, text: row.body }, form);
       return { response, entities: [...patientEntity(row.patient), { reference, role: 'data' }] };
     },
   });

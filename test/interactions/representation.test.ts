@@ -80,6 +80,26 @@ describe('headers', () => {
 });
 
 describe('a conditional read', () => {
+  it('If-Modified-Since is 304 from Last-Modified on, 200 before, and has no say beside If-None-Match', async () => {
+    const modified = (await client.get(path)).headers.get('last-modified') ?? '';
+    const before = new Date(Date.parse(modified) - 1_000).toUTCString();
+    const status = async (headers: Record<string, string>, target = path): Promise<number> => (await client.get(target, headers)).status;
+    expect([await status({ 'if-modified-since': modified }), await status({ 'if-modified-since': before }), await status({ 'if-modified-since': 'yesterday' })]).toEqual([304, 200, 200]);
+    expect(await status({ 'if-modified-since': modified }, `${path}/_history/1`)).toBe(304);
+    expect(await status({ 'if-modified-since': modified, 'if-none-match': 'W/"2"' })).toBe(200);
+  });
+
+  it('a version that followed another within the same second is not taken for it', async () => {
+    const { json: first } = await client.post('Media', media());
+    const second = await client.put(`Media/${first.id}`, { ...first, note: [{ text: 'changed' }] });
+    const since = { 'if-modified-since': second.headers.get('last-modified') ?? '' };
+    await server.sql("update resource set last_updated = date_trunc('second', last_updated) + interval '0.9 s' where id = $1", [first.id]);
+    await server.sql("update resource_history set last_updated = (select date_trunc('second', last_updated) from resource where id = $1) where id = $1", [first.id]);
+    expect((await client.get(`Media/${first.id}`, since)).status).toBe(200);
+    await server.sql("update resource_history set last_updated = last_updated - interval '1 s' where id = $1", [first.id]);
+    expect((await client.get(`Media/${first.id}`, since)).status).toBe(304);
+  });
+
   it.each(['W/"1"', '"1"', '1', 'W/"7", W/"1"', '*'])('If-None-Match: %s is 304 with the ETag and no body', async (tag) => {
     const answer = await client.get(path, { 'if-none-match': tag });
     expect([answer.status, answer.headers.get('etag'), answer.bytes.length]).toEqual([304, 'W/"1"', 0]);
@@ -145,5 +165,26 @@ describe('the statement of what works', () => {
         expect([resource.type, name, answer.status]).toEqual([resource.type, name, 200]);
       }
     }
+  });
+});
+
+describe('a part of a resource', () => {
+  it('is what _summary and _elements ask for, of the newest version and of an older one, tagged SUBSETTED', async () => {
+    for (const target of [path, `${path}/_history/1`]) {
+      const [text, elements] = [await client.get(`${target}?_summary=text`), await client.get(`${target}?_elements=type`)];
+      expect(Object.keys(text.json)).toEqual(['resourceType', 'id', 'meta', 'status', 'content']);
+      expect(Object.keys(elements.json)).toEqual(['resourceType', 'id', 'meta', 'status', 'type', 'content']);
+      expect([text, elements].map(({ json }) => json.meta.tag.at(-1).code)).toEqual(['SUBSETTED', 'SUBSETTED']);
+      expect(text.headers.get('etag')).toBe('W/"1"');
+    }
+    expect((await client.get(`${path}?_summary=false`)).json.meta.tag).toBeUndefined();
+    for (const bad of ['_summary=maybe', '_summary=count', '_elements=a.b']) expect((await client.get(`${path}?${bad}`)).status).toBe(400);
+  });
+
+  it('cannot be stored in the place of the whole: 422', async () => {
+    const { json } = await client.get(`${path}?_summary=data`);
+    const put = await client.put(path, json);
+    expect([put.status, put.json.issue[0].code, put.json.issue[0].expression]).toEqual([422, 'business-rule', ['DocumentReference.meta.tag']]);
+    expect((await client.get(path)).headers.get('etag')).toBe('W/"1"');
   });
 });
