@@ -1,14 +1,14 @@
 // The one doorway: identify → authorize → prepare → transaction (run, record) → answer. Every row of the route table
 // passes here, so access control and the record belong to each of them; no answer leaves that is not recorded.
 import type { Authenticator } from '../access/authenticate.ts';
-import { authorize, type AuthorizationRequest } from '../access/authorize.ts';
+import { authorize } from '../access/authorize.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import type { FhirRequest, FhirResponse, Interaction, InteractionContext, Outcome, PreparedInteraction } from '../interactions/interaction.ts';
+import type { FhirRequest, FhirResponse, InteractionContext, Outcome, Passage, PreparedInteraction } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
 import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease } from '../resources/idempotency.ts';
 import type { Organisations } from '../resources/organisation.ts';
@@ -34,12 +34,6 @@ export interface GateParts {
   replay: (tx: Transaction, context: InteractionContext, result: { status: number; type: number; id: string; version: number }) => Promise<Outcome>;
   /** Called after each committed write. */
   written: () => void;
-}
-
-/** What a row of the route table is for: the interaction, and the right that it needs. */
-export interface Passage {
-  interaction: Interaction;
-  access: AuthorizationRequest;
 }
 
 export type Perform = (passage: Passage, request: FhirRequest) => Promise<PerformedAccess>;

@@ -1,6 +1,6 @@
 // The shape of a FHIR interaction: what is slow goes to `prepare`, outside any transaction; `run` touches our own rows
 // alone, inside one. The gate calls both, and records what came of it.
-import type { Restriction } from '../access/authorize.ts';
+import type { AuthorizationRequest, Restriction } from '../access/authorize.ts';
 import type { Principal } from '../access/principal.ts';
 import type { AccessEntity, AccessEvent, AccessWrite, InteractionCode } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
@@ -103,6 +103,12 @@ export interface Interaction {
   code: InteractionCode;
   kind: 'read' | 'write';
   prepare(context: InteractionContext): Promise<PreparedInteraction>;
+}
+
+/** What a row of the route table is for: the interaction, and the right that it needs. */
+export interface Passage {
+  interaction: Interaction;
+  access: AuthorizationRequest;
 }
 
 export function defineInteraction<Prepared = undefined>(steps: InteractionSteps<Prepared>): Interaction {

@@ -1,0 +1,92 @@
+// From method and URL to a row of the route table, or to the refusal that stands in its place.
+import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
+import { ID_PATTERN } from '../fhir/reference.ts';
+import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-type.ts';
+import { defineInteraction, type Passage } from '../interactions/interaction.ts';
+import { acceptsFhirJson } from './media-type.ts';
+import { PUBLIC_PATHS } from './public-routes.ts';
+import { matchRoute, type PathParameters, type Route, type RouteCode } from './routes.ts';
+
+const URL_CHARACTERS_MAX = 16_384;
+
+/** Path segments below the base; undefined when the percent-encoding is broken or a control character hides in it. */
+function segmentsOf(path: string): string[] | undefined {
+  try {
+    const segments = path.split('/').filter((segment) => segment !== '').map(decodeURIComponent);
+    return segments.some((segment) => /[\u0000-\u001f\u007f]/.test(segment)) ? undefined : segments;
+  } catch {
+    return undefined;
+  }
+}
+
+function queryOf(search: string): [string, string][] | undefined {
+  try {
+    decodeURIComponent(search.replaceAll('+', ' '));
+    return [...new URLSearchParams(search)];
+  } catch {
+    return undefined;
+  }
+}
+
+const BY_METHOD: Record<string, RouteCode> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+
+/** A passage that ends in a refusal: identified and recorded like any other. */
+function refusing(error: FhirError, method: string, type: ResourceType): Passage {
+  const code = BY_METHOD[method] ?? 'read';
+  const interaction = defineInteraction({ code, kind: 'read', run: () => Promise.reject(error) });
+  return { interaction, access: { interaction: code, type, refusal: true } };
+}
+
+/** What a request is aimed at. What is refused already is a passage too: it is identified and recorded like any other. */
+export interface Aimed extends PathParameters {
+  passage: Passage;
+  type: ResourceType;
+  query: readonly [string, string][];
+}
+
+/** Method, URL below the base, and headers: of a request, or of an entry of a Bundle. */
+export interface Asked {
+  method: string;
+  url: string;
+  header(name: string): string | undefined;
+}
+
+export function aim(routes: readonly Route[], request: Asked): Aimed {
+  const [path = '', search = ''] = splitUrl(request.url);
+  const refuse = (error: FhirError, type: ResourceType = 'DocumentReference'): Aimed => ({ passage: refusing(error, request.method, type), type, id: '', version: '', query: [] });
+  if (request.url.length > URL_CHARACTERS_MAX) return refuse(fhirError('uri-too-long', `The URL may have ${URL_CHARACTERS_MAX} characters`));
+  const segments = segmentsOf(path);
+  const query = queryOf(search);
+  if (segments === undefined || query === undefined) return refuse(fhirError('malformed-request', 'The percent-encoding of the URL is broken'));
+  const match = matchRoute(routes, request.method, segments);
+  if (match.kind === 'unknown') return refuse(PUBLIC_PATHS.has(`/${segments.join('/')}`) ? methodNotAllowed(request.method, ['GET', 'HEAD']) : unknownPath(segments));
+  if (match.kind === 'method') return refuse(methodNotAllowed(request.method, match.allow), match.type);
+  const { kind: _kind, route, ...parameters } = match;
+  const { id, compartment } = parameters;
+  if (compartment !== undefined && !ID_PATTERN.test(compartment.id)) return refuse(fhirError('not-found', 'There is no such compartment'), route.type);
+  if (id !== '' && !ID_PATTERN.test(id)) {
+    const error = route.method === 'PUT' ? fhirError('invalid-value', 'An id has 1 to 64 characters of A-Z a-z 0-9 - .') : fhirError('not-found', 'There is no such id');
+    return refuse(error, route.type);
+  }
+  const format = query.find(([name]) => name === '_format')?.[1];
+  const free = route.type === 'Binary' && route.code === 'read';
+  const accept = request.header('accept');
+  if (!free && !acceptsFhirJson(format, accept)) return refuse(fhirError('not-acceptable', 'This server answers in application/fhir+json'), route.type);
+  const conditional = route.code === 'create' && request.header('if-none-exist') !== undefined;
+  return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, ...parameters, query };
+}
+
+function methodNotAllowed(method: string, allow: readonly string[]): FhirError {
+  return fhirError('method-not-allowed', `${method} is not offered here`, { headers: { Allow: [...allow, 'OPTIONS'].join(', ') } });
+}
+
+function splitUrl(url: string): [string, string] {
+  const mark = url.indexOf('?');
+  return mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+}
+
+function unknownPath(segments: readonly string[]): FhirError {
+  const [type = ''] = segments;
+  const known = Object.hasOwn(RESOURCE_TYPES, type);
+  return fhirError('unknown-type', known ? 'There is no such interaction here' : `This server does not have the resource type ${type.slice(0, 64)}`);
+}
