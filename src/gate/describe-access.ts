@@ -57,6 +57,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
     recorded: printInstant(circumstances.now),
     request: {
       ...(accept === undefined ? {} : { accept: withoutCredentials(accept).slice(0, 256) }),
+      ...(request.form === undefined ? {} : { form: withoutCredentials(request.form) }),
       method: request.method,
       url: withoutCredentials(request.url).slice(0, URL_CHARACTERS_MAX),
     },

@@ -11,12 +11,14 @@ import type { DocumentParts } from '../interactions/prepare-document.ts';
 import { read } from '../interactions/read.ts';
 import { readBinary } from '../interactions/read-binary.ts';
 import { historyRecord, readRecord } from '../interactions/read-record.ts';
-import { searchRecord } from '../interactions/search-record.ts';
+import { searchCompartment } from '../interactions/search-compartment.ts';
+import { searchSystem } from '../interactions/search-system.ts';
 import { searchType } from '../interactions/search-type.ts';
 import { update } from '../interactions/update.ts';
 import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { ContentReader } from '../content/read-content.ts';
+import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
 import { binaryForm } from './media-type.ts';
 
 export type RouteCode = AuthorizationRequest['interaction'];
@@ -41,7 +43,6 @@ export interface RouteParts extends DocumentParts {
 /** Where the interactions of a type stand (R4 http.html 3.1.0.20). */
 const SHAPES = {
   'create': ['POST', '[type]'],
-  'search-type': ['GET', '[type]'],
   'read': ['GET', '[type]/[id]'],
   'update': ['PUT', '[type]/[id]'],
   'delete': ['DELETE', '[type]/[id]'],
@@ -50,7 +51,7 @@ const SHAPES = {
 } as const satisfies Partial<Record<RouteCode, readonly [Route['method'], string]>>;
 
 export function buildRoutes(parts: RouteParts): Route[] {
-  const { fhirBase, cursorKey } = parts;
+  const { fhirBase } = parts;
   const route = (type: ResourceType, code: keyof typeof SHAPES, interaction: Interaction): Route => {
     const [method, shape] = SHAPES[code];
     return { method, path: shape.replace('[type]', type), type, code, interaction };
@@ -62,20 +63,34 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route(type, 'update', update(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),
     route(type, 'history-instance', historyInstance(fhirBase)),
-    route(type, 'search-type', searchType(fhirBase, cursorKey)),
   ]);
   const records = (['AuditEvent', 'Provenance'] as const).flatMap((type) => [
     route(type, 'read', readRecord('read')),
     route(type, 'vread', readRecord('vread')),
     route(type, 'history-instance', historyRecord(fhirBase)),
-    route(type, 'search-type', searchRecord(fhirBase, cursorKey)),
   ]);
   return [
     ...documents,
     route('Binary', 'create', createBinary(parts)),
     route('Binary', 'read', readBinary({ fhirBase, content: parts.reader, form: binaryForm })),
     ...records,
+    ...searchRoutes(parts),
   ];
+}
+
+const SEARCHED = ['DocumentReference', 'Media', 'AuditEvent', 'Provenance'] as const;
+
+/** Each search stands on two paths: by GET, and by POST to _search (R4 http.html 3.1.0.11). */
+function searchRoutes(parts: RouteParts): Route[] {
+  const both = (path: string, type: ResourceType, code: 'search-type' | 'search-system', interaction: Interaction): Route[] => [
+    { method: 'GET', path, type, code, interaction },
+    { method: 'POST', path: path === '' ? '_search' : `${path}/_search`, type, code, interaction },
+  ];
+  const compartments = COMPARTMENT_TYPES.flatMap((compartment) => [
+    ...compartmentMembers(compartment).filter((type) => (SEARCHED as readonly string[]).includes(type)).flatMap((type) => both(`${compartment}/[compartment-id]/${type}`, type, 'search-type', searchCompartment(parts, compartment, type, SEARCHED))),
+    ...both(`${compartment}/[compartment-id]/*`, 'Bundle', 'search-system', searchCompartment(parts, compartment, '*', SEARCHED)),
+  ]);
+  return [...SEARCHED.flatMap((type) => both(type, type, 'search-type', searchType(parts))), ...both('', 'Bundle', 'search-system', searchSystem(parts, SEARCHED)), ...compartments];
 }
 
 /** What varies in a path: the logical id, the version id, and the id of a compartment. */

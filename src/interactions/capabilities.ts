@@ -7,7 +7,7 @@ export interface CapabilityParts {
   softwareVersion: string;
   /** Instant at which this server's set of capabilities was made. */
   date: string;
-  routes: readonly { type: string; code: string }[];
+  routes: readonly { type: string; code: string; path: string }[];
 }
 
 const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance', 'history-type', 'create', 'search-type'];
@@ -47,6 +47,18 @@ function resourceOf(type: string, codes: ReadonlySet<string>): object {
   };
 }
 
+/** Canonicals of R4's CompartmentDefinitions, of the compartments that the routes begin with. */
+function compartments(routes: CapabilityParts['routes']): string[] {
+  const names = routes.filter(({ path }) => path.includes('/[compartment-id]/')).map(({ path }) => path.split('/')[0] ?? '');
+  return [...new Set(names)].map((name) => `http://hl7.org/fhir/CompartmentDefinition/${name.charAt(0).toLowerCase()}${name.slice(1)}`);
+}
+
+/** Parameters of a search over several types: those that every type has. */
+function systemSearchParams(types: readonly string[]): object[] {
+  const [first = [], ...others] = types.filter(isSearchable).map(searchParams) as { name: string }[][];
+  return first.filter(({ name }) => name.startsWith('_') && others.every((params) => params.some((param) => param.name === name)));
+}
+
 /** The statement as JSON text. */
 export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
@@ -73,6 +85,8 @@ export function printCapabilities(parts: CapabilityParts): string {
       },
       resource: [...byType].filter(([type]) => type !== 'Bundle').map(([type, codes]) => resourceOf(type, codes)),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
+      ...(system.includes('search-system') ? { searchParam: systemSearchParams([...byType.keys()]) } : {}),
+      compartment: compartments(parts.routes),
     }],
   });
 }

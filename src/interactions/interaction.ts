@@ -36,6 +36,8 @@ export interface FhirRequest {
   compartment?: { type: string; id: string };
   address: string | undefined;
   body: RequestBody;
+  /** The form of a search by POST, once it was read: the record shows it. */
+  form?: string;
   /** The value of a header, several lines joined by comma. */
   header(name: string): string | undefined;
 }

@@ -25,6 +25,8 @@ export interface SortKey {
 
 export interface ParsedSearch {
   clauses: SearchClause[];
+  /** Lists of clauses on references: of each list one must hold. */
+  anyOf?: readonly (readonly SearchClause[])[];
   sort: SortKey;
   /** Matches on a page; 0 = total alone. */
   count: number;

@@ -2,6 +2,7 @@
 // that the index is used, and row-level security repeats it.
 import type { Restriction } from '../access/authorize.ts';
 import type { DateRange } from '../fhir/instant.ts';
+import { anyOfPredicate } from './any-of.ts';
 import { patientKey } from './extract-index-values.ts';
 import { indexHash, tokenSearchKey } from './index-hash.ts';
 import type { Keyset } from './page-cursor.ts';
@@ -147,9 +148,10 @@ function addIndexClause(parts: Parts, clause: SearchClause, values: Values, scop
 }
 
 function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values): Parts {
-  const parts: Parts = { from: 'resource r', joins: [], where: [], begin: chooseBegin(parsed.clauses), drivenBy: 'r' };
+  const parts: Parts = { from: 'resource r', joins: [], where: [], begin: parsed.anyOf === undefined ? chooseBegin(parsed.clauses) : { kind: 'planner' }, drivenBy: 'r' };
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
+  for (const clauses of parsed.anyOf ?? []) parts.where.push(anyOfPredicate(clauses, scope.org, scope.type, (value, cast) => values.add(value, cast)));
   parsed.clauses.forEach((clause, position) => {
     if (clause.parameter.column === undefined) addIndexClause(parts, clause, values, scope, position);
     else parts.where.push(`(${clause.values.map((value) => columnPredicate(clause, value, values, scope.fhirBase)).join(' or ')})`);

@@ -1,5 +1,4 @@
 // The Bundle of a search (R4 search.html 3.1.1.6). Entries are texts already: nothing stored is parsed again.
-import { printJson } from '../fhir/json.ts';
 
 export interface SearchsetEntry {
   fullUrl: string;
@@ -9,29 +8,52 @@ export interface SearchsetEntry {
   mode?: 'match' | 'include';
 }
 
-export interface Searchset {
-  self: string;
-  next?: string;
-  total?: number;
-  entries: readonly SearchsetEntry[];
-  /** Parameters that were left out; told in an entry of mode outcome. */
-  ignored: readonly string[];
+/** What a client should know of how its search was understood; never an error, for those are answers of their own. */
+export interface SearchNote {
+  severity: 'warning' | 'information';
+  code: 'not-supported' | 'too-costly' | 'suppressed' | 'incomplete';
+  diagnostics: string;
 }
 
-export function selfUrl(base: string, used: readonly [string, string][]): string {
-  const query = new URLSearchParams([...used]).toString();
+export interface SearchLink {
+  relation: 'self' | 'first' | 'previous' | 'next';
+  url: string;
+}
+
+export interface Searchset {
+  links: readonly SearchLink[];
+  /** Matches on all pages; what is included does not count. */
+  total?: number;
+  /** Matches first, then what is included. */
+  entries: readonly SearchsetEntry[];
+  /** Told in one entry of mode outcome. */
+  notes: readonly SearchNote[];
+}
+
+/** A link by GET, whatever the request was. */
+export function searchUrl(base: string, parameters: readonly (readonly [string, string])[]): string {
+  const query = new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])).toString();
   return query === '' ? base : `${base}?${query}`;
 }
 
-function outcomeEntry(ignored: readonly string[]): string {
-  const issue = ignored.map((name) => ({ severity: 'warning', code: 'not-supported', diagnostics: `Not supported here and left out: ${name}` }));
-  return printJson({ resource: { resourceType: 'OperationOutcome', issue }, search: { mode: 'outcome' } });
+/** Notes on parameters that this server does not know or cannot use here. */
+export function ignoredNotes(ignored: readonly string[]): SearchNote[] {
+  return ignored.map((name) => ({ severity: 'warning', code: 'not-supported', diagnostics: `Not supported here and left out: ${name}` }));
+}
+
+function outcomeEntry(notes: readonly SearchNote[]): string {
+  return JSON.stringify({ resource: { resourceType: 'OperationOutcome', issue: notes }, search: { mode: 'outcome' } });
+}
+
+function entryText({ fullUrl, text, mode = 'match' }: SearchsetEntry): string {
+  return `{"fullUrl":${JSON.stringify(fullUrl)},"resource":${text},"search":{"mode":"${mode}"}}`;
 }
 
 export function printSearchset(set: Searchset): string {
-  const link = [{ relation: 'self', url: set.self }, ...(set.next === undefined ? [] : [{ relation: 'next', url: set.next }])];
-  const head = JSON.stringify({ resourceType: 'Bundle', type: 'searchset', ...(set.total === undefined ? {} : { total: set.total }), link });
-  const matches = set.entries.map((entry) => `{"fullUrl":${JSON.stringify(entry.fullUrl)},"resource":${entry.text},"search":{"mode":"${entry.mode ?? 'match'}"}}`);
-  const entries = set.ignored.length === 0 ? matches : [...matches, outcomeEntry(set.ignored)];
+  const head = JSON.stringify({ resourceType: 'Bundle', type: 'searchset', ...(set.total === undefined ? {} : { total: set.total }), link: set.links });
+  const entries = [
+    ...set.entries.map(entryText),
+    ...(set.notes.length === 0 ? [] : [outcomeEntry(set.notes)]),
+  ];
   return entries.length === 0 ? head : `${head.slice(0, -1)},"entry":[${entries.join(',')}]}`;
 }

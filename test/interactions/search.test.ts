@@ -176,7 +176,7 @@ describe('pages', () => {
 
   it('the self link holds what took effect, and nothing else', async () => {
     const answer = await client.get('DocumentReference?foo=bar&status=current&_count=100000&status=&Status=current&_format=json');
-    expect(parameters(answer)).toEqual([['status', 'current'], ['_sort', '-_lastUpdated'], ['_count', '1000']]);
+    expect(parameters(answer)).toEqual([['status', 'current'], ['_sort', '-_lastUpdated'], ['_count', '1000'], ['_format', 'json']]);
     const outcome = answer.json.entry.at(-1);
     expect([outcome.search.mode, outcome.resource.issue[0].severity]).toEqual(['outcome', 'warning']);
     expect(outcome.resource.issue.map((issue: { diagnostics: string }) => issue.diagnostics).join()).toMatch(/foo.*Status/);

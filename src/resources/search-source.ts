@@ -1,0 +1,112 @@
+// Where the matches of one type come from: resources by their index, records by the rows that they are. Both answer
+// pages by keyset, forwards and backwards.
+import type { Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
+import { uuidV7Ceil, uuidV7Floor, uuidV7Time } from '../fhir/uuid-v7.ts';
+import type { Restriction } from '../access/authorize.ts';
+import type { Keyset } from '../search/page-cursor.ts';
+import type { ParsedSearch } from '../search/parse-search.ts';
+import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
+import { runSearchQuery } from '../search/run-search-query.ts';
+import { countQuery, ESTIMATE_MAX, pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
+import { renderRecord, type RecordType } from './read-record.ts';
+
+export interface SearchMatch {
+  type: ResourceType;
+  id: string;
+  version: number;
+  /** Whom it is about: the id of a Patient of this server, or its address. */
+  patient: string | null;
+  /** JSON text of the resource. */
+  text: string;
+  keyset: Keyset;
+}
+
+export interface SearchSource {
+  type: ResourceType;
+  /** One page and one match more, from `from` on in the order of the search, or against it. */
+  page(tx: Transaction, from: Keyset | undefined, backwards: boolean): Promise<SearchMatch[]>;
+  /** All matches, or up to ESTIMATE_MAX. Raises 400 `too-costly` where that takes too long. */
+  count(tx: Transaction, exact: boolean): Promise<number>;
+}
+
+export interface SourceScope {
+  org: number;
+  restriction: Restriction;
+  fhirBase: string;
+}
+
+export function isRecordType(type: string): type is RecordType {
+  return type === 'AuditEvent' || type === 'Provenance';
+}
+
+export function searchSource(type: ResourceType, parsed: ParsedSearch, scope: SourceScope): SearchSource {
+  return isRecordType(type) ? recordSource(type, parsed, scope) : resourceSource(type, parsed, { ...scope, type: typeNumber(type) });
+}
+
+/** The same search from its other end. */
+function turned(parsed: ParsedSearch, backwards: boolean): ParsedSearch {
+  return backwards ? { ...parsed, sort: { ...parsed.sort, descending: !parsed.sort.descending } } : parsed;
+}
+
+interface ResourceRow {
+  id: string;
+  version: number;
+  last_updated: Date;
+  /** Infinite for a resource without a date. */
+  date_lo: Date | number;
+  patient: string | null;
+  body: string;
+}
+
+function keysetOf(parsed: ParsedSearch, row: ResourceRow): Keyset {
+  if (parsed.sort.column === 'id') return { value: null, id: row.id };
+  const value = parsed.sort.column === 'date' ? row.date_lo : row.last_updated;
+  return { value: value instanceof Date ? value.getTime() : Number(value), id: row.id };
+}
+
+function resourceSource(type: ResourceType, parsed: ParsedSearch, scope: SearchScope): SearchSource {
+  return {
+    type,
+    async page(tx, from, backwards) {
+      const rows = await runSearchQuery<ResourceRow>(tx, pageQuery(turned(parsed, backwards), scope, from));
+      return rows.map((row) => ({ type, id: row.id, version: row.version, patient: row.patient, text: row.body, keyset: keysetOf(parsed, row) }));
+    },
+    count: (tx, exact) => runCount(tx, countQuery(parsed, scope, exact)),
+  };
+}
+
+/** Sorts after every id: none holds this character. With '' it bounds the ids of one instant. */
+export const AFTER_IDS = '\u007f';
+
+/** Ids of records are of their instant: a keyset that stands before or after all of an instant is an id as well. */
+function recordKeyset(from: Keyset, descending: boolean): Keyset {
+  if (from.value === null || (from.id !== '' && from.id !== AFTER_IDS)) return from;
+  const after = from.id === AFTER_IDS;
+  const ms = Math.min(Math.max(from.value + (descending ? Number(after) : Number(after) - 1), 0), 2 ** 48 - 1);
+  return { value: from.value, id: descending ? uuidV7Floor(ms) : uuidV7Ceil(ms) };
+}
+
+function recordSource(type: RecordType, parsed: ParsedSearch, { org, restriction }: SourceScope): SearchSource {
+  const nothing = restriction.kind === 'nothing';
+  return {
+    type,
+    async page(tx, from, backwards) {
+      const asked = turned(parsed, backwards);
+      const at = from === undefined ? undefined : recordKeyset(from, asked.sort.descending);
+      const rows = nothing ? [] : await runSearchQuery<{ id: string; body: string }>(tx, recordPageQuery(asked, org, at));
+      return rows.map((row) => ({ type, id: row.id, version: 1, patient: null, text: renderRecord(type, row.body), keyset: { value: uuidV7Time(row.id), id: row.id } }));
+    },
+    count: async (tx, exact) => (nothing ? 0 : runCount(tx, recordCountQuery(parsed, org, exact ? undefined : ESTIMATE_MAX))),
+  };
+}
+
+async function runCount(tx: Transaction, query: SearchQuery): Promise<number> {
+  try {
+    return (await runSearchQuery<{ total: number }>(tx, query))[0]?.total ?? 0;
+  } catch (error) {
+    if ((error as { code?: string }).code === '57014') throw fhirError('too-costly', 'Counting took too long; narrow the search or leave _total out', { cause: error });
+    throw error;
+  }
+}
