@@ -59,7 +59,7 @@ function smartConfiguration(config: Config): object {
     ...(trusted === undefined ? {} : { issuer: trusted.issuer, jwks_uri: trusted.jwks_uri }),
     grant_types_supported: ['client_credentials'],
     capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
-    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/Binary.cr', 'user/AuditEvent.rs', 'user/Provenance.rs'],
+    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/List.cruds', 'user/Binary.crud', 'user/AuditEvent.rs', 'user/Provenance.rs'],
     code_challenge_methods_supported: ['S256'],
   };
 }
@@ -138,6 +138,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const routes = buildRoutes({
     ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+    readTransaction: (org, work) => database.readTransaction(org, work),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     cursorKey: await sharedSecret(database, 'cursor'),
   });

@@ -56,6 +56,7 @@ export const ERRORS = {
   'reference-target': { status: 422, code: 'value', text: 'A reference points to a type that is not allowed there' },
   'claim-mismatch': { status: 422, code: 'value', text: 'A size, hash or digest in the resource does not match the bytes' },
   'unknown-binary': { status: 422, code: 'value', text: 'An attachment names a Binary that does not exist or may not be read' },
+  'patch-failed': { status: 422, code: 'processing', text: 'A patch does not apply to the current version, or a test in it fails' },
   'idempotency-mismatch': { status: 422, code: 'business-rule', text: 'The Idempotency-Key was used with another body' },
   'business-rule': { status: 422, code: 'business-rule', text: 'The resource breaks a rule of this server' },
   'throttled': { status: 429, code: 'throttled', text: 'Too many refused requests from this address' },

@@ -8,6 +8,7 @@ import { deleteInteraction } from '../interactions/delete.ts';
 import { historyInstance } from '../interactions/history-instance.ts';
 import type { Interaction } from '../interactions/interaction.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
+import { patch } from '../interactions/patch.ts';
 import { read } from '../interactions/read.ts';
 import { readBinary } from '../interactions/read-binary.ts';
 import { historyRecord, readRecord } from '../interactions/read-record.ts';
@@ -45,6 +46,7 @@ const SHAPES = {
   'create': ['POST', '[type]'],
   'read': ['GET', '[type]/[id]'],
   'update': ['PUT', '[type]/[id]'],
+  'patch': ['PATCH', '[type]/[id]'],
   'delete': ['DELETE', '[type]/[id]'],
   'history-instance': ['GET', '[type]/[id]/_history'],
   'vread': ['GET', '[type]/[id]/_history/[vid]'],
@@ -56,11 +58,12 @@ export function buildRoutes(parts: RouteParts): Route[] {
     const [method, shape] = SHAPES[code];
     return { method, path: shape.replace('[type]', type), type, code, interaction };
   };
-  const documents = (['DocumentReference', 'Media'] as const).flatMap((type) => [
+  const documents = (['DocumentReference', 'Media', 'List'] as const).flatMap((type) => [
     route(type, 'create', create(parts)),
     route(type, 'read', read(parts.newest)),
     route(type, 'vread', vread()),
     route(type, 'update', update(parts)),
+    route(type, 'patch', patch(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),
     route(type, 'history-instance', historyInstance(fhirBase)),
   ]);
@@ -78,7 +81,7 @@ export function buildRoutes(parts: RouteParts): Route[] {
   ];
 }
 
-const SEARCHED = ['DocumentReference', 'Media', 'AuditEvent', 'Provenance'] as const;
+const SEARCHED = ['DocumentReference', 'Media', 'List', 'AuditEvent', 'Provenance'] as const;
 
 /** Each search stands on two paths: by GET, and by POST to _search (R4 http.html 3.1.0.11). */
 function searchRoutes(parts: RouteParts): Route[] {

@@ -1,5 +1,6 @@
 // capabilities (R4 http.html 3.1.0.13): the CapabilityStatement, generated from the route table and the table of
 // search parameters, so that it lists what works and nothing else.
+import { PATCH_FORMATS } from './read-patch.ts';
 import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 
 export interface CapabilityParts {
@@ -26,6 +27,7 @@ const NOTES: Record<string, string> = {
   AuditEvent: 'Written by this server alone: one for each access.',
   Provenance: 'Written by this server alone: one for each access.',
   DocumentReference: 'Inline attachment.data is moved to a Binary and answered as url, size, hash (SHA-1) and alternate-hash (SHA-256).',
+  List: 'Folders and submission sets of documents.',
   Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
 };
 
@@ -77,6 +79,7 @@ export function printCapabilities(parts: CapabilityParts): string {
     implementation: { description: 'Clinical documents with proof of what is held and who saw it', url: parts.fhirBase },
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'json'],
+    patchFormat: PATCH_FORMATS,
     rest: [{
       mode: 'server',
       security: {

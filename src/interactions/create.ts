@@ -1,12 +1,12 @@
 // create (R4 http.html 3.1.0.8), with If-None-Exist (3.1.0.8.1): the server assigns the id; a client's id is ignored.
 import type { Transaction } from '../database/database.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import { namedAuthors, publishDocument, type Published } from '../resources/publish-document.ts';
 import { findExisting, type ExistingMatch } from './conditional-match.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
-import { discardAll, prepareDocument, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
+import { discardAll, prepareDocument, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
-import { patientEntity, writeOutcome } from './write-outcome.ts';
+import { discardAfter, writeDocument } from './write-document.ts';
+import { patientEntity } from './write-outcome.ts';
 
 export function create(parts: DocumentParts): Interaction {
   return defineInteraction({
@@ -25,30 +25,18 @@ async function runCreate(parts: DocumentParts, tx: Transaction, context: Interac
     const existing = await findExisting(tx, context, criteria, parts.fhirBase);
     if (existing !== undefined) return foundOutcome(parts, context, prepared, existing);
   }
-  const id = newUuidV7(context.now);
-  const published = await publishDocument(tx, {
-    type: request.type, id, method: 'POST', resource: prepared.resource, moved: prepared.moved, linked: prepared.linked, previous: undefined,
-    reader: readerOf(context, parts.fhirBase), now: context.now, event: context.eventId,
-  });
-  return createdOutcome(parts, context, prepared, id, published);
-}
-
-function createdOutcome(parts: DocumentParts, context: InteractionContext, prepared: PreparedDocument, id: string, published: Published): Outcome {
-  const { request } = context;
-  return writeOutcome({
-    response: writeResponse(request, 201, parts.fhirBase, { reference: `${request.type}/${id}`, ...published }),
-    type: request.type, id, published, activity: 'CREATE', previous: undefined, named: namedAuthors(prepared.resource),
-  });
+  return writeDocument(parts, tx, context, { id: newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
 }
 
 /** The one match of If-None-Exist is the answer; what was received is not needed. */
 function foundOutcome(parts: DocumentParts, context: InteractionContext, prepared: PreparedDocument, existing: ExistingMatch): Outcome {
   const { request } = context;
   const reference = `${request.type}/${existing.id}`;
-  return {
+  const outcome: Outcome = {
     response: writeResponse(request, 200, parts.fhirBase, { reference, ...existing }),
     entities: [...patientEntity(existing.patient), { reference: `${reference}/_history/${existing.version}`, role: 'data' }],
     version: { type: request.type, id: existing.id, version: existing.version },
-    afterCommit: () => { void discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)).catch(() => { /* The sweeper removes it. */ }); },
   };
+  discardAfter(parts, context, outcome, prepared.moved.map((attachment) => attachment.received));
+  return outcome;
 }

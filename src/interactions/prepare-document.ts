@@ -4,9 +4,11 @@ import type { ContentReceiver, ReceivedContent } from '../content/receive-conten
 import type { JsonObject } from '../fhir/json.ts';
 import { patientKey } from '../search/extract-index-values.ts';
 import { checkClaims, linkBinaries, readClaims, takeInlineAttachments, type LinkedBinary, type MovedAttachment } from '../resources/attachments.ts';
-import type { BinaryOwners, BinaryReader } from '../resources/binary-access.ts';
-import type { LinkTargetLoader } from '../resources/load-link-target.ts';
+import { findBinaryOwners, type BinaryOwners, type BinaryReader } from '../resources/binary-access.ts';
+import { readLinkTarget, type LinkTargetLoader } from '../resources/load-link-target.ts';
+import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { InteractionContext } from './interaction.ts';
@@ -20,6 +22,8 @@ export interface DocumentParts {
   targets: LinkTargetLoader;
   /** Asks whether the caller may read a Binary that others made. */
   owners: (reader: BinaryReader, binary: VersionRow) => Promise<BinaryOwners>;
+  /** Reads in a transaction of its own, before the one that publishes. */
+  readTransaction: <T>(org: number, work: (tx: Transaction) => Promise<T>) => Promise<T>;
 }
 
 export interface PreparedDocument {
@@ -29,7 +33,11 @@ export interface PreparedDocument {
 }
 
 export async function prepareDocument(parts: DocumentParts, context: InteractionContext): Promise<PreparedDocument> {
-  const resource = await readResourceBody(context.request, parts.bodyBytesMax);
+  return receiveDocument(parts, context, await readResourceBody(context.request, parts.bodyBytesMax));
+}
+
+/** The same for a resource that was read and validated already. */
+export async function receiveDocument(parts: DocumentParts, context: InteractionContext, resource: JsonObject): Promise<PreparedDocument> {
   const reader = readerOf(context, parts.fhirBase);
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
   const linked = await linkBinaries({ targets: parts.targets, mayRead }, reader, resource, context.request.type);
@@ -55,6 +63,24 @@ export async function prepareDocument(parts: DocumentParts, context: Interaction
     await discardAll(parts.content, context, moved.map((attachment) => attachment.received));
     throw error;
   }
+}
+
+/**
+ * The same inside the transaction, for a resource that another writer's version made necessary: nothing is received any
+ * more, each inline attachment finds its bytes among those `received` before. Raises 409 `conflict` where one does not.
+ */
+export async function relinkDocument(tx: Transaction, parts: DocumentParts, context: InteractionContext, resource: JsonObject, received: readonly MovedAttachment[]): Promise<PreparedDocument> {
+  const reader = readerOf(context, parts.fhirBase);
+  const targets: LinkTargetLoader = { load: (org, id) => readLinkTarget(tx, org, id) };
+  const mayRead = async (binary: VersionRow): Promise<boolean> => (await findBinaryOwners(tx, reader, binary)).readable;
+  const linked = await linkBinaries({ targets, mayRead }, reader, resource, context.request.type);
+  const moved = takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax).map((inline): MovedAttachment => {
+    const same = received.find((candidate) => candidate.contentType === inline.contentType && candidate.bytes.equals(inline.bytes));
+    if (same === undefined) throw fhirError('conflict', 'Another writer was faster', { headers: { 'Retry-After': '1' } });
+    checkClaims(readClaims(inline.attachment, inline.expression), same.received, inline.expression);
+    return { ...inline, received: same.received };
+  });
+  return { resource, moved, linked };
 }
 
 export async function discardAll(content: ContentReceiver, context: InteractionContext, received: readonly ReceivedContent[]): Promise<void> {

@@ -1,5 +1,5 @@
 // The Binary that an attachment points to, with the digests of its bytes; many requests by one query.
-import type { Database } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { createNaturalBatch } from '../database/natural-batch.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
@@ -28,4 +28,9 @@ export function createLinkTargetLoader(database: Pick<Database, 'select'>): Link
     return ids.map((id) => byId.get(id));
   });
   return { load: (org, id) => load(String(org), id) };
+}
+
+/** The same inside a transaction. */
+export async function readLinkTarget(tx: Transaction, org: OrgId, id: string): Promise<LinkTarget | undefined> {
+  return (await tx.query<LinkTarget>({ name: 'load-link-target', text: TARGETS, values: [org, [id]] })).rows[0];
 }

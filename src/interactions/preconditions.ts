@@ -1,0 +1,18 @@
+// If-Match and If-None-Match before a write (R4 http.html 3.1.0.5, RFC 9110 13.1): versions are compared, not weak tags.
+import type { VersionRow } from '../database/tables.ts';
+import { matchesVersion, versionTag } from '../fhir/etag.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import type { FhirRequest } from './interaction.ts';
+
+/** Raises 412 `version-mismatch` where If-Match does not name the current version, or If-None-Match: * meets one. */
+export function checkPreconditions(request: FhirRequest, id: string, current: VersionRow | undefined): void {
+  const ifMatch = request.header('if-match');
+  const alive = current !== undefined && !current.deleted ? current : undefined;
+  if (ifMatch !== undefined && (alive === undefined || !matchesVersion(ifMatch, alive.version))) {
+    const found = alive === undefined ? 'does not exist' : `is at version ${alive.version}`;
+    throw fhirError('version-mismatch', `${request.type}/${id} ${found}`, alive === undefined ? {} : { headers: { ETag: versionTag(alive.version) } });
+  }
+  if (request.header('if-none-match') === '*' && alive !== undefined) {
+    throw fhirError('version-mismatch', `${request.type}/${id} exists already`);
+  }
+}
