@@ -10,11 +10,13 @@ import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
 import type { Scenario } from './scenario.ts';
 import { startBarePipeline, startMuniment, startStub } from './servers.ts';
+import { validateScenario } from './validate-scenario.ts';
 
 const REQUESTS = ['create', 'read', 'search'] as const;
 const BYTES = ['story-1m', 'upload-256m', 'download-64m', 'range-1m'] as const;
+const VALIDATE = 'validate';
 const MEMORY = 'memory-1g';
-const NAMES: readonly string[] = [...REQUESTS, ...BYTES, MEMORY];
+const NAMES: readonly string[] = [VALIDATE, ...REQUESTS, ...BYTES, MEMORY];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -87,6 +89,7 @@ async function main(): Promise<void> {
   const { bavail, bsize } = await statfs(PROJECT);
   if (bavail * bsize < FREE_BYTES_MIN) throw new Error('The disk of the project has less than 8 GB free');
   print(tableHead());
+  if (run.names.has(VALIDATE)) await measure(validateScenario(run.quick), run);
   await withClosers((closers) => runRequests(run, closers));
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);

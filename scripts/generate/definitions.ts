@@ -14,7 +14,7 @@ export interface ElementDefinition {
   max: string;
   type?: ElementType[];
   contentReference?: string;
-  binding?: { strength: string; valueSet?: string };
+  binding?: { strength: string; valueSet?: string; extension?: { url: string; valueCanonical?: string }[] };
   isSummary?: boolean;
   isModifier?: boolean;
   /** xmlAttr: an attribute in XML. */

@@ -91,14 +91,23 @@ function systemType(element: ElementDefinition, fhirType: string | undefined): s
 }
 
 function bindingOf(element: ElementDefinition, result: StructureLines): string {
-  if (element.binding?.strength !== 'required' || element.binding.valueSet === undefined) return '';
-  if (LOOSE_MEDIA_TYPES.includes(element.path)) return '';
-  // A CodeableConcept is bound by system and code; the lists here are of codes alone.
-  if (element.type?.some((type) => type.code !== 'code')) return '';
-  const url = withoutVersion(element.binding.valueSet);
+  const valueSet = requiredValueSet(element);
+  if (valueSet === undefined || LOOSE_MEDIA_TYPES.includes(element.path)) return '';
+  const [type, ...others] = (element.type ?? []).map(({ code }) => code);
+  if (others.length > 0 || (type !== 'code' && type !== 'CodeableConcept')) throw new Error(`${element.path} has a required binding but is neither code nor CodeableConcept`);
+  const url = withoutVersion(valueSet);
   const name = url.split('/').at(-1) ?? url;
-  result.valueSets.set(name, url);
+  // A CodeableConcept is bound by system and code: its list has another name.
+  result.valueSets.set(type === 'code' ? name : `${name}|`, url);
   return `#${name}`;
+}
+
+/** The value set that a code has to be of: of a required binding, or the widest one that a weaker binding allows (languages). */
+function requiredValueSet({ binding, type }: ElementDefinition): string | undefined {
+  if (binding?.strength === 'required') return binding.valueSet;
+  if (type?.[0]?.code !== 'code') return undefined;
+  const widest = binding?.extension?.find(({ url }) => url === 'http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet')?.valueCanonical;
+  return widest?.startsWith('http://www.rfc-editor.org/bcp/bcp13') ? 'http://hl7.org/fhir/ValueSet/mimetypes' : widest;
 }
 
 function parentOf(element: ElementDefinition): string {

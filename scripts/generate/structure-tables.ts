@@ -1,5 +1,5 @@
 // The source text of src/fhir/structure-tables.ts.
-import { expandCodes } from './code-lists.ts';
+import { expandCodes, expandCodings } from './code-lists.ts';
 import { readDefinitions, type Definitions } from './definitions.ts';
 import { compileStructures } from './structure-lines.ts';
 
@@ -21,7 +21,10 @@ export const STRUCTURES: Readonly<Record<string, string>> = {
 ${[...lines].sort(byName).map(([name, line]) => `  '${name}': '${line}',`).join('\n')}
 };
 
-/** Codes of required bindings, separated by spaces. A value set that cannot be enumerated is not here. */
+/**
+ * Codes of required bindings, separated by spaces; after a name that ends in | each with its system, system|code.
+ * A value set that cannot be enumerated is not here.
+ */
 export const CODE_LISTS: Readonly<Record<string, string>> = {
 ${lists.join('\n')}
 };
@@ -45,7 +48,7 @@ function resourceTypesOf(definitions: Definitions): Set<string> {
 }
 
 function codeListEntry(definitions: Definitions, name: string, url: string): string[] {
-  const codes = expandCodes(definitions, url);
+  const codes = name.endsWith('|') ? expandCodings(definitions, url) : expandCodes(definitions, url);
   if (codes === undefined) return [];
   if (codes.some((code) => /[\s'\\]/.test(code))) throw new Error(`${url} has a code that the notation cannot hold`);
   return [`  '${name}': '${codes.join(' ')}',`];

@@ -15,11 +15,13 @@ export interface ElementRule {
   type: string;
   /** Undefined for complex types. */
   primitive: PrimitiveCheck | undefined;
-  /** Name and codes of a required binding; codes are undefined when the value set cannot be enumerated. */
+  /** Name and codes of a required binding; codes are undefined when the value set cannot be enumerated, and `system|code` for a CodeableConcept. */
   valueSet: string | undefined;
   codes: ReadonlySet<string> | undefined;
   /** Resource types that a reference may point to; undefined = any. */
   targets: ReadonlySet<string> | undefined;
+  /** Whether it may name a contained resource (#id) outside a Reference: canonical, uri and url. */
+  mayBeLocal: boolean;
   /** Whether `_summary=true` shows it (isSummary). */
   summary: boolean;
   /** Whether it changes the meaning of what it is in (isModifier). */
@@ -75,6 +77,8 @@ function lineOf(name: string): string | undefined {
   return Object.hasOwn(STRUCTURES, name) ? STRUCTURES[name] : undefined;
 }
 
+const LOCAL_TYPES: ReadonlySet<string> = new Set(['canonical', 'uri', 'url']);
+
 interface ElementVariants {
   shown: string;
   required: boolean;
@@ -103,7 +107,8 @@ function elementRule(shared: Shared, notation: string): ElementRule {
   return {
     ...shared, name, companion: `_${name}`, type, valueSet,
     primitive: PRIMITIVES.get(type),
-    codes: valueSet === undefined ? undefined : codesOf(valueSet),
+    codes: valueSet === undefined ? undefined : codesOf(type === 'code' ? valueSet : `${valueSet}|`),
+    mayBeLocal: LOCAL_TYPES.has(type),
     targets: targets === undefined ? undefined : new Set(targets.split(',')),
   };
 }

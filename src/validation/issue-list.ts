@@ -7,7 +7,8 @@ const ISSUES_MAX = 100;
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
 export class IssueList {
-  readonly issues: Issue[] = [];
+  private readonly errors: Issue[] = [];
+  private readonly warnings: Issue[] = [];
   /** Names and indexes from the resource's type to the element that is being looked at. */
   private readonly place: (string | number)[];
 
@@ -25,9 +26,17 @@ export class IssueList {
 
   /** `text` continues a sentence that begins with the place: "must be a string; a number was found". */
   add(detail: ErrorDetail, text: string): void {
-    if (this.issues.length >= ISSUES_MAX) return;
-    const expression = this.expression();
-    this.issues.push(issueOf(detail, `${expression} ${text}`, expression));
+    if (this.errors.length < ISSUES_MAX) this.errors.push(this.issue(detail, text));
+  }
+
+  /** As `add`, of what refuses nothing. */
+  warn(detail: ErrorDetail, text: string): void {
+    if (this.warnings.length < ISSUES_MAX) this.warnings.push({ ...this.issue(detail, text), severity: 'warning' });
+  }
+
+  /** Errors, then warnings, each in the order in which they were found. */
+  all(): Issue[] {
+    return [...this.errors, ...this.warnings];
   }
 
   /** A fault of a property below this place. */
@@ -35,6 +44,11 @@ export class IssueList {
     this.enter(property);
     this.add(detail, text);
     this.leave();
+  }
+
+  private issue(detail: ErrorDetail, text: string): Issue {
+    const expression = this.expression();
+    return issueOf(detail, `${expression} ${text}`, expression);
   }
 
   private expression(): string {

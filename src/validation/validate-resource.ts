@@ -1,41 +1,54 @@
-// Base R4 structure of a resource: JSON types, names, cardinality, values, required bindings, reference targets
+// Base R4 of a resource: JSON types, names, cardinality, values, required bindings, reference targets, constraints
 // (http://hl7.org/fhir/R4/json.html, http://hl7.org/fhir/R4/conformance-rules.html).
 import { issueOf, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { IssueList } from './issue-list.ts';
 import { jsonTypeOf, shownValue } from '../fhir/primitives.ts';
-import { literalTargetType, statedTargetType } from './reference-target.ts';
 import { isResourceType, structureOf, type ElementRule, type Structure } from '../fhir/structure.ts';
+import { bindingFault } from './binding-fault.ts';
+import { containedFaults, ContainerScope } from './container-scope.ts';
+import { hasChoice } from './invariants/invariant.ts';
+import { invariantNamed, invariantsOf } from './invariants/invariants.ts';
+import { IssueList } from './issue-list.ts';
+import { isKnownModifierExtension } from './modifier-extensions.ts';
+import { literalTargetType, statedTargetType } from './reference-target.ts';
 
 /**
  * Every fault of the resource in document order, what is missing after what is there, 100 at most; empty = valid base R4.
  * `type` is the type that the URL asks for. Issues of 400: structure, invalid-value, wrong-resource-type; of 422: required, cardinality,
- * code-invalid, reference-target. Expressions are FHIRPath: DocumentReference.content[0].attachment.hash.
- * Modifier extensions are accepted; invariants other than ext-1 and dom-2 are not looked at.
+ * code-invalid, reference-target, invariant, modifier-extension. Expressions are FHIRPath: DocumentReference.content[0].attachment.hash.
  */
 export function validateResource(resource: JsonObject, type: string): Issue[] {
+  return inspectResource(resource, type).filter((issue) => issue.severity === 'error');
+}
+
+/** As validateResource, then what refuses nothing: at most 100 issues of severity warning. */
+export function inspectResource(resource: JsonObject, type: string): Issue[] {
   const found = resource['resourceType'];
   if (typeof found !== 'string') return [issueOf('structure', `resourceType is missing; ${type} was expected`, type)];
   if (found !== type) return [issueOf('wrong-resource-type', `resourceType is ${shownValue(found)}; ${type} was expected`, type)];
   if (!isResourceType(type)) return [issueOf('structure', `${shownValue(type)} is no resource type of R4`)];
   const walk = new Walk(resource, type);
   walk.resource(resource, type);
-  return walk.list.issues;
+  return walk.list.all();
 }
 
 class Walk {
   readonly list: IssueList;
   /** The resource in whose `contained` local references are looked up. */
-  private container: JsonObject;
-  private isInContained = false;
+  private scope: ContainerScope;
 
   constructor(resource: JsonObject, type: string) {
-    this.container = resource;
+    this.scope = new ContainerScope(resource);
     this.list = new IssueList(type);
   }
 
+  /** A resource that is no other's content, or is one of a Bundle's or of Parameters. */
   resource(resource: JsonObject, type: string): void {
-    this.members(resource, structureOf(type), true);
+    const structure = structureOf(type);
+    this.members(resource, structure, true);
+    containedFaults(this.scope, this.list);
+    const narrative = invariantNamed('dom-6');
+    if (structure.elements.has('text') && narrative.check?.(resource) === false) this.list.warn('invariant', `${narrative.text} (dom-6)`);
   }
 
   /** The properties of an object, then what it lacks. */
@@ -55,8 +68,24 @@ class Walk {
       if (element !== undefined) this.element(element, value, object);
       else this.companion(rule, value, object);
     }
-    if (isEmpty) this.list.add('structure', 'may not be an empty object');
-    else this.missing(object, structure);
+    if (isEmpty) return this.list.add('structure', 'may not be an empty object');
+    this.missing(object, structure);
+    this.constraints(object, structure);
+  }
+
+  private constraints(object: JsonObject, structure: Structure): void {
+    const invariants = invariantsOf(structure.name);
+    if (invariants === undefined) return;
+    for (const { key, severity, text, check } of invariants) {
+      if (check === undefined || check(object)) continue;
+      if (severity === 'error') this.list.add('invariant', `${text} (${key})`);
+      else this.list.warn('invariant', `${text} (${key})`);
+    }
+  }
+
+  /** A constraint that the walk checks itself. */
+  private breaks(key: string, found = ''): void {
+    this.list.add('invariant', `${invariantNamed(key).text}${found} (${key})`);
   }
 
   private missing(object: JsonObject, structure: Structure): void {
@@ -109,53 +138,77 @@ class Walk {
     if (rule.primitive === undefined) return this.complex(rule, value);
     const fault = rule.primitive(value);
     if (fault !== undefined) this.list.add(fault.detail, fault.text);
-    else if (rule.valueSet !== undefined) this.binding(rule, value as string);
+    else if (rule.valueSet !== undefined) this.binding(rule, value);
+    if (rule.mayBeLocal && typeof value === 'string') this.scope.refer(value);
   }
 
-  private binding(rule: ElementRule, code: string): void {
-    if (rule.codes === undefined) {
-      if (rule.valueSet === 'mimetypes' && !MEDIA_TYPE.test(code)) this.list.add('code-invalid', `must be a media type such as application/pdf; ${shownValue(code)} was found`);
-      return;
-    }
-    if (rule.codes.has(code)) return;
-    const allowed = rule.codes.size > 10 ? `a code of ${rule.valueSet}` : `one of ${[...rule.codes].join(', ')}`;
-    this.list.add('code-invalid', `must be ${allowed}; ${shownValue(code)} was found`);
+  private binding(rule: ElementRule, value: JsonValue): void {
+    const fault = bindingFault(rule, value);
+    if (fault !== undefined) this.list.add('code-invalid', fault);
   }
 
   private complex(rule: ElementRule, value: JsonValue): void {
     if (!isJsonObject(value)) return this.list.add('structure', `must be an object (${rule.type}); ${jsonTypeOf(value)} was found`);
-    if (rule.type === 'Resource') return this.inner(value, rule.name === 'contained');
+    if (rule.type === 'Resource') return rule.name === 'contained' ? this.contained(value) : this.carried(value);
     this.members(value, structureOf(rule.type), false);
-    if (rule.type === 'Extension') this.extension(value);
-    else if (rule.targets !== undefined) this.reference(value, rule.targets);
+    if (hasOnlyId(value)) this.breaks('ele-1');
+    else if (rule.type === 'Extension') this.extension(value, rule.modifier);
+    else if (rule.type === 'Reference') this.reference(value, rule.targets);
+    else if (rule.valueSet !== undefined) this.binding(rule, value);
   }
 
-  /** A contained resource, or one that a Bundle or Parameters carries, which has a container of its own. */
-  private inner(resource: JsonObject, isContained: boolean): void {
+  private typeOf(resource: JsonObject): string | undefined {
     const type = resource['resourceType'];
-    if (typeof type !== 'string') return this.list.add('structure', 'has no resourceType');
-    if (!isResourceType(type)) return this.list.add('structure', `is ${shownValue(type)}, which is no resource type of R4`);
-    if (isContained && this.isInContained) return this.list.add('cardinality', 'may not occur: a contained resource contains no other (dom-2)');
-    const [container, isInContained] = [this.container, this.isInContained];
-    if (!isContained) this.container = resource;
-    this.isInContained = isContained;
+    if (typeof type === 'string' && isResourceType(type)) return type;
+    this.list.add('structure', typeof type === 'string' ? `is ${shownValue(type)}, which is no resource type of R4` : 'has no resourceType');
+    return undefined;
+  }
+
+  /** What a Bundle or Parameters carries has a container of its own. */
+  private carried(resource: JsonObject): void {
+    const type = this.typeOf(resource);
+    if (type === undefined) return;
+    const outer = this.scope;
+    this.scope = new ContainerScope(resource);
     this.resource(resource, type);
-    this.container = container;
-    this.isInContained = isInContained;
+    this.scope = outer;
+  }
+
+  private contained(resource: JsonObject): void {
+    const type = this.typeOf(resource);
+    if (type === undefined) return;
+    if (this.scope.inside !== undefined) return this.breaks('dom-2');
+    this.scope.inside = resource;
+    this.members(resource, structureOf(type), true);
+    this.scope.inside = undefined;
+    const meta = resource['meta'];
+    if (!isJsonObject(meta)) return;
+    this.list.enter('meta');
+    for (const [name, key] of MUST_NOT_BE_CONTAINED) {
+      if (meta[name] === undefined) continue;
+      this.list.enter(name);
+      this.breaks(key);
+      this.list.leave();
+    }
+    this.list.leave();
   }
 
   /** ext-1: extensions or a value, not both, and one of them. */
-  private extension(extension: JsonObject): void {
-    let value = false;
-    for (const key in extension) value ||= key.startsWith('value') || key.startsWith('_value');
-    const isNested = extension['extension'] !== undefined;
-    if (value && isNested) this.list.add('cardinality', 'has both a value and extensions; only one is allowed (ext-1)');
-    if (!value && !isNested) this.list.add('required', 'has neither a value nor extensions (ext-1)');
+  private extension(extension: JsonObject, isModifier: boolean): void {
+    if (hasChoice(extension, 'value') === (extension['extension'] !== undefined)) this.breaks('ext-1');
+    const { url } = extension;
+    if (!isModifier || typeof url !== 'string' || isKnownModifierExtension(url)) return;
+    this.list.add('modifier-extension', `is ${shownValue(url)}, a modifier that this server does not know: the resource could be misunderstood`);
   }
 
-  private reference(reference: JsonObject, targets: ReadonlySet<string>): void {
+  private reference(reference: JsonObject, targets: ReadonlySet<string> | undefined): void {
     const { reference: literal, type: stated } = reference;
-    const literalType = typeof literal === 'string' ? literalTargetType(literal, this.container) : undefined;
+    if (typeof literal === 'string' && literal.startsWith('#')) {
+      this.scope.refer(literal);
+      if (!this.scope.resolves(literal)) this.breaks('ref-1', `: ${shownValue(literal)}`);
+    }
+    if (targets === undefined) return;
+    const literalType = typeof literal === 'string' ? literalTargetType(literal, this.scope.container) : undefined;
     const statedType = typeof stated === 'string' ? statedTargetType(stated) : undefined;
     for (const found of literalType === statedType ? [literalType] : [literalType, statedType]) {
       if (found === undefined || targets.has(found)) continue;
@@ -168,7 +221,7 @@ class Walk {
     this.list.enter(rule.path);
     if (rule.many !== Array.isArray(value)) this.wrongMultiplicity(rule, value);
     else if (Array.isArray(value)) this.companionItems(rule, value, parent[rule.name]);
-    else this.companionItem(rule, value);
+    else this.companionItem(rule, value, parent[rule.name]);
     this.list.leave();
   }
 
@@ -180,16 +233,26 @@ class Walk {
     for (const [index, item] of items.entries()) {
       if (item === null && Array.isArray(values)) continue;
       this.list.enter(index);
-      this.companionItem(rule, item);
+      this.companionItem(rule, item, Array.isArray(values) ? values[index] : undefined);
       this.list.leave();
     }
   }
 
-  private companionItem(rule: ElementRule, value: JsonValue): void {
-    if (isJsonObject(value)) this.members(value, structureOf('Element'), false);
-    else this.list.add('structure', `has a property ${rule.companion} that is ${jsonTypeOf(value)}; an object with id or extension was expected`);
+  private companionItem(rule: ElementRule, value: JsonValue, primitive: JsonValue | undefined): void {
+    if (!isJsonObject(value)) return this.list.add('structure', `has a property ${rule.companion} that is ${jsonTypeOf(value)}; an object with id or extension was expected`);
+    this.members(value, structureOf('Element'), false);
+    if (primitive === undefined && hasOnlyId(value)) this.breaks('ele-1');
   }
 }
 
-/** RFC 6838 names with any parameters, which are kept as sent. */
-const MEDIA_TYPE = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:\s?;|$)/;
+/** What a contained resource cannot have of its own, and the constraint that says so. */
+const MUST_NOT_BE_CONTAINED = [['versionId', 'dom-4'], ['lastUpdated', 'dom-4'], ['security', 'dom-5']] as const;
+
+function hasOnlyId(element: JsonObject): boolean {
+  let isId = false;
+  for (const key in element) {
+    if (key !== 'id') return false;
+    isId = true;
+  }
+  return isId;
+}

@@ -19,7 +19,7 @@ describe('the structure tables', () => {
       seen.add(name);
       for (const rule of structureOf(name).elements.values()) {
         if (rule.primitive === undefined) pending.push(rule.type);
-        expect(rule.valueSet === undefined || rule.codes !== undefined || ['mimetypes', 'currencies'].includes(rule.valueSet)).toBe(true);
+        expect(rule.valueSet === undefined || rule.codes !== undefined || ['mimetypes', 'currencies', 'all-languages', 'ucum-units', 'LL379-9'].includes(rule.valueSet)).toBe(true);
         rule.targets?.forEach((target) => expect(isResourceType(target)).toBe(true));
       }
     }
