@@ -8,6 +8,8 @@ import type { Restriction } from '../access/authorize.ts';
 import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
+import { keysetOf, reversed, type SortedRow } from '../search/search-order.ts';
+import { findBegin } from '../search/search-plan.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
 import { renderRecord, type RecordType } from './read-record.ts';
@@ -45,35 +47,27 @@ export function searchSource(type: ResourceType, parsed: ParsedSearch, scope: So
   return isRecordType(type) ? recordSource(type, parsed, scope) : resourceSource(type, parsed, { ...scope, type: typeNumber(type) });
 }
 
-/** The same search from its other end. */
-function turned(parsed: ParsedSearch, backwards: boolean): ParsedSearch {
-  return backwards ? { ...parsed, sort: { ...parsed.sort, descending: !parsed.sort.descending } } : parsed;
-}
+/** The same search, from its other end when the page is one before. */
+const turned = (parsed: ParsedSearch, backwards: boolean): ParsedSearch => (backwards ? reversed(parsed) : parsed);
 
-interface ResourceRow {
-  id: string;
+interface ResourceRow extends SortedRow {
   version: number;
-  last_updated: Date;
-  /** Infinite for a resource without a date. */
-  date_lo: Date | number;
   patient: string | null;
   body: string;
-}
-
-function keysetOf(parsed: ParsedSearch, row: ResourceRow): Keyset {
-  if (parsed.sort.column === 'id') return { value: null, id: row.id };
-  const value = parsed.sort.column === 'date' ? row.date_lo : row.last_updated;
-  return { value: value instanceof Date ? value.getTime() : Number(value), id: row.id };
 }
 
 function resourceSource(type: ResourceType, parsed: ParsedSearch, scope: SearchScope): SearchSource {
   return {
     type,
     async page(tx, from, backwards) {
-      const rows = await runSearchQuery<ResourceRow>(tx, pageQuery(turned(parsed, backwards), scope, from));
+      const asked = turned(parsed, backwards);
+      const rows = await runSearchQuery<ResourceRow>(tx, pageQuery(asked, scope, from, await findBegin(tx, asked, scope)));
       return rows.map((row) => ({ type, id: row.id, version: row.version, patient: row.patient, text: row.body, keyset: keysetOf(parsed, row) }));
     },
-    count: (tx, exact) => runCount(tx, countQuery(parsed, scope, exact)),
+    async count(tx, exact) {
+      await findBegin(tx, parsed, scope);
+      return runCount(tx, countQuery(parsed, scope, exact));
+    },
   };
 }
 

@@ -6,7 +6,7 @@ const AUTHORS = ['Practitioner', 'PractitionerRole', 'Organization', 'Device', '
 
 export const DOCUMENT_REFERENCE_PARAMETERS: readonly SearchParameter[] = [
   ...COMMON_PARAMETERS,
-  { name: 'identifier', type: 'token', number: 10, expression: 'DocumentReference.masterIdentifier | DocumentReference.identifier', definition: `${HL7}/clinical-identifier`, documentation: 'Master identifier or any other' },
+  { name: 'identifier', type: 'token', number: 10, identifier: true, expression: 'DocumentReference.masterIdentifier | DocumentReference.identifier', definition: `${HL7}/clinical-identifier`, documentation: 'Master identifier or any other' },
   { name: 'patient', type: 'reference', number: 11, column: 'patient', expression: 'DocumentReference.subject.where(resolve() is Patient)', definition: `${HL7}/clinical-patient`, targets: ['Patient'], documentation: 'The patient whom it is about' },
   { name: 'subject', type: 'reference', number: 12, expression: 'DocumentReference.subject', definition: `${HL7}/DocumentReference-subject`, targets: ['Patient', 'Group', 'Device', 'Practitioner'], documentation: 'Whom or what it is about' },
   { name: 'category', type: 'token', number: 13, expression: 'DocumentReference.category', definition: `${HL7}/DocumentReference-category`, documentation: 'Class of document' },

@@ -4,7 +4,7 @@ import { HL7, type SearchParameter } from './search-parameter.ts';
 
 export const MEDIA_PARAMETERS: readonly SearchParameter[] = [
   ...COMMON_PARAMETERS,
-  { name: 'identifier', type: 'token', number: 40, expression: 'Media.identifier', definition: `${HL7}/Media-identifier`, documentation: 'Identifier' },
+  { name: 'identifier', type: 'token', number: 40, identifier: true, expression: 'Media.identifier', definition: `${HL7}/Media-identifier`, documentation: 'Identifier' },
   { name: 'patient', type: 'reference', number: 41, column: 'patient', expression: 'Media.subject.where(resolve() is Patient)', definition: `${HL7}/Media-patient`, targets: ['Patient'], documentation: 'The patient whom it is of' },
   { name: 'subject', type: 'reference', number: 42, expression: 'Media.subject', definition: `${HL7}/Media-subject`, targets: ['Patient', 'Group', 'Device', 'Practitioner', 'PractitionerRole', 'Specimen', 'Location'], documentation: 'Whom or what it is of' },
   { name: 'created', type: 'date', number: 43, column: 'date', expression: 'Media.created', definition: `${HL7}/Media-created`, documentation: 'When it was collected' },

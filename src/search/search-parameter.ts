@@ -19,6 +19,8 @@ export interface SearchParameter {
   targets?: readonly string[];
   /** For codes without a system of their own: the system that R4 implies. */
   system?: string;
+  /** A token that is an Identifier. */
+  identifier?: true;
   /** A token that is a media type: found by its beginning as well. */
   mime?: true;
   /** For composites: the parameters whose values are bound to one element, with the path from there. */

@@ -1,12 +1,17 @@
 // From clauses to one SQL query. Each predicate is equality or range on a B-tree; the organisation stands in each, so
 // that the index is used, and row-level security repeats it.
 import type { Restriction } from '../access/authorize.ts';
-import type { DateRange } from '../fhir/instant.ts';
 import { anyOfPredicate } from './any-of.ts';
-import { patientKey } from './extract-index-values.ts';
-import { indexHash, tokenSearchKey } from './index-hash.ts';
+import { clausePredicate, tiedTo } from './clause-predicate.ts';
+import { hashesOf, hashTable, isLongPrefix, rangeQuery } from './clause-ranges.ts';
 import type { Keyset } from './page-cursor.ts';
-import type { DatePrefix, ParsedSearch, SearchClause, SearchValue, SortKey } from './parse-search.ts';
+import type { ParsedSearch, SearchClause } from './parse-search.ts';
+import { Values } from './query-values.ts';
+import { afterKeyset, keysetColumns, orderBy } from './search-order.ts';
+import { chooseBegin, isKeyed, type Begin } from './search-begin.ts';
+
+export { instantPredicate } from './date-predicate.ts';
+export { Values } from './query-values.ts';
 
 export interface SearchQuery {
   text: string;
@@ -22,90 +27,8 @@ export interface SearchScope {
   fhirBase: string;
 }
 
-const INDEX_TABLES = { token: 'search_token', reference: 'search_reference', date: 'search_date' } as const;
 /** A count that nobody waits for: past this number `estimate` says so much and no more. */
 export const ESTIMATE_MAX = 10_000;
-
-/** Collects values and answers their placeholders. */
-export class Values {
-  readonly list: unknown[] = [];
-
-  add(value: unknown, cast = ''): string {
-    this.list.push(value);
-    return `$${this.list.length}${cast}`;
-  }
-
-  instant(ms: number): string {
-    const text = Number.isFinite(ms) ? new Date(ms).toISOString() : ms > 0 ? 'infinity' : '-infinity';
-    return this.add(text, '::timestamptz');
-  }
-}
-
-/** R4 search.html 3.1.1.5.4: prefix and range of the value against the range [lo, hi) of the resource. */
-function datePredicate(lo: string, hi: string, prefix: DatePrefix, range: DateRange, values: Values): string {
-  const from = (): string => values.instant(range.lo);
-  const to = (): string => values.instant(range.hi);
-  switch (prefix) {
-    case 'eq': return `(${lo} >= ${from()} and ${hi} <= ${to()})`;
-    case 'ne': return `(${lo} < ${from()} or ${hi} > ${to()})`;
-    case 'gt': return `(${hi} > ${to()})`;
-    case 'lt': return `(${lo} < ${from()})`;
-    case 'ge': return `(${hi} > ${to()} or (${lo} >= ${from()} and ${hi} <= ${to()}))`;
-    case 'le': return `(${lo} < ${from()} or (${lo} >= ${from()} and ${hi} <= ${to()}))`;
-    case 'sa': return `(${lo} >= ${to()})`;
-    case 'eb': return `(${hi} <= ${from()})`;
-    case 'ap': return `(${lo} < ${to()} and ${hi} > ${from()})`;
-  }
-}
-
-/** The same for a column that holds one instant: a point, so that one comparison on the index says it. */
-export function instantPredicate(column: string, prefix: DatePrefix, range: DateRange, add: (ms: number) => string): string {
-  switch (prefix) {
-    case 'eq': case 'ap': return `(${column} >= ${add(range.lo)} and ${column} < ${add(range.hi)})`;
-    case 'ne': return `(${column} < ${add(range.lo)} or ${column} >= ${add(range.hi)})`;
-    case 'gt': case 'sa': return `(${column} >= ${add(range.hi)})`;
-    case 'lt': case 'eb': return `(${column} < ${add(range.lo)})`;
-    case 'ge': return `(${column} >= ${add(range.lo)})`;
-    case 'le': return `(${column} < ${add(range.hi)})`;
-  }
-}
-
-function columnPredicate(clause: SearchClause, value: SearchValue, values: Values, fhirBase: string): string {
-  const { parameter } = clause;
-  if (value.kind === 'date') {
-    if (parameter.column === 'date') return `(r.date_hi is not null and ${datePredicate('r.date_lo', 'r.date_hi', value.prefix, value.range, values)})`;
-    return instantPredicate('r.last_updated', value.prefix, value.range, (ms) => values.instant(ms));
-  }
-  if (value.kind === 'reference' && value.keys.length === 1) return `r.patient = ${values.add(patientKey(value.keys[0] ?? '', fhirBase))}`;
-  if (value.kind === 'reference') return `r.patient = any(${values.add(value.keys.map((key) => patientKey(key, fhirBase)), '::text[]')})`;
-  if (parameter.column === 'status' && value.system !== undefined && value.system !== parameter.system) return 'false';
-  if (parameter.column === 'status' && value.code === '') return 'true';
-  if (parameter.column === 'id' && value.system !== undefined && value.system !== '') return 'false';
-  return parameter.column === 'id' ? `r.id = ${values.add(value.code)}` : `r.status = ${values.add(value.code)}`;
-}
-
-function hashesOf(clause: SearchClause): string[] {
-  return clause.values.flatMap((value) => {
-    if (value.kind === 'token') return [String(indexHash(tokenSearchKey(value)))];
-    return value.kind === 'reference' ? value.keys.map((key) => String(indexHash(key))) : [];
-  });
-}
-
-/**
- * Where the scan begins. A planner that must serve all values from one plan takes the average token for a rare one and
- * begins with a category of a million documents; so a patient or an identifier, where there is one, is made the begin,
- * and everything else is probed for each row. Several tokens alone are left to a plan of their own.
- */
-type Begin = { kind: 'column' } | { kind: 'index'; clause: SearchClause } | { kind: 'planner' };
-
-function chooseBegin(clauses: readonly SearchClause[]): Begin {
-  const narrow = clauses.some(({ parameter, values }) => (parameter.column === 'patient' || parameter.column === 'id') && values.length === 1);
-  const indexed = clauses.filter((clause) => clause.parameter.column === undefined && hashesOf(clause).length === 1);
-  if (narrow || indexed.length === 0) return { kind: 'column' };
-  const [first] = [...indexed.filter(({ parameter }) => parameter.name === 'identifier'), ...indexed];
-  const alone = indexed.length === 1 || first?.parameter.name === 'identifier';
-  return alone && first !== undefined ? { kind: 'index', clause: first } : { kind: 'planner' };
-}
 
 interface Parts {
   from: string;
@@ -116,76 +39,69 @@ interface Parts {
   drivenBy: string;
 }
 
-const TIED = (alias: string): string => `${alias}.last_updated = r.last_updated and ${alias}.id = r.id`;
+/** Whether its ranges hold more than its matches. */
+const isLong = ({ values }: SearchClause): boolean => values.some((value) => value.kind === 'text' && value.prefixes.some(isLongPrefix));
 
-function addIndexClause(parts: Parts, clause: SearchClause, values: Values, scope: SearchScope, position: number): void {
-  const table = INDEX_TABLES[clause.parameter.type as keyof typeof INDEX_TABLES];
-  const alias = `i${position}`;
-  const head = `${alias}.org = ${values.add(scope.org)} and ${alias}.type = ${values.add(scope.type)} and ${alias}.param = ${values.add(clause.parameter.number)}`;
-  if (clause.parameter.type === 'date') {
-    const any = clause.values.map((value) => (value.kind === 'date' ? datePredicate(`${alias}.lo`, `${alias}.hi`, value.prefix, value.range, values) : 'false'));
-    parts.where.push(`exists (select 1 from ${table} ${alias} where ${head} and (${any.join(' or ')}) and ${TIED(alias)})`);
-    return;
-  }
-  const hashes = hashesOf(clause);
-  const joined = parts.begin.kind === 'planner' || (parts.begin.kind === 'index' && parts.begin.clause === clause);
-  if (hashes.length === 1 && joined) {
-    // One key has at most one row for each version: a join needs no distinct and gives the index its order.
-    const keyed = `${head} and ${alias}.hash = ${values.add(hashes[0])}`;
-    if (parts.drivenBy === 'r') parts.drivenBy = alias;
-    if (parts.begin.kind === 'planner') {
-      parts.joins.push(`join ${table} ${alias} on ${keyed} and ${TIED(alias)}`);
-      return;
-    }
-    // Here too `offset 0` keeps the order: the index row first, then its resource, whatever the tables look like.
-    const resource = `select * from resource v where v.org = ${values.add(scope.org)} and v.type = ${values.add(scope.type)} and v.id = ${alias}.id and v.last_updated = ${alias}.last_updated and not v.deleted offset 0`;
-    parts.from = `${table} ${alias} cross join lateral (${resource}) r`;
-    parts.where.push(keyed);
-    return;
-  }
-  // `offset 0` keeps the probe a probe: without it the planner turns it into a join and may begin there.
-  parts.where.push(`exists (select 1 from ${table} ${alias} where ${head} and ${alias}.hash = any(${values.add(hashes, '::bigint[]')}) and ${TIED(alias)} offset 0)`);
+/** The resource of an index row. Here too `offset 0` keeps the order: the index row first, whatever the tables look like. */
+function resourceOf(alias: string, scope: SearchScope, values: Values): string {
+  return `(select * from resource v where v.org = ${values.add(scope.org)} and v.type = ${values.add(scope.type)} and v.id = ${alias}.id and v.last_updated = ${alias}.last_updated and not v.deleted offset 0) r`;
 }
 
-function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values): Parts {
-  const parts: Parts = { from: 'resource r', joins: [], where: [], begin: parsed.anyOf === undefined ? chooseBegin(parsed.clauses) : { kind: 'planner' }, drivenBy: 'r' };
+/** One key has at most one row for each version: a join needs no distinct and gives the index its order. */
+function keyedRows(clause: SearchClause, alias: string, scope: SearchScope, values: Values): string {
+  const [hash] = clause.values.flatMap(hashesOf);
+  return `${alias}.org = ${values.add(scope.org)} and ${alias}.type = ${values.add(scope.type)} and ${alias}.param = ${values.add(clause.parameter.number)} and ${alias}.hash = ${values.add(hash)}`;
+}
+
+/** Adds a clause where it is not what the search begins with. */
+function addClause(parts: Parts, clause: SearchClause, position: number, scope: SearchScope, values: Values): void {
+  const alias = `i${position}`;
+  if (parts.begin.kind === 'index' && parts.begin.clause === clause) {
+    parts.drivenBy = alias;
+    parts.from = `${hashTable(clause)} ${alias} cross join lateral ${resourceOf(alias, scope, values)}`;
+    parts.where.push(keyedRows(clause, alias, scope, values));
+  } else if (parts.begin.kind === 'planner' && isKeyed(clause)) {
+    if (parts.drivenBy === 'r') parts.drivenBy = alias;
+    parts.joins.push(`join ${hashTable(clause)} ${alias} on ${keyedRows(clause, alias, scope, values)} and ${tiedTo(alias)}`);
+  } else if (parts.begin.kind === 'ranges' && parts.begin.clause === clause && !isLong(clause)) {
+    // Its ranges are exact.
+  } else parts.where.push(clausePredicate(clause, position, scope, values));
+}
+
+function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, begin: Begin): Parts {
+  const parts: Parts = { from: 'resource r', joins: [], where: [], begin, drivenBy: 'r' };
+  if (begin.kind === 'ranges') {
+    const rows = begin.ranges.map((range) => rangeQuery(range, scope, values, true)).join(' union all ');
+    parts.from = `(select distinct m.id, m.last_updated from (${rows}) m) k cross join lateral ${resourceOf('k', scope, values)}`;
+  }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
   for (const clauses of parsed.anyOf ?? []) parts.where.push(anyOfPredicate(clauses, scope.org, scope.type, (value, cast) => values.add(value, cast)));
-  parsed.clauses.forEach((clause, position) => {
-    if (clause.parameter.column === undefined) addIndexClause(parts, clause, values, scope, position);
-    else parts.where.push(`(${clause.values.map((value) => columnPredicate(clause, value, values, scope.fhirBase)).join(' or ')})`);
-  });
+  parsed.clauses.forEach((clause, position) => addClause(parts, clause, position, scope, values));
   return parts;
 }
 
-function sortColumn(sort: SortKey, parts: Parts): string {
-  if (sort.column === 'last_updated') return `${parts.drivenBy}.last_updated`;
-  return sort.column === 'date' ? 'r.date_lo' : 'r.id';
+/** The resources in the order of the search. The fence keeps the planner from beginning elsewhere. */
+function inOrder(parts: Parts, parsed: ParsedSearch, scope: SearchScope, after: Keyset | undefined, values: Values): void {
+  const where = [`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted', ...(after === undefined ? [] : [afterKeyset(parsed, after, values)])];
+  parts.from = `(select * from resource r where ${where.join(' and ')} order by ${orderBy(parsed)} offset 0) r`;
 }
 
 /** One page and one row more, so that the end of the result is known. */
-export function pageQuery(parsed: ParsedSearch, scope: SearchScope, after: Keyset | undefined): SearchQuery {
+export function pageQuery(parsed: ParsedSearch, scope: SearchScope, after: Keyset | undefined, begin: Begin = chooseBegin(parsed)): SearchQuery {
   const values = new Values();
-  const parts = buildParts(parsed, scope, values);
-  const direction = parsed.sort.descending ? 'desc' : 'asc';
-  const than = parsed.sort.descending ? '<' : '>';
-  const column = sortColumn(parsed.sort, parts);
-  const id = parsed.sort.column === 'last_updated' ? `${parts.drivenBy}.id` : 'r.id';
-  if (after !== undefined) {
-    parts.where.push(parsed.sort.column === 'id' || after.value === null
-      ? `r.id ${than} ${values.add(after.id)}`
-      : `(${column}, ${id}) ${than} (${values.instant(after.value)}, ${values.add(after.id)})`);
-  }
-  const order = parsed.sort.column === 'id' ? `r.id ${direction}` : `${column} ${direction}, ${id} ${direction}`;
-  const text = `select r.id, r.version, r.last_updated, r.date_lo, r.patient, r.body from ${parts.from} ${parts.joins.join(' ')} where ${parts.where.join(' and ')} order by ${order} limit ${parsed.count + 1}`;
-  return { text, values: values.list, plannedOnce: parts.begin.kind !== 'planner' };
+  const parts = buildParts(parsed, scope, values, begin);
+  const fenced = begin.kind === 'order' && parsed.clauses.length + (parsed.anyOf?.length ?? 0) > 0;
+  if (fenced) inOrder(parts, parsed, scope, after, values);
+  else if (after !== undefined) parts.where.push(afterKeyset(parsed, after, values, parts.drivenBy));
+  const text = `select r.id, r.version, r.last_updated, r.date_lo, r.patient, r.body${keysetColumns(parsed)} from ${parts.from} ${parts.joins.join(' ')} where ${parts.where.join(' and ')} order by ${orderBy(parsed, parts.drivenBy)} limit ${parsed.count + 1}`;
+  return { text, values: values.list, plannedOnce: begin.kind !== 'planner' };
 }
 
 /** How many match: exactly, or up to ESTIMATE_MAX. */
 export function countQuery(parsed: ParsedSearch, scope: SearchScope, exact: boolean): SearchQuery {
   const values = new Values();
-  const parts = buildParts(parsed, scope, values);
+  const parts = buildParts(parsed, scope, values, { kind: 'planner' });
   const rows = `select 1 from ${parts.from} ${parts.joins.join(' ')} where ${parts.where.join(' and ')}`;
   return { text: `select count(*)::int as total from (${exact ? rows : `${rows} limit ${ESTIMATE_MAX}`}) as matches`, values: values.list, plannedOnce: false };
 }

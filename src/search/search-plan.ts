@@ -1,0 +1,74 @@
+// Where a search begins. One plan serves all values of a statement, so it cannot know that this category is rare and
+// that one has a million documents: what the plan must know is counted first, up to a bound, on the indexes alone.
+import type { Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { clauseRanges, rangeQuery, type ClauseRange } from './clause-ranges.ts';
+import type { SearchClause } from './parse-clause.ts';
+import type { ParsedSearch } from './parse-search.ts';
+import { Values } from './query-values.ts';
+import { runSearchQuery } from './run-search-query.ts';
+import { bounds, isKeyed, isNarrow, isWide, type Begin } from './search-begin.ts';
+import type { SearchScope } from './search-query.ts';
+
+/** So many versions are sorted for a page without being noticed. */
+const FEW = 1_000;
+/** So many are looked through, where no index has the order or no key has the value. */
+export const LOOKED_THROUGH_MAX = 10_000;
+
+function tooCostly(wide: SearchClause | undefined): Error {
+  const what = wide === undefined ? 'This order' : `${wide.parameter.name}${wide.modifier === undefined ? '' : `:${wide.modifier}`}`;
+  return fhirError('too-costly', `${what} is compared resource by resource: bound the search by a patient, an identifier or a date range that leaves at most ${LOOKED_THROUGH_MAX}`);
+}
+
+/** How many versions lie in the ranges of each clause, up to `limit`. */
+async function countRanges(tx: Transaction, ranged: readonly (readonly ClauseRange[])[], scope: SearchScope, limit: number): Promise<number[]> {
+  const values = new Values();
+  const columns = ranged.map((ranges, position) => {
+    const rows = ranges.map((range) => `(${rangeQuery(range, scope, values, false)} limit ${limit})`).join(' union all ');
+    return `(select count(*) from (${rows === '' ? 'select 1 where false' : rows}) as rows)::int as c${position}`;
+  });
+  const [row = {}] = await runSearchQuery<Record<string, number>>(tx, { text: `select ${columns.join(', ')}`, values: values.list, plannedOnce: true });
+  return ranged.map((_ranges, position) => row[`c${position}`] ?? 0);
+}
+
+/** Every resource of the type. */
+const WHOLE_TYPE: ClauseRange = { table: 'resource', bounds: () => 'true' };
+
+interface RangedPart {
+  ranges: ClauseRange[];
+  clause?: SearchClause;
+}
+
+/** What ranges bound: clauses, and lists of them of which one must hold. */
+function rangedParts({ clauses, anyOf = [] }: ParsedSearch, fhirBase: string): RangedPart[] {
+  const single = clauses.flatMap((clause): RangedPart[] => {
+    const ranges = clauseRanges(clause, fhirBase);
+    return ranges === undefined ? [] : [{ clause, ranges }];
+  });
+  const lists = anyOf.map((list) => list.map((clause) => clauseRanges(clause, fhirBase)));
+  return [...single, ...lists.filter((list): list is ClauseRange[][] => !list.includes(undefined)).map((list) => ({ ranges: list.flat() }))];
+}
+
+/** Chooses, after a look at the indexes where that decides. Raises 400 `too-costly` for what nothing bounds. */
+export async function findBegin(tx: Transaction, parsed: ParsedSearch, scope: SearchScope): Promise<Begin> {
+  const { clauses, sort, anyOf = [] } = parsed;
+  const wide = clauses.find(isWide);
+  if (wide !== undefined && anyOf.length === 0 && !clauses.some(bounds)) throw tooCostly(wide);
+  if (clauses.some(isNarrow)) return { kind: 'column' };
+  const byTime = sort.column === 'last_updated' && sort.terms === undefined;
+  const hashed = clauses.filter(isKeyed);
+  if (clauses.length === 1 && anyOf.length === 0 && hashed[0] !== undefined && byTime) return { kind: 'index', clause: hashed[0] };
+  const looksThrough = wide !== undefined || sort.terms !== undefined;
+  const ranged = rangedParts(parsed, scope.fhirBase);
+  if (ranged.length === 0 && !looksThrough) return { kind: 'order' };
+  const limit = looksThrough ? LOOKED_THROUGH_MAX : FEW;
+  const asked: RangedPart[] = ranged.length === 0 ? [{ ranges: [WHOLE_TYPE] }] : ranged;
+  const counts = await countRanges(tx, asked.map(({ ranges }) => ranges), scope, limit + 1);
+  const least = Math.min(...counts);
+  const fewest = asked[counts.indexOf(least)];
+  if (least <= limit && fewest !== undefined) return { kind: 'ranges', ...fewest };
+  if (looksThrough) throw tooCostly(wide);
+  const [first] = hashed;
+  if (byTime && first !== undefined) return hashed.length === 1 ? { kind: 'index', clause: first } : { kind: 'planner' };
+  return { kind: 'order' };
+}
