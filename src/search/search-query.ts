@@ -72,7 +72,8 @@ function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, be
   const parts: Parts = { from: 'resource r', joins: [], where: [], begin, drivenBy: 'r' };
   if (begin.kind === 'ranges') {
     const rows = begin.ranges.map((range) => rangeQuery(range, scope, values, true)).join(' union all ');
-    parts.from = `(select distinct m.id, m.last_updated from (${rows}) m) k cross join lateral ${resourceOf('k', scope, values)}`;
+    const none = 'select null::text as id, null::timestamptz as last_updated where false';
+    parts.from = `(select distinct m.id, m.last_updated from (${rows === '' ? none : rows}) m) k cross join lateral ${resourceOf('k', scope, values)}`;
   }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');

@@ -86,7 +86,7 @@ describe('dates (3.1.1.5.4)', () => {
 });
 
 describe('modifiers and names', () => {
-  it.each(['identifier:not=a', 'identifier:missing=true', 'date:missing=true', 'subject:missing=true', 'subject:Specimen=1', 'subject:Patient:x=1', 'subject:=1', 'subject:Patient.name=x', '_id:exact=1', 'type:text=x', 'type:in=x'])('%s is refused in words', (query) => {
+  it.each(['identifier:foo=a', 'date:exact=2020', 'date:not=2020', 'subject:Specimen=1', 'subject:Patient:x=1', 'subject:=1', 'subject:Patient.name=x', 'subject:contains=x', '_id:exact=1', '_id:text=1', 'status:text=x', 'type:of-type=a|b|c', 'type:below=x', 'status:above=x', 'description:below=x', 'description:not=x', 'location:exact=x', 'identifier:in=x', 'relationship:missing=true', 'relationship:not=a$b', 'type:Missing=true'])('%s is refused in words', (query) => {
     const error = refusal(() => parse(query));
     expect(error).toMatchObject({ status: 400, detail: 'invalid-parameter' });
     expect(error.message).toContain('modifier');
