@@ -16,6 +16,8 @@ const SCHEMES = new Set(['http', 'https', 'mailto', 'tel', 'ftp', 'urn', 'cid'])
 /** A comment, a closing tag, or an opening tag with at most 100 attributes (a bound, so that no tag can exhaust the matcher's stack). */
 const MARKUP = /<(?:!--([^<>]*?)--|(\/)([A-Za-z][\w.:-]*)\s*|([A-Za-z][\w.:-]*)((?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:"[^"<]*"|'[^'<]*')){0,100})\s*(\/)?)>/y;
 const ATTRIBUTE = /([A-Za-z_][\w.:-]*)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/g;
+/** Prefixes of other attributes would be bound to nothing. */
+const PREFIXED = /^xml(?:ns)?:(?!xml)[A-Za-z_][\w.-]*$/;
 const ENTITY = /&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});/y;
 const STYLE = /\\|\/\*|url\s*\(|image\s*\(|image-set\s*\(|expression\s*\(|javascript:|behaviou?r\s*:|-moz-binding|@import/i;
 
@@ -88,7 +90,7 @@ function attributeFault(element: string, name: string, value: string): string | 
   const lower = name.toLowerCase();
   if (lower === 'xmlns') return value === NAMESPACE ? undefined : `must begin with <div xmlns="${NAMESPACE}">`;
   if (lower.startsWith('on')) return `may not hold the event attribute ${name.slice(0, 40)}`;
-  if (lower.includes(':') && !lower.startsWith('xml:') && !lower.startsWith('xmlns:')) return `may not hold the attribute ${name.slice(0, 40)}`;
+  if (name.includes(':') && !PREFIXED.test(name)) return `may not hold the attribute ${name.slice(0, 40)}`;
   if (lower === 'srcset' || lower === 'srcdoc') return `may not hold the attribute ${lower}`;
   if (lower === 'style') return styleFault(value);
   return ADDRESSES.has(lower) ? addressFault(element, lower, value) : textFault(value);
