@@ -69,7 +69,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
 
 /** The events of an interaction that ran: one, or one for each patient of a search's result (IHE BALP). */
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
-  const event = describeAccess(circumstances, outcome.response.status, {
+  const event = describeAccess({ ...circumstances, interaction: outcome.became ?? circumstances.interaction }, outcome.response.status, {
     entities: outcome.entities,
     ...(outcome.write === undefined ? {} : { write: outcome.write }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),

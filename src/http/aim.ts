@@ -72,7 +72,8 @@ export function aim(routes: readonly Route[], request: Asked): Aimed {
   const free = route.type === 'Binary' && route.code === 'read';
   const accept = request.header('accept');
   if (!free && !acceptsFhirJson(format, accept)) return refuse(fhirError('not-acceptable', 'This server answers in application/fhir+json'), route.type);
-  const conditional = route.code === 'create' && request.header('if-none-exist') !== undefined;
+  const byCriteria = ['update', 'patch', 'delete'].includes(route.code) && !route.path.includes('[id]');
+  const conditional = byCriteria || (route.code === 'create' && request.header('if-none-exist') !== undefined);
   return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, ...parameters, query };
 }
 

@@ -66,6 +66,10 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route(type, 'patch', patch(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),
     route(type, 'history-instance', historyInstance(fhirBase)),
+    // Without an id the criteria in the query name the resource.
+    { method: 'PUT' as const, path: type, type, code: 'update' as const, interaction: update(parts) },
+    { method: 'PATCH' as const, path: type, type, code: 'patch' as const, interaction: patch(parts) },
+    { method: 'DELETE' as const, path: type, type, code: 'delete' as const, interaction: deleteInteraction(fhirBase) },
   ]);
   const records = (['AuditEvent', 'Provenance'] as const).flatMap((type) => [
     route(type, 'read', readRecord('read')),

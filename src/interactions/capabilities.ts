@@ -31,7 +31,7 @@ const NOTES: Record<string, string> = {
   Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
 };
 
-function resourceOf(type: string, codes: ReadonlySet<string>): object {
+function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>): object {
   const params = searchParams(type);
   return {
     type,
@@ -42,11 +42,16 @@ function resourceOf(type: string, codes: ReadonlySet<string>): object {
     updateCreate: codes.has('update'),
     conditionalCreate: codes.has('create') && params.length > 0,
     conditionalRead: codes.has('update') ? 'not-match' : 'not-supported',
-    conditionalUpdate: false,
-    conditionalDelete: 'not-supported',
+    conditionalUpdate: conditional.has('update'),
+    conditionalDelete: conditional.has('delete') ? 'single' : 'not-supported',
     referencePolicy: ['literal', 'logical'],
     ...(params.length === 0 ? {} : { searchParam: params }),
   };
+}
+
+/** Interactions of a type whose path has no id. */
+function byCriteria(routes: CapabilityParts['routes'], type: string): ReadonlySet<string> {
+  return new Set(routes.filter(({ path }) => path === type).map(({ code }) => code));
 }
 
 /** Canonicals of R4's CompartmentDefinitions, of the compartments that the routes begin with. */
@@ -86,7 +91,7 @@ export function printCapabilities(parts: CapabilityParts): string {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
       },
-      resource: [...byType].filter(([type]) => type !== 'Bundle').map(([type, codes]) => resourceOf(type, codes)),
+      resource: [...byType].filter(([type]) => type !== 'Bundle').map(([type, codes]) => resourceOf(type, codes, byCriteria(parts.routes, type))),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
       ...(system.includes('search-system') ? { searchParam: systemSearchParams([...byType.keys()]) } : {}),
       compartment: compartments(parts.routes),

@@ -1,10 +1,10 @@
-// The search behind If-None-Exist: no match, one, or 412. Two requests with the same criteria wait for each other, so
-// that one of them finds what the other made.
+// The search behind a conditional interaction (R4 http.html 3.1.0.4.3, 3.1.0.7.1, 3.1.0.8.1): no match, one, or 412. Two
+// requests with the same criteria wait for each other, so that one of them finds what the other made.
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { typeNumber } from '../fhir/resource-type.ts';
+import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { indexHash } from '../search/index-hash.ts';
-import { parseSearch } from '../search/parse-search.ts';
+import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import { pageQuery } from '../search/search-query.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
 import type { InteractionContext } from './interaction.ts';
@@ -17,17 +17,48 @@ export interface ExistingMatch {
   patient: string | null;
 }
 
-/** Raises 400 for criteria that are empty or not understood, 412 `multiple-matches` for several. */
-export async function findExisting(tx: Transaction, context: InteractionContext, criteria: string, fhirBase: string): Promise<ExistingMatch | undefined> {
-  const { request, org } = context;
-  const parsed = parseSearch(request.type, new URLSearchParams(criteria.replace(/^[^?]*\?/, '')), fhirBase, true);
-  if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'If-None-Exist must hold search parameters');
+/** Parameters that say how an answer looks, not what is asked for. */
+const FORM = /^_(format|pretty|count|sort|total|summary|elements)$/;
+
+/** identifier=s|v, ?identifier=s|v, DocumentReference?identifier=s|v and the same below a base all ask the same. Raises 400 for another type. */
+function criteriaOf(type: ResourceType, header: string): [string, string][] {
+  const mark = header.indexOf('?');
+  const before = mark < 0 ? '' : header.slice(0, mark);
+  if (before !== '' && before.split('/').at(-1) !== type) throw fhirError('invalid-parameter', `The criteria are not for ${type}`);
+  return [...new URLSearchParams(header.slice(mark + 1))];
+}
+
+/** Raises 400 where the criteria, or one of them, would match everything. */
+function parseCriteria(type: ResourceType, pairs: readonly [string, string][], fhirBase: string): ParsedSearch {
+  const criteria = pairs.filter(([name]) => !FORM.test(name));
+  const empty = criteria.find(([, value]) => value.replaceAll(',', '').trim() === '');
+  if (empty !== undefined) throw fhirError('invalid-parameter', `The criterion ${empty[0].slice(0, 60)} has no value`);
+  const parsed = parseSearch(type, criteria, fhirBase, true);
+  if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'A conditional interaction needs search parameters that say which resource is meant');
   parsed.clauses.sort((a, b) => (a.parameter.name < b.parameter.name ? -1 : 1));
-  const lock = indexHash(JSON.stringify([org.id, request.type, parsed.used.filter(([name]) => !name.startsWith('_count')).sort()]));
-  await tx.query('select pg_advisory_xact_lock($1)', [lock.toString()]);
+  return parsed;
+}
+
+/**
+ * The one resource that the criteria name, as far as the caller may search: what is hidden is not there. With `wait`,
+ * requests with the same criteria follow one another. Raises 400 for criteria that are empty or not understood, 412
+ * `multiple-matches` for several.
+ */
+export async function findMatch(tx: Transaction, context: InteractionContext, pairs: readonly [string, string][], fhirBase: string, wait: boolean): Promise<ExistingMatch | undefined> {
+  const { request, org } = context;
+  const parsed = parseCriteria(request.type, pairs, fhirBase);
+  if (wait) {
+    const lock = indexHash(JSON.stringify([org.id, request.type, parsed.used.filter(([name]) => !FORM.test(name)).sort()]));
+    await tx.query('select pg_advisory_xact_lock($1)', [lock.toString()]);
+  }
   const query = pageQuery({ ...parsed, count: 2, sort: { column: 'id', descending: false } }, { org: org.id, type: typeNumber(request.type), restriction: context.restriction, fhirBase }, undefined);
   const rows = await runSearchQuery<{ id: string; version: number; last_updated: Date; body: string; patient: string | null }>(tx, query);
-  if (rows.length > 1) throw fhirError('multiple-matches', 'If-None-Exist matches more than one resource');
+  if (rows.length > 1) throw fhirError('multiple-matches', 'The criteria match more than one resource');
   const row = rows[0];
   return row === undefined ? undefined : { id: row.id, version: row.version, lastUpdated: row.last_updated.getTime(), text: row.body, patient: row.patient };
+}
+
+/** The match of If-None-Exist. */
+export async function findExisting(tx: Transaction, context: InteractionContext, header: string, fhirBase: string): Promise<ExistingMatch | undefined> {
+  return findMatch(tx, context, criteriaOf(context.request.type, header), fhirBase, true);
 }

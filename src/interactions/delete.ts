@@ -1,35 +1,46 @@
 // delete (R4 http.html 3.1.0.7): a version without a body; older versions stay readable. Idempotent: what is deleted
-// or never was is 204 as well.
+// or never was is 204 as well. Without an id in the URL its criteria name the one resource (3.1.0.7.1).
+import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { publishDeletion } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
-import { defineInteraction, type Interaction } from './interaction.ts';
+import { findMatch } from './conditional-match.ts';
+import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function deleteInteraction(fhirBase: string): Interaction {
   return defineInteraction({
     code: 'delete',
     kind: 'write',
-    async run(tx, { request, org, now, eventId }) {
-      const previous = await lockNewest(tx, org.id, typeNumber(request.type), request.id);
-      const reference = `${request.type}/${request.id}`;
-      const ifMatch = request.header('if-match');
-      if (ifMatch !== undefined && (previous === undefined || previous.deleted || !matchesVersion(ifMatch, previous.version))) {
-        throw fhirError('version-mismatch', `${reference} is not at that version`);
-      }
-      if (previous === undefined) return { response: { status: 204, headers: {} }, entities: [] };
-      const removed = `${reference}/_history/${previous.version}`;
-      if (previous.deleted) {
-        return { response: { status: 204, headers: { ETag: versionTag(previous.version) } }, entities: [...patientEntity(previous.patient), { reference: removed, role: 'data' }] };
-      }
-      const { version, patient } = await publishDeletion(tx, { type: request.type, previous, fhirBase, now, event: eventId });
-      return {
-        response: { status: 204, headers: { ETag: versionTag(version) } },
-        entities: [...patientEntity(patient), { reference: removed, role: 'data' }],
-        write: { activity: 'DELETE', targets: [removed], sources: [{ role: 'removal', reference: removed }], authors: [] },
-      };
+    async run(tx, context) {
+      const { request } = context;
+      if (request.id !== '') return runDelete(tx, context, request.id, fhirBase);
+      if (request.query.length === 0) throw fhirError('multiple-matches', 'A deletion without id and criteria would mean everything');
+      const match = await findMatch(tx, context, request.query, fhirBase, true);
+      return match === undefined ? { response: { status: 204, headers: {} }, entities: [] } : runDelete(tx, context, match.id, fhirBase);
     },
   });
+}
+
+async function runDelete(tx: Transaction, context: InteractionContext, id: string, fhirBase: string): Promise<Outcome> {
+  const { request, org, now, eventId } = context;
+  const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
+  const reference = `${request.type}/${id}`;
+  const ifMatch = request.header('if-match');
+  if (ifMatch !== undefined && (previous === undefined || previous.deleted || !matchesVersion(ifMatch, previous.version))) {
+    throw fhirError('version-mismatch', `${reference} is not at that version`);
+  }
+  if (previous === undefined) return { response: { status: 204, headers: {} }, entities: [] };
+  const removed = `${reference}/_history/${previous.version}`;
+  if (previous.deleted) {
+    return { response: { status: 204, headers: { ETag: versionTag(previous.version) } }, entities: [...patientEntity(previous.patient), { reference: removed, role: 'data' }] };
+  }
+  const { version, patient } = await publishDeletion(tx, { type: request.type, previous, fhirBase, now, event: eventId });
+  return {
+    response: { status: 204, headers: { ETag: versionTag(version) } },
+    entities: [...patientEntity(patient), { reference: removed, role: 'data' }],
+    write: { activity: 'DELETE', targets: [removed], sources: [{ role: 'removal', reference: removed }], authors: [] },
+  };
 }

@@ -68,6 +68,8 @@ export interface InteractionContext {
 
 export interface Outcome {
   response: FhirResponse;
+  /** What the interaction became, where that is another one: an update that created. */
+  became?: InteractionCode;
   /** What was touched, versioned. */
   entities: AccessEntity[];
   /** The matches of a search by patient: one event for each, beside which those without a patient have one of their own. */

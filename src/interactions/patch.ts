@@ -1,9 +1,11 @@
-// patch (R4 http.html 3.1.0.6): JSON Patch and FHIRPath Patch over the current version, validated like an update.
+// patch (R4 http.html 3.1.0.6): JSON Patch and FHIRPath Patch over the current version, validated like an update. Without
+// an id in the URL its criteria name the resource.
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
+import { findMatch } from './conditional-match.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { discardAll, receiveDocument, relinkDocument, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
@@ -36,12 +38,23 @@ function patchable(context: InteractionContext, id: string, current: VersionRow 
   return { ...current, body };
 }
 
+/** The id in the URL, or the one that the criteria name. Raises 404 where they name none. */
+async function patchedId(parts: DocumentParts, tx: Transaction, context: InteractionContext, wait: boolean): Promise<string> {
+  const { request } = context;
+  if (request.id !== '') return request.id;
+  const match = await findMatch(tx, context, request.query, parts.fhirBase, wait);
+  if (match === undefined) throw fhirError('not-found', `The criteria match no ${request.type}`);
+  return match.id;
+}
+
 /** Applied once before the transaction: what it brings inline is received, and what fails fails without holding a lock. */
 async function preparePatch(parts: DocumentParts, context: InteractionContext): Promise<PreparedPatch> {
   const { request, org } = context;
   const apply = await readPatch(request, parts.bodyBytesMax);
-  const { id } = request;
-  const row = await parts.readTransaction(org.id, (tx) => readNewest(tx, org.id, typeNumber(request.type), id));
+  const { id, row } = await parts.readTransaction(org.id, async (tx) => {
+    const found = await patchedId(parts, tx, context, false);
+    return { id: found, row: await readNewest(tx, org.id, typeNumber(request.type), found) };
+  });
   const current = patchable(context, id, row);
   const document = await receiveDocument(parts, context, apply(current.body));
   return { patch: apply, applied: { id, version: current.version, document } };
@@ -49,7 +62,7 @@ async function preparePatch(parts: DocumentParts, context: InteractionContext): 
 
 async function runPatch(parts: DocumentParts, tx: Transaction, context: InteractionContext, { patch: apply, applied }: PreparedPatch): Promise<Outcome> {
   const { request, org } = context;
-  const { id } = request;
+  const id = await patchedId(parts, tx, context, true);
   const previous = patchable(context, id, await lockNewest(tx, org.id, typeNumber(request.type), id));
   const isSame = id === applied.id && previous.version === applied.version;
   const prepared = isSame ? applied.document : await relinkDocument(tx, parts, context, apply(previous.body), applied.document.moved);

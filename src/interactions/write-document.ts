@@ -29,6 +29,7 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
     response: writeResponse(request, created ? 201 : 200, parts.fhirBase, { reference: `${request.type}/${id}`, ...published }),
     type: request.type, id, published, activity: created ? 'CREATE' : 'UPDATE', previous: published.changed ? previous?.version : undefined, named: namedAuthors(prepared.resource),
   });
+  if (created) outcome.became = 'create';
   discardAfter(parts, context, outcome, published.unused);
   return outcome;
 }
