@@ -7,6 +7,7 @@ import { createBinary } from '../interactions/create-binary.ts';
 import { deleteInteraction } from '../interactions/delete.ts';
 import { historyInstance } from '../interactions/history-instance.ts';
 import type { Interaction } from '../interactions/interaction.ts';
+import type { OutsideResources } from '../interactions/outside-resources.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
 import { patch } from '../interactions/patch.ts';
 import { read } from '../interactions/read.ts';
@@ -39,6 +40,8 @@ export interface RouteParts extends DocumentParts {
   newest: NewestLoader;
   uploadBytesMax: number;
   cursorKey: Buffer;
+  /** What is passed on from elsewhere; undefined where nothing is. */
+  outside?: OutsideResources;
 }
 
 /** Where the interactions of a type stand (R4 http.html 3.1.0.20). */

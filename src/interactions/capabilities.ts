@@ -1,5 +1,6 @@
 // capabilities (R4 http.html 3.1.0.13): the CapabilityStatement, generated from the route table and the table of
 // search parameters, so that it lists what works and nothing else.
+import { includable, leadsTo, reverseIncludable } from '../search/parse-include.ts';
 import { PATCH_FORMATS } from './read-patch.ts';
 import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 
@@ -22,6 +23,14 @@ function searchParams(type: string): object[] {
   }));
 }
 
+/** What `_include` and `_revinclude` can bring, among the types that are served. */
+function includes(type: string, served: readonly string[]): object {
+  if (!isSearchable(type)) return {};
+  const forward = includable(type).filter((parameter) => leadsTo(parameter, served)).map(({ name }) => `${type}:${name}`);
+  const back = reverseIncludable(type).filter(({ source }) => served.includes(source)).map(({ source, parameter }) => `${source}:${parameter.name}`);
+  return { ...(forward.length === 0 ? {} : { searchInclude: forward }), ...(back.length === 0 ? {} : { searchRevInclude: back }) };
+}
+
 const NOTES: Record<string, string> = {
   Binary: 'Raw bytes of any media type of the allow-list, or FHIR JSON. Read answers the bytes unless Accept asks for application/fhir+json; single byte ranges are served. Readable by whoever may read a document that points to it.',
   AuditEvent: 'Written by this server alone: one for each access.',
@@ -31,7 +40,7 @@ const NOTES: Record<string, string> = {
   Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
 };
 
-function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>): object {
+function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>, served: readonly string[]): object {
   const params = searchParams(type);
   return {
     type,
@@ -45,7 +54,7 @@ function resourceOf(type: string, codes: ReadonlySet<string>, conditional: Reado
     conditionalUpdate: conditional.has('update'),
     conditionalDelete: conditional.has('delete') ? 'single' : 'not-supported',
     referencePolicy: ['literal', 'logical'],
-    ...(params.length === 0 ? {} : { searchParam: params }),
+    ...(params.length === 0 ? {} : { ...includes(type, served), searchParam: params }),
   };
 }
 
@@ -70,6 +79,8 @@ function systemSearchParams(types: readonly string[]): object[] {
 export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
   for (const { type, code } of parts.routes) byType.set(type, (byType.get(type) ?? new Set()).add(code));
+  const types = [...byType.keys()].filter((type) => type !== 'Bundle');
+  const served = types.filter((type) => type !== 'Binary');
   const system = SYSTEM_ORDER.filter((code) => byType.get('Bundle')?.has(code));
   return JSON.stringify({
     resourceType: 'CapabilityStatement',
@@ -91,7 +102,7 @@ export function printCapabilities(parts: CapabilityParts): string {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
       },
-      resource: [...byType].filter(([type]) => type !== 'Bundle').map(([type, codes]) => resourceOf(type, codes, byCriteria(parts.routes, type))),
+      resource: types.map((type) => resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served)),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
       ...(system.includes('search-system') ? { searchParam: systemSearchParams([...byType.keys()]) } : {}),
       compartment: compartments(parts.routes),

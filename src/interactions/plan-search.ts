@@ -4,6 +4,7 @@ import { authorize, type Restriction } from '../access/authorize.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { searchSource, type SearchSource } from '../resources/search-source.ts';
 import { compartmentClauses, type Compartment } from '../search/compartment.ts';
+import { parseIncludes, type Include } from '../search/parse-include.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import type { ResultParameters } from '../search/result-parameters.ts';
 import { SEARCH_PARAMETERS, type SearchableType } from '../search/search-parameters.ts';
@@ -29,8 +30,21 @@ export interface SearchPlan {
   total: ParsedSearch['total'];
   cursor: string | undefined;
   notes: SearchNote[];
-  /** Name and value of each parameter that took effect. */
+  /** Name and value of each parameter that decides which matches there are. */
   used: [string, string][];
+  includes: Include[];
+  /** The includes that took effect, as sent. */
+  shown: [string, string][];
+}
+
+/** What is included, and what cannot be. Raises 400 under strict handling. */
+function planIncludes(types: readonly SearchableType[], result: ResultParameters, strict: boolean): Pick<SearchPlan, 'includes' | 'shown' | 'notes'> {
+  const { includes, ignored, used } = parseIncludes(result.includes, types);
+  if (strict && ignored.length > 0) throw fhirError('invalid-parameter', `Not supported here: ${ignored.join(', ')}`);
+  const notes = ignoredNotes(ignored);
+  // A summary of texts has nothing included (R4 search.html 3.1.1.6.3).
+  if (result.summary?.kind !== 'text' || used.length === 0) return { includes, shown: used, notes };
+  return { includes: [], shown: [], notes: [...notes, ...ignoredNotes(used.map(([name]) => `${name} with _summary=text`))] };
 }
 
 const CONTROLS: ReadonlySet<string> = new Set(['_count', '_total', '_cursor', '_sort']);
@@ -51,11 +65,12 @@ export function planSearch(context: InteractionContext, searched: SearchedTypes,
   if (searched.several || type === undefined) return planSeveral(context, searched, result, strict, fhirBase);
   const rest: [string, string][] = result.types === undefined ? result.rest : [...result.rest, ['_type', result.types.join(',')]];
   const parsed = parseSearch(type, rest, fhirBase, strict);
-  return { ...planOf(parsed, ignoredNotes(parsed.ignored)), sources: [sourceOf(type, parsed, context, context.restriction, searched, fhirBase)], merged: false };
+  const included = planIncludes(searched.types, result, strict);
+  return { ...planOf(parsed), ...included, notes: [...ignoredNotes(parsed.ignored), ...included.notes], sources: [sourceOf(type, parsed, context, context.restriction, searched, fhirBase)], merged: false };
 }
 
-function planOf(parsed: ParsedSearch, notes: SearchNote[]): Omit<SearchPlan, 'sources' | 'merged'> {
-  return { count: parsed.count, descending: parsed.sort.descending, total: parsed.total, cursor: parsed.cursor, notes, used: parsed.used };
+function planOf(parsed: ParsedSearch): Pick<SearchPlan, 'count' | 'descending' | 'total' | 'cursor' | 'used'> {
+  return { count: parsed.count, descending: parsed.sort.descending, total: parsed.total, cursor: parsed.cursor, used: parsed.used };
 }
 
 /** The types that are asked for and that the caller may search. Raises 400 for a type that cannot be searched here, 403 when none is left. */
@@ -100,8 +115,9 @@ function planSeveral(context: InteractionContext, searched: SearchedTypes, resul
   const sources = permitted.filter(({ type }) => [...names].every((name) => has(type, name))).map(({ type, restriction }) => ({ type, restriction, parsed: parseSearch(type, pairs, fhirBase, strict) }));
   const first = sources[0]?.parsed ?? parseSearch('', pairs.filter(([name]) => CONTROLS.has(name)), fhirBase, strict);
   const used: [string, string][] = [...(result.types === undefined ? [] : [['_type', permitted.map(({ type }) => type).join(',')] satisfies [string, string]]), ...first.used];
+  const included = planIncludes(permitted.map(({ type }) => type), result, strict);
   return {
-    ...planOf(first, ignoredNotes(ignored)), used, merged: true,
+    ...planOf(first), ...included, notes: [...ignoredNotes(ignored), ...included.notes], used, merged: true,
     sources: sources.map(({ type, restriction, parsed }) => sourceOf(type, parsed, context, restriction, searched, fhirBase)),
   };
 }

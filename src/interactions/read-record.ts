@@ -1,7 +1,8 @@
 // read, vread and history-instance of AuditEvent and Provenance: one version each, which nobody can change.
 import { fhirError } from '../fhir/fhir-error.ts';
 import { versionTag } from '../fhir/etag.ts';
-import { readRecord as readRecordRow, renderRecord, type RecordType } from '../resources/read-record.ts';
+import { readRecord as readRecordRow, renderRecord } from '../resources/read-record.ts';
+import type { RecordType } from '../search/record-type.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
 import { FHIR_JSON_TYPE, readForm, representation, versionHeaders } from './representation.ts';

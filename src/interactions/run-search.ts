@@ -1,28 +1,37 @@
-// A search as all its interactions run it: one page of matches, its links and its total, read in one transaction. The
-// record names what was shown, one event for each patient.
+// A search as all its interactions run it: a page of matches, what it includes, its links and its total, read in one
+// transaction. The record names what was shown, one event for each patient.
+import { authorize } from '../access/authorize.ts';
 import type { AccessEntity } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { preference } from '../fhir/prefer.ts';
-import { isRecordType, type SearchMatch } from '../resources/search-source.ts';
-import { parseCursor, printCursor, searchFingerprint, type Keyset } from '../search/page-cursor.ts';
-import { takeResultParameters, type ResultParameters } from '../search/result-parameters.ts';
+import { printJson } from '../fhir/json.ts';
+import { summarise, type SummaryForm } from '../fhir/summary.ts';
+import { INCLUDED_MAX, readIncluded, type Included } from '../resources/read-included.ts';
+import { readResource } from '../resources/resource-text.ts';
+import type { SearchMatch } from '../resources/search-source.ts';
+import { isRecord } from '../search/record-type.ts';
+import { takeResultParameters } from '../search/result-parameters.ts';
 import { ESTIMATE_MAX } from '../search/search-query.ts';
-import { printSearchset, searchUrl, type SearchLink } from '../search/searchset.ts';
+import { printSearchset, type Searchset, type SearchsetEntry } from '../search/searchset.ts';
 import type { FhirRequest, InteractionContext, Outcome } from './interaction.ts';
+import type { OutsideResource, OutsideResources } from './outside-resources.ts';
+import { pagePlace } from './page-links.ts';
 import { planSearch, type SearchedTypes, type SearchPlan } from './plan-search.ts';
-import { readForm } from './read-form.ts';
+import { readSearchForm } from './read-search-form.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
-import { keysetOfMatch, readMatches, type MatchPage } from './search-matches.ts';
+import { readMatches } from './search-matches.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export interface SearchParts {
   fhirBase: string;
   cursorKey: Buffer;
+  /** What is passed on from elsewhere; undefined where nothing is. */
+  outside?: OutsideResources;
 }
 
 /** The parameters of the URL and of the form, in this order. */
 export async function readPairs(request: FhirRequest): Promise<[string, string][]> {
-  const form = request.method === 'POST' ? await readForm(request) : [];
+  const form = request.method === 'POST' ? await readSearchForm(request) : [];
   return [...request.query.map(([name, value]): [string, string] => [name, value]), ...form];
 }
 
@@ -30,54 +39,45 @@ export async function runSearch(tx: Transaction, context: InteractionContext, pa
   const result = takeResultParameters(pairs);
   const strict = preference(context.request.header('prefer'), 'handling') === 'strict';
   const plan = planSearch(context, searched, result, strict, parts.fhirBase);
-  const place = placeOf(context, parts, searched, plan, result);
-  const totalAlone = plan.count === 0 || result.summary === 'count';
+  const place = pagePlace({
+    org: context.org.id, path: searched.path, url: searched.path === '' ? parts.fhirBase : `${parts.fhirBase}/${searched.path}`, cursorKey: parts.cursorKey,
+    used: plan.used, shown: [...plan.shown, ...result.used, ...result.form], cursor: plan.cursor, before: result.before,
+  });
+  const totalAlone = plan.count === 0 || result.summary?.kind === 'count';
   const page = totalAlone ? { matches: [], more: false } : await readMatches(tx, { ...plan, from: place.from, backwards: place.backwards });
   const complete = place.from === undefined && !page.more && !totalAlone;
   const total = complete ? page.matches.length : await readTotal(tx, plan, totalAlone);
-  const text = printSearchset({
-    links: pageLinks(place, page, plan.merged),
-    ...(total === undefined ? {} : { total }),
-    entries: page.matches.map((match) => ({ fullUrl: `${parts.fhirBase}/${match.type}/${match.id}`, text: match.text })),
-    notes: plan.notes,
+  const included = await readIncluded(tx, page.matches, plan.includes, {
+    org: context.org.id, fhirBase: parts.fhirBase, outsideTypes: parts.outside?.types ?? [],
+    mayInclude: (type, reverse) => authorize(context.principal, { interaction: reverse ? 'search-type' : 'read', type }).permit,
   });
-  return { response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: text }, ...shownEntities(page.matches) };
-}
-
-/** Where in the result a page stands, and what its links are made of. */
-interface Place {
-  /** What took effect, without the cursor. */
-  used: readonly (readonly [string, string])[];
-  form: readonly (readonly [string, string])[];
-  url: string;
-  from: Keyset | undefined;
-  backwards: boolean;
-  cursor: string | undefined;
-  print: (keyset: Keyset) => string;
-}
-
-function placeOf({ org }: InteractionContext, { fhirBase, cursorKey }: SearchParts, searched: SearchedTypes, plan: SearchPlan, result: ResultParameters): Place {
-  const fingerprint = searchFingerprint(org.id, searched.path, plan.used);
-  const cursor = result.before ?? plan.cursor;
-  return {
-    used: [...plan.used, ...result.used], form: result.form, url: searched.path === '' ? fhirBase : `${fhirBase}/${searched.path}`,
-    from: cursor === undefined ? undefined : parseCursor(cursorKey, fingerprint, cursor),
-    backwards: result.before !== undefined, cursor,
-    print: (keyset) => printCursor(cursorKey, fingerprint, keyset),
+  const set: Searchset = {
+    links: place.links(page, plan.merged),
+    ...(total === undefined ? {} : { total }),
+    entries: [...page.matches.map((match) => matchEntry(match, result.summary, parts.fhirBase)), ...included.resources.map((one) => includedEntry(one, parts.fhirBase))],
+    notes: included.truncated ? [...plan.notes, { severity: 'warning', code: 'incomplete', diagnostics: `More than ${INCLUDED_MAX} resources would be included on this page; the rest was left out` }] : plan.notes,
   };
+  return searchOutcome(context, parts, set, page.matches, included);
 }
 
-function pageLinks(place: Place, page: MatchPage, merged: boolean): SearchLink[] {
-  const { from, backwards, cursor } = place;
-  const url = (more: readonly (readonly [string, string])[]): string => searchUrl(place.url, [...place.used, ...more, ...place.form]);
-  const links: SearchLink[] = [{ relation: 'self', url: url(cursor === undefined ? [] : [[backwards ? '_before' : '_cursor', cursor]]) }];
-  const [first, last] = [page.matches[0], page.matches.at(-1)];
-  const beyond = from !== undefined;
-  const [hasPrevious, hasNext] = backwards ? [page.more, beyond] : [beyond, page.more];
-  if (hasPrevious || hasNext) links.push({ relation: 'first', url: url([]) });
-  if (hasPrevious && first !== undefined) links.push({ relation: 'previous', url: url([['_before', place.print(keysetOfMatch(first, merged))]]) });
-  if (hasNext && last !== undefined) links.push({ relation: 'next', url: url([['_cursor', place.print(keysetOfMatch(last, merged))]]) });
-  return links;
+function matchEntry(match: SearchMatch, form: SummaryForm | undefined, fhirBase: string): SearchsetEntry {
+  const text = form === undefined ? match.text : printJson(summarise(readResource(match.text), form));
+  return { fullUrl: `${fhirBase}/${match.type}/${match.id}`, text };
+}
+
+function includedEntry(one: Pick<SearchMatch, 'type' | 'id' | 'text'>, fhirBase: string): SearchsetEntry {
+  return { fullUrl: `${fhirBase}/${one.type}/${one.id}`, text: one.text, mode: 'include' };
+}
+
+/** What is passed on from elsewhere is asked for when our own transaction is over. */
+function searchOutcome(context: InteractionContext, parts: SearchParts, set: Searchset, matches: readonly SearchMatch[], included: Included): Outcome {
+  const answer = (outside: readonly OutsideResource[]): Outcome => ({
+    response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printSearchset({ ...set, entries: [...set.entries, ...outside.map((one) => includedEntry(one, parts.fhirBase))] }) },
+    ...shownEntities(matches, included.resources, outside),
+  });
+  const { outside } = parts;
+  if (outside === undefined || included.outside.length === 0) return answer([]);
+  return { ...answer([]), complete: async () => answer(await outside.resolveOutside(context, included.outside.slice(0, INCLUDED_MAX))) };
 }
 
 /** Exact when asked for, capped for an estimate, exact as well where the total is all that is answered, else not given. */
@@ -93,17 +93,14 @@ async function readTotal(tx: Transaction, plan: SearchPlan, totalAlone: boolean)
  * What was shown by patient; what is about nobody here stands alone. Matches in the record itself are not named: a look
  * into it would otherwise grow with each look before it.
  */
-function shownEntities(shown: readonly SearchMatch[]): Pick<Outcome, 'entities' | 'byPatient'> {
+function shownEntities(matches: readonly SearchMatch[], included: readonly SearchMatch[], outside: readonly OutsideResource[]): Pick<Outcome, 'entities' | 'byPatient'> {
   const entities: AccessEntity[] = [];
   const byPatient = new Map<string, AccessEntity[]>();
-  for (const match of shown) {
-    if (isRecordType(match.type)) continue;
-    const entity: AccessEntity = { reference: `${match.type}/${match.id}/_history/${match.version}`, role: 'data' };
-    const [patient] = patientEntity(match.patient);
-    if (patient === undefined) { entities.push(entity); continue; }
-    const others = byPatient.get(patient.reference);
-    if (others === undefined) byPatient.set(patient.reference, [entity]);
-    else others.push(entity);
-  }
+  const show = (reference: string, patient: string | undefined): void => {
+    if (patient === undefined) { entities.push({ reference, role: 'data' }); return; }
+    byPatient.set(patient, [...(byPatient.get(patient) ?? []), { reference, role: 'data' }]);
+  };
+  for (const one of [...matches.filter(({ type }) => !isRecord(type)), ...included]) show(`${one.type}/${one.id}/_history/${one.version}`, patientEntity(one.patient)[0]?.reference);
+  for (const one of outside) show(`${one.type}/${one.id}/_history/${one.version}`, one.patient);
   return { entities, byPatient };
 }

@@ -4,8 +4,7 @@ import { renderAuditEvent } from '../audit/render-audit-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
-
-export type RecordType = 'AuditEvent' | 'Provenance';
+import type { RecordType } from '../search/record-type.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

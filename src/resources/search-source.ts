@@ -8,11 +8,12 @@ import type { Restriction } from '../access/authorize.ts';
 import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
+import { isRecord, type RecordType } from '../search/record-type.ts';
 import { keysetOf, reversed, type SortedRow } from '../search/search-order.ts';
 import { findBegin } from '../search/search-plan.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
-import { renderRecord, type RecordType } from './read-record.ts';
+import { renderRecord } from './read-record.ts';
 
 export interface SearchMatch {
   type: ResourceType;
@@ -39,12 +40,8 @@ export interface SourceScope {
   fhirBase: string;
 }
 
-export function isRecordType(type: string): type is RecordType {
-  return type === 'AuditEvent' || type === 'Provenance';
-}
-
 export function searchSource(type: ResourceType, parsed: ParsedSearch, scope: SourceScope): SearchSource {
-  return isRecordType(type) ? recordSource(type, parsed, scope) : resourceSource(type, parsed, { ...scope, type: typeNumber(type) });
+  return isRecord(type) ? recordSource(type, parsed, scope) : resourceSource(type, parsed, { ...scope, type: typeNumber(type) });
 }
 
 /** The same search, from its other end when the page is one before. */

@@ -223,3 +223,138 @@ describe('a compartment', () => {
     expect(JSON.stringify(events[0].entity)).toContain(`"Patient/${patient}"`);
   });
 });
+
+const included = (answer: Answer): string[] => withMode(answer, 'include').sort();
+
+describe('includes', () => {
+  const mark = randomUUID();
+  const identifier = [{ system: 'urn:include', value: mark }];
+  const made: Record<string, string> = {};
+  const reference = (name: string): { reference: string } => ({ reference: made[name] ?? '' });
+  beforeAll(async () => {
+    made['first'] = ref(await stored('DocumentReference', documentReference({ subject: { reference: `Patient/a-${mark}` } })));
+    made['second'] = ref(await stored('DocumentReference', documentReference({ relatesTo: [{ code: 'appends', target: reference('first') }] })));
+    made['image'] = ref(await stored('Media', media({ subject: { reference: `Patient/b-${mark}` } })));
+    made['third'] = ref(await stored('DocumentReference', documentReference({ identifier, subject: { reference: `Patient/c-${mark}` }, relatesTo: [{ code: 'appends', target: { reference: `${server.fhirBase}/${made['second']}` } }], context: { related: [reference('image'), { reference: `Observation/x` }] } })));
+    made['fourth'] = ref(await stored('DocumentReference', documentReference({ identifier, relatesTo: [{ code: 'signs', target: reference('third') }, { code: 'appends', target: reference('second') }] })));
+  });
+  const ask = async (query: string): Promise<Answer> => {
+    const answer = await client.get(`DocumentReference?${query}`);
+    expect([query, answer.status, answer.status === 200 ? '' : answer.text]).toEqual([query, 200, '']);
+    return answer;
+  };
+  const of = (...names: string[]): string[] => names.map((name) => made[name] ?? '').sort();
+  const idOf = (name: string): string => made[name]?.split('/')[1] ?? '';
+
+  it('bring what a match refers to, once, beside the matches and not among their total', async () => {
+    const answer = await ask(`identifier=urn:include|${mark}&_include=DocumentReference:relatesto&_include=DocumentReference:related`);
+    expect([answer.json.total, matches(answer).sort(), included(answer)]).toEqual([2, of('third', 'fourth'), of('second', 'image')]);
+    expect(answer.json.entry.map((entry: Json) => entry.fullUrl)).toEqual(answer.json.entry.map((entry: Json) => `${server.fhirBase}/${ref(entry.resource)}`));
+    expect(new URL(link(answer, 'self') ?? '').searchParams.getAll('_include')).toEqual(['DocumentReference:relatesto', 'DocumentReference:related']);
+    expect(included(await ask(`_id=${idOf('third')}&_include=DocumentReference:related:Media`))).toEqual(of('image'));
+    expect(included(await ask(`_id=${idOf('third')}&_include=DocumentReference:related:Observation`))).toEqual([]);
+    expect(included(await ask(`_id=${idOf('third')}&_include=*`))).toEqual(of('second', 'image'));
+    expect(included(await ask(`_id=${idOf('third')}&_include=DocumentReference:subject`))).toEqual([]);
+  });
+
+  it('bring what refers to a match', async () => {
+    expect(included(await ask(`_id=${idOf('second')}&_revinclude=DocumentReference:relatesto`))).toEqual(of('third', 'fourth'));
+    expect(included(await client.get(`Media?_id=${idOf('image')}&_revinclude=DocumentReference:related`))).toEqual(of('third'));
+    const answer = await client.post('DocumentReference/_search', `_id=${idOf('second')}&_revinclude=*`, FORM);
+    expect(included(answer).filter((one) => one.startsWith('DocumentReference/'))).toEqual(of('third', 'fourth'));
+    expect(included(answer).filter((one) => one.startsWith('AuditEvent/')).length).toBeGreaterThan(0);
+  });
+
+  it('with :iterate follow what was included, in both directions, and a circle ends', async () => {
+    expect(included(await ask(`_id=${idOf('fourth')}&_include=DocumentReference:relatesto`))).toEqual(of('second', 'third'));
+    expect(included(await ask(`_id=${idOf('fourth')}&_include:iterate=DocumentReference:relatesto`))).toEqual(of('first', 'second', 'third'));
+    expect(included(await ask(`_id=${idOf('first')}&_revinclude:iterate=DocumentReference:relatesto`))).toEqual(of('second', 'third', 'fourth'));
+    expect(included(await ask(`_id=${idOf('third')}&_include:iterate=*&_revinclude:iterate=DocumentReference:relatesto`))).toEqual(of('first', 'second', 'fourth', 'image'));
+  });
+
+  it('_revinclude=Provenance:target brings the Provenances of writes, however often it was read', async () => {
+    const { id } = await stored('DocumentReference', documentReference({ identifier: [{ system: 'urn:include', value: `p-${mark}` }] }));
+    await client.put(`DocumentReference/${id}`, { ...documentReference({ identifier: [{ system: 'urn:include', value: `p-${mark}` }] }), id });
+    for (let n = 0; n < 5; n += 1) await client.get(`DocumentReference/${id}`);
+    const answer = await ask(`_id=${id}&_revinclude=Provenance:target`);
+    const provenances = answer.json.entry.filter((entry: Json) => entry.search.mode === 'include').map((entry: Json) => entry.resource);
+    expect(provenances.map((one: Json) => [one.resourceType, one.activity.coding[0].code, one.target[0].reference])).toEqual([
+      ['Provenance', 'UPDATE', `DocumentReference/${id}/_history/2`], ['Provenance', 'CREATE', `DocumentReference/${id}/_history/1`],
+    ]);
+    const back = await client.get(`Provenance?_id=${provenances[0].id}&_include=Provenance:target`);
+    expect(included(back)).toContain(`DocumentReference/${id}`);
+  });
+
+  it('that are not known are left out with a note, or 400 when strict', async () => {
+    for (const include of ['_include=DocumentReference:nope', '_include=Nope:x', '_include=DocumentReference:type', '_include=DocumentReference:relatesto:Media', '_include=DocumentReference', '_revinclude=Provenance:agent', '_revinclude=Media:x:y:z']) {
+      const answer = await ask(`_id=${idOf('third')}&${include}`);
+      expect([include, included(answer), notes(answer).includes('warning')]).toEqual([include, [], true]);
+      expect(link(answer, 'self')).not.toContain('include');
+      expect([include, (await client.get(`DocumentReference?${include}`, { prefer: 'handling=strict' })).status]).toEqual([include, 400]);
+    }
+    expect((await client.get('DocumentReference?_include:nope=DocumentReference:relatesto')).status).toBe(400);
+  });
+
+  it('of types that the caller may not have are absent', async () => {
+    const narrow = fhirClient(server.fhirBase, await server.token({ scope: 'user/DocumentReference.rs' }));
+    const answer = await narrow.get(`DocumentReference?_id=${idOf('third')}&_include=*&_revinclude=Provenance:target&_revinclude=AuditEvent:entity`);
+    expect(included(answer)).toEqual(of('second'));
+    const practitioner = fhirClient(server.fhirBase, await server.token({ roles: ['practitioner'] }));
+    const kinds = new Set(included(await practitioner.get(`DocumentReference?_id=${idOf('third')}&_revinclude=Provenance:target&_revinclude=AuditEvent:entity`)).map((one) => one.split('/')[0]));
+    expect(kinds).toEqual(new Set(['Provenance']));
+    const elsewhere = fhirClient(server.fhirBase, await server.token({ org: 'elsewhere' }));
+    const { json } = await elsewhere.post('DocumentReference', documentReference({ relatesTo: [{ code: 'appends', target: reference('first') }] }));
+    expect(included(await elsewhere.get(`DocumentReference?_id=${json.id}&_include=DocumentReference:relatesto`))).toEqual([]);
+  });
+
+  it('are recorded as seen, under their own patient', async () => {
+    const requestId = randomUUID();
+    await client.get(`DocumentReference?_id=${idOf('third')}&_include=DocumentReference:related`, { 'x-request-id': requestId });
+    const events = await client.auditOf(requestId);
+    const seen = events.map((event) => event.entity.flatMap((entity: Json) => entity.what?.reference ?? []));
+    expect(seen.map((one) => one.sort()).sort()).toEqual([[`Patient/c-${mark}`, `${made['third']}/_history/1`].sort(), [`Patient/b-${mark}`, `${made['image']}/_history/1`].sort()].sort());
+  });
+
+  it('every one that is declared is understood, and each reference parameter of the types is declared', async () => {
+    const { json } = await client.get('metadata');
+    let declared = 0;
+    for (const { type, searchInclude = [], searchRevInclude = [] } of json.rest[0].resource) {
+      for (const [name, values] of [['_include', searchInclude], ['_revinclude', searchRevInclude]]) {
+        for (const value of values) {
+          declared += 1;
+          const answer = await client.get(`${type}?_count=1&${name}=${value}`, { prefer: 'handling=strict' });
+          expect([type, name, value, answer.status]).toEqual([type, name, value, 200]);
+        }
+      }
+    }
+    expect(declared).toBeGreaterThan(10);
+    expect(json.rest[0].resource.find((one: Json) => one.type === 'DocumentReference').searchRevInclude).toContain('Provenance:target');
+  });
+});
+
+describe('parts of resources', () => {
+  it('_summary and _elements narrow the matches alone, with the mark SUBSETTED', async () => {
+    const target = ref(await stored('DocumentReference', documentReference({ description: 'kept whole' })));
+    const { id } = await stored('DocumentReference', documentReference({ description: 'a part', relatesTo: [{ code: 'appends', target: { reference: target } }] }));
+    const answer = await client.get(`DocumentReference?_id=${id}&_elements=identifier&_include=DocumentReference:relatesto`);
+    const [match, include] = answer.json.entry.map((entry: Json) => entry.resource);
+    expect([match.description, match.identifier.length, match.status, match.meta.tag[0].code]).toEqual([undefined, 1, 'current', 'SUBSETTED']);
+    expect([include.description, include.meta.tag]).toEqual(['kept whole', undefined]);
+    expect(link(answer, 'self')).toContain('_elements=identifier');
+    const summary = await client.get(`DocumentReference?_id=${id}&_summary=true`);
+    expect([summary.json.entry[0].resource.meta.tag[0].code, summary.json.total]).toEqual(['SUBSETTED', 1]);
+    const whole = await client.get(`DocumentReference?_id=${id}&_summary=false`);
+    expect(whole.json.entry[0].resource.meta.tag).toBeUndefined();
+    const event = await client.get('AuditEvent?_count=1&_elements=recorded');
+    expect(event.json.entry[0].resource.meta.tag[0].code).toBe('SUBSETTED');
+  });
+
+  it('_summary=count is the total alone; _summary=text has nothing included and says so', async () => {
+    const { id } = await stored('DocumentReference', documentReference());
+    const counted = await client.get(`DocumentReference?_id=${id}&_summary=count`);
+    expect([counted.json.total, counted.json.entry, counted.json.link.map((one: Json) => one.relation)]).toEqual([1, undefined, ['self']]);
+    const text = await client.get(`DocumentReference?_id=${id}&_summary=text&_revinclude=Provenance:target`);
+    expect([matches(text).length, included(text), notes(text).includes('_summary=text')]).toEqual([1, [], true]);
+    for (const query of ['_summary=maybe', '_elements=a b', '_summary=true&_elements=status']) expect([query, (await client.get(`DocumentReference?${query}`)).status]).toEqual([query, 400]);
+  });
+});

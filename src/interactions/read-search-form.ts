@@ -8,7 +8,7 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^";\s]+)/i;
 
 /** Raises 415 for any other media type, 413 past FORM_BYTES_MAX, 400 for broken percent-encoding. */
-export async function readForm(request: FhirRequest): Promise<[string, string][]> {
+export async function readSearchForm(request: FhirRequest): Promise<[string, string][]> {
   const { body } = request;
   if (body.contentType === undefined && (body.length ?? 0) === 0) return [];
   if (body.contentType === undefined || !FORM_TYPE.test(body.contentType)) throw fhirError('media-type', 'The body of a search must be application/x-www-form-urlencoded');
