@@ -4,8 +4,10 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 export interface Metrics {
   registry: Registry;
   answered: (interaction: string, status: number, seconds: number) => void;
-  /** Figures read when they are asked for. */
-  gauge: (name: string, help: string, read: () => number | Promise<number>) => void;
+  /** Figures that one reading gives, read once each time that they are asked for: by name without the prefix, with their help. NaN where the reading fails. */
+  gauges: <Name extends string>(helps: Record<Name, string>, read: () => Record<Name, number> | Promise<Record<Name, number>>) => void;
+  /** A delivery to HAPI ended, so many seconds after its version was published. */
+  delivered: (outcome: string, seconds: number) => void;
   bytesReceived: Counter;
   bytesSent: Counter;
 }
@@ -15,14 +17,28 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({ name: 'muniment_requests_total', help: 'Answers by method and status', labelNames: ['method', 'status'], registers: [registry] });
   const duration = new Histogram({ name: 'muniment_request_seconds', help: 'Time to the end of the answer', labelNames: ['method'], buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30], registers: [registry] });
+  const deliveries = new Counter({ name: 'muniment_mirror_deliveries_total', help: 'Deliveries to HAPI that ended, by outcome', labelNames: ['outcome'], registers: [registry] });
+  const deliveryAge = new Histogram({ name: 'muniment_mirror_delivery_seconds', help: 'From publication to the end of a delivery', labelNames: ['outcome'], buckets: [0.05, 0.1, 0.25, 1, 5, 30, 300, 3_600], registers: [registry] });
   return {
     registry,
     answered(method, status, seconds) {
       requests.inc({ method, status: String(status) });
       duration.observe({ method }, seconds);
     },
-    gauge(name, help, read) {
-      new Gauge({ name, help, registers: [registry], async collect() { this.set(await read()); } });
+    gauges(helps, read) {
+      let reading: Promise<Record<string, number>> | undefined;
+      // All figures of one answer are collected in the same turn: the first reads for the others as well.
+      const shared = (): Promise<Record<string, number>> => {
+        reading ??= Promise.resolve().then(read).catch((): Record<string, number> => ({})).finally(() => { reading = undefined; });
+        return reading;
+      };
+      for (const [name, help] of Object.entries<string>(helps)) {
+        new Gauge({ name: `muniment_${name}`, help, registers: [registry], async collect() { this.set((await shared())[name] ?? Number.NaN); } });
+      }
+    },
+    delivered(outcome, seconds) {
+      deliveries.inc({ outcome });
+      deliveryAge.observe({ outcome }, seconds);
     },
     bytesReceived: new Counter({ name: 'muniment_content_received_bytes_total', help: 'Bytes stored and verified', registers: [registry] }),
     bytesSent: new Counter({ name: 'muniment_content_sent_bytes_total', help: 'Verified bytes sent', registers: [registry] }),

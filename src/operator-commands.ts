@@ -66,7 +66,7 @@ export function runMirrorCommand(flags: readonly string[], environment: Environm
     const wrong: Answer = { code: 2, value: MIRROR_USAGE };
     switch (word) {
       case 'status': {
-        const status = await mirrorStatus(database, config.mirrorBaseUrl ?? '');
+        const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '');
         return { code: status.parked > 0 ? 1 : 0, value: status };
       }
       case 'list': {

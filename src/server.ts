@@ -79,18 +79,21 @@ function healthChecks(config: Config, database: Database, store: ContentStore, r
   };
 }
 
-function startMirror(config: Config, database: Database, logger: Logger): MirrorWorker | undefined {
+function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
   if (config.mirrorBaseUrl === undefined) return undefined;
-  const delivery = createDelivery({ baseUrl: config.mirrorBaseUrl, publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess });
-  return startMirrorWorker({ database, delivery, log: logger });
+  const delivery = createDelivery({ baseUrl: config.mirrorBaseUrl.reveal(), publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess });
+  return startMirrorWorker({ database, delivery, log: logger, metrics: { delivery: metrics.delivered } });
 }
 
 function registerGauges(metrics: Metrics, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
-  metrics.gauge('muniment_access_events_waiting', 'Accesses that wait to be recorded', () => recorder.depth());
+  metrics.gauges({ access_events_waiting: 'Accesses that wait to be recorded' }, () => ({ access_events_waiting: recorder.depth() }));
   if (mirror === undefined) return;
-  metrics.gauge('muniment_mirror_pending', 'Versions that HAPI has not yet', async () => (await mirror.status()).pending);
-  metrics.gauge('muniment_mirror_oldest_seconds', 'Age of the oldest of them', async () => (await mirror.status()).oldestSeconds ?? 0);
-  metrics.gauge('muniment_mirror_parked', 'Resources whose delivery waits for a person', async () => (await mirror.status()).parked);
+  metrics.gauges({
+    mirror_pending: 'Versions that HAPI has not yet', mirror_oldest_seconds: 'Age of the oldest of them', mirror_parked: 'Resources whose delivery waits for a person',
+  }, async () => {
+    const { pending, oldestSeconds, parked } = await mirror.status();
+    return { mirror_pending: pending, mirror_oldest_seconds: oldestSeconds ?? 0, mirror_parked: parked };
+  });
 }
 
 /** Starts everything and resolves when the server is ready. Raises an Error with a text for people; what was started is stopped then. */
@@ -123,7 +126,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const observer = `muniment@${hostname()}`;
   const refusals = createRefusalRecord({ recorder, organisations, operatorOrg, observer, logger });
   stops.push(refusals.stop);
-  const mirror = startMirror(config, database, logger);
+  const mirror = startMirror(config, database, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
   stops.push(startSweeping({ database, stores: [store], logger }));
   registerGauges(metrics, recorder, mirror);

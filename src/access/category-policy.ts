@@ -19,7 +19,6 @@ export const ROLES = {
   // Reads category insurance alone; until a permit can be narrowed to a category it reads nothing.
   'billing': rights('', false, false),
   'auditor': rights('', true, true),
-  'integrity': rights('', false, false),
 } as const satisfies Record<string, RoleRights>;
 
 export function roleRights(role: string): RoleRights | undefined {

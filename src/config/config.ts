@@ -29,7 +29,8 @@ export interface Config {
   databaseAuditUrl: Secret | undefined;
   databaseWorkerUrl: Secret | undefined;
   storage: StorageConfig;
-  mirrorBaseUrl: string | undefined;
+  /** May hold a user and a password. */
+  mirrorBaseUrl: Secret | undefined;
   mirrorAccess: 'off' | 'writes' | 'all';
   clamav: { host: string; port: number } | undefined;
   scan: 'off' | 'optional' | 'required';
@@ -110,6 +111,12 @@ class Reader {
     this.problems.push(`${name} must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
     return undefined;
   }
+
+  /** An address that may hold a password. */
+  secretUrl(name: VariableName, protocols: readonly string[]): Secret | undefined {
+    const value = this.url(name, protocols);
+    return value === undefined ? undefined : new Secret(value);
+  }
 }
 
 const WEB = ['http:', 'https:'];
@@ -131,6 +138,22 @@ function readStorage(reader: Reader): StorageConfig {
     secretKey: reader.secret('STORAGE_SECRET_KEY') ?? new Secret(''),
     keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
   };
+}
+
+const LOGINS = ['DATABASE_APP_URL', 'DATABASE_AUDIT_URL', 'DATABASE_WORKER_URL'] as const;
+
+/** With some of the logins the others would be the owner with a role set, and nobody would notice. */
+function checkLogins(reader: Reader): void {
+  const missing = LOGINS.filter((name) => reader.text(name) === undefined);
+  if (missing.length === LOGINS.length) return;
+  for (const name of missing) reader.problems.push(`${name} is needed: ${LOGINS.join(', ')} are set together or not at all`);
+  if (reader.text('DATABASE_URL') === undefined) reader.problems.push('DATABASE_URL is needed by the logins of the runtime roles: they are of its database');
+}
+
+/** Nothing that is read at start changes afterwards, at any depth. */
+function frozen<T extends object>(value: T): Readonly<T> {
+  for (const member of Object.values(value) as unknown[]) if (typeof member === 'object' && member !== null) frozen(member);
+  return Object.freeze(value);
 }
 
 function checkProduction(reader: Reader, config: Config): void {
@@ -159,12 +182,12 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     baseUrl,
     fhirBase: `${baseUrl}/fhir`,
     dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
-    databaseUrl: reader.url('DATABASE_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_URL'),
-    databaseAppUrl: reader.url('DATABASE_APP_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_APP_URL'),
-    databaseAuditUrl: reader.url('DATABASE_AUDIT_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_AUDIT_URL'),
-    databaseWorkerUrl: reader.url('DATABASE_WORKER_URL', POSTGRES) === undefined ? undefined : reader.secret('DATABASE_WORKER_URL'),
+    databaseUrl: reader.secretUrl('DATABASE_URL', POSTGRES),
+    databaseAppUrl: reader.secretUrl('DATABASE_APP_URL', POSTGRES),
+    databaseAuditUrl: reader.secretUrl('DATABASE_AUDIT_URL', POSTGRES),
+    databaseWorkerUrl: reader.secretUrl('DATABASE_WORKER_URL', POSTGRES),
     storage: readStorage(reader),
-    mirrorBaseUrl: reader.url('MIRROR_BASE_URL', WEB),
+    mirrorBaseUrl: reader.secretUrl('MIRROR_BASE_URL', WEB),
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
     clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310) },
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
@@ -177,7 +200,8 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     logLevel: reader.choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
   };
   if (!ORG_NAME.test(config.operatorOrg)) reader.problems.push('OPERATOR_ORG must have 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit');
+  checkLogins(reader);
   if (production) checkProduction(reader, config);
   if (reader.problems.length > 0) throw new ConfigurationError(reader.problems);
-  return Object.freeze(config);
+  return frozen(config);
 }

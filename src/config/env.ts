@@ -25,7 +25,7 @@ export const VARIABLES = {
   STORAGE_ACCESS_KEY: { description: 'Access key of the object store', default: 'none', secret: true },
   STORAGE_SECRET_KEY: { description: 'Secret key of the object store', default: 'none', secret: true },
   STORAGE_KEY_TEMPLATE: { description: 'Layout of object keys; made of `{org}`, `{patient}`, `{year}`, `{month}`, `{uuid}`, `{ext}`', default: '{org}/{year}/{month}/{uuid}' },
-  MIRROR_BASE_URL: { description: 'FHIR base of the HAPI server; may hold `{org}`', default: 'unset = no mirror' },
+  MIRROR_BASE_URL: { description: 'FHIR base of the HAPI server; may hold `{org}`, and a user and a password', default: 'unset = no mirror', secret: true },
   MIRROR_ACCESS: { description: 'Which access records go to HAPI: `off`, `writes`, `all`', default: 'writes' },
   CLAMAV_HOST: { description: 'Host of the virus scanner', default: 'unset = scanning off' },
   CLAMAV_PORT: { description: 'Port of the virus scanner', default: '3310' },

@@ -44,8 +44,14 @@ describe('defaults', () => {
     });
   });
 
-  it('cannot be changed afterwards', () => {
-    expect(Object.isFrozen(loadConfig({}))).toBe(true);
+  it('cannot be changed afterwards, at no depth', () => {
+    const config = loadConfig({ CLAMAV_HOST: 'clamav', TRUSTED_ISSUERS: JSON.stringify([{ ...ISSUER, claims: { org: 'tenant' } }]) });
+    for (const part of [config, config.storage, config.clamav, config.trustedIssuers, config.trustedIssuers[0], config.trustedIssuers[0]?.claims]) expect(Object.isFrozen(part)).toBe(true);
+    expect(() => { (config.storage as { bucket: string }).bucket = 'another'; }).toThrow(TypeError);
+  });
+
+  it('the address of HAPI is a secret that loses its last slash', () => {
+    expect(loadConfig({ MIRROR_BASE_URL: 'http://hapi:8080/fhir/{org}/' }).mirrorBaseUrl?.reveal()).toBe('http://hapi:8080/fhir/{org}');
   });
 
   it.each<[Environment, object]>([
@@ -56,7 +62,6 @@ describe('defaults', () => {
     [{ BASE_URL: 'https://documents.example/' }, { baseUrl: 'https://documents.example', fhirBase: 'https://documents.example/fhir' }],
     [{ BASE_URL: 'https://documents.example/muniment' }, { fhirBase: 'https://documents.example/muniment/fhir' }],
     [{ CLAMAV_HOST: 'clamav' }, { clamav: { host: 'clamav', port: 3310 } }],
-    [{ MIRROR_BASE_URL: 'http://hapi:8080/fhir/{org}/' }, { mirrorBaseUrl: 'http://hapi:8080/fhir/{org}' }],
     [{ BODY_BYTES_MAX: '1048576' }, { bodyBytesMax: MIB }],
     [{ BODY_BYTES_MAX: '2MiB' }, { bodyBytesMax: 2 * MIB }],
     [{ UPLOAD_BYTES_MAX: '3 GiB' }, { uploadBytesMax: 3 * 1024 * MIB }],
@@ -82,6 +87,16 @@ describe('problems', () => {
     ['OPERATOR_ORG', '-x'], ['OPERATOR_ORG', 'ü'], ['OPERATOR_ORG', 'x'.repeat(65)],
   ])('%s=%s is one', (name, value) => {
     expect(problemsOf({ [name]: value }).some((problem) => problem.startsWith(name))).toBe(true);
+  });
+
+  it.each<[Environment, string[]]>([
+    [{ DATABASE_APP_URL: 'postgres://app@db/m' }, ['DATABASE_AUDIT_URL', 'DATABASE_WORKER_URL']],
+    [{ DATABASE_APP_URL: 'postgres://app@db/m', DATABASE_WORKER_URL: 'postgres://worker@db/m' }, ['DATABASE_AUDIT_URL']],
+    [{ DATABASE_AUDIT_URL: 'postgres://audit@db/m' }, ['DATABASE_APP_URL', 'DATABASE_WORKER_URL']],
+    [{ DATABASE_APP_URL: 'postgres://app@db/m', DATABASE_AUDIT_URL: 'postgres://audit@db/m', DATABASE_WORKER_URL: 'postgres://worker@db/m' }, []],
+  ])('name the logins that %j lacks', (logins, missing) => {
+    expect(problemsOf({ DATABASE_URL: 'postgres://owner@db/m', ...logins }).map((problem) => problem.split(' ')[0])).toEqual(missing);
+    expect(problemsOf(logins).map((problem) => problem.split(' ')[0])).toEqual([...missing, 'DATABASE_URL']);
   });
 
   it('name what an object store lacks', () => {
@@ -152,13 +167,15 @@ describe('secrets', () => {
   const HIDDEN = 'hidden-7f3a';
 
   function withSecrets(): Environment {
-    const own = Object.fromEntries(secretNames.map((name) => [name, name.startsWith('DATABASE') ? `postgres://user:${HIDDEN}@db/muniment` : HIDDEN]));
+    const address = (name: string): string => (name.startsWith('DATABASE') ? `postgres://user:${HIDDEN}@db/muniment` : `https://user:${HIDDEN}@hapi.example/fhir`);
+    const own = Object.fromEntries(secretNames.map((name) => [name, name.endsWith('_URL') ? address(name) : HIDDEN]));
     return { ...PRODUCTION, ...own };
   }
 
   it('are revealed where they are used', () => {
     expect(loadConfig(withSecrets()).storage.secretKey.reveal()).toBe(HIDDEN);
     expect(loadConfig(withSecrets()).databaseUrl?.reveal()).toContain(HIDDEN);
+    expect(loadConfig(withSecrets()).mirrorBaseUrl?.reveal()).toContain(HIDDEN);
   });
 
   it('are not printed with the configuration', () => {

@@ -129,7 +129,7 @@ describe('the memory of tokens', () => {
   }, 15_000);
 
   it('does not mix up tokens: each acts as what it says', async () => {
-    const [first, second] = [await sign(key, claims({ sub: 'first', client_id: 'one' })), await sign(key, claims({ sub: 'second', client_id: 'two', role: ['integrity'] }))];
+    const [first, second] = [await sign(key, claims({ sub: 'first', client_id: 'one' })), await sign(key, claims({ sub: 'second', client_id: 'two', role: ['no-such-role'] }))];
     for (let turn = 0; turn < 3; turn += 1) expect([(await asked(first)).status, (await asked(second)).status]).toEqual([200, 403]);
   });
 });
