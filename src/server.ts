@@ -139,17 +139,17 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     },
   });
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
-  const routes = buildRoutes({
-    ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
-    readTransaction: (org, work) => database.readTransaction(org, work),
-    owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
-    cursorKey: await sharedSecret(database, 'cursor'),
-  });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(await trustedKeys(config)),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
+  });
+  const routes = buildRoutes({
+    ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+    readTransaction: (org, work) => database.readTransaction(org, work),
+    owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
+    perform, cursorKey: await sharedSecret(database, 'cursor'),
   });
 
   let draining = (): boolean => false;

@@ -33,6 +33,8 @@ export interface Transaction {
    * it fails. `explain` turns the database's error into the one that is told.
    */
   last(statement: ColumnStatement, explain?: (error: unknown) => unknown): void;
+  /** Sends what `last` was told, so that the statements behind it see it; raises what one of them fails with. */
+  flush(): Promise<void>;
 }
 
 export interface DatabaseConnection {
@@ -155,11 +157,15 @@ function joined(last: readonly LastStatement[]): LastStatement[] {
   return [...byName.values()];
 }
 
+function sendLast(client: pg.PoolClient, last: readonly LastStatement[]): Promise<{ command?: string }>[] {
+  return joined(last).map(({ statement: { columns, ...named }, explain }) => client.query({ ...named, values: columns }).catch((error: unknown) => { throw explain?.(error) ?? error; }));
+}
+
 /** Sends `begin` unless it was sent, the last statements and `commit` as one message. A statement that fails aborts those behind it, and `commit` then answers ROLLBACK. */
 async function commitWith(client: pg.PoolClient, begin: string | undefined, last: readonly LastStatement[]): Promise<void> {
   const sent = together(client, () => [
     ...(begin === undefined ? [] : [client.query(begin)]),
-    ...joined(last).map(({ statement: { columns, ...named }, explain }) => client.query({ ...named, values: columns }).catch((error: unknown) => { throw explain?.(error) ?? error; })),
+    ...sendLast(client, last),
     client.query('commit'),
   ]);
   const answers = await Promise.all(sent);
@@ -204,19 +210,26 @@ async function inTransaction<T>(connect: Connect, begin: string, work: (tx: Tran
   const last: LastStatement[] = [];
   let opening: Promise<pg.PoolClient> | undefined;
   let begun: Promise<unknown> | undefined;
-  const send = async (text: string | Statement, values: unknown[] | undefined): Promise<unknown> => {
+  const send = async <T>(statements: (client: pg.PoolClient) => T): Promise<Awaited<T>> => {
     const first = opening === undefined;
     opening ??= connect();
     const client = await opening;
-    return together(client, () => {
+    return await together(client, () => {
       if (first) {
         begun = client.query(begin);
         begun.catch(() => { /* The statements behind it fail as well, and tell. */ });
       }
-      return client.query(text as string, values);
+      return statements(client);
     });
   };
-  const tx: Transaction = { query: (text, values) => send(text, values) as never, last: (statement, explain) => { last.push({ statement, explain }); } };
+  const tx: Transaction = {
+    query: (text, values) => send((client) => client.query(text as string, values)) as never,
+    last: (statement, explain) => { last.push({ statement, explain }); },
+    flush: async () => {
+      const waiting = last.splice(0);
+      if (waiting.length > 0) await send((client) => Promise.all(sendLast(client, waiting)));
+    },
+  };
   try {
     const result = await work(tx);
     if (opening === undefined) {

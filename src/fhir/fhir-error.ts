@@ -47,6 +47,7 @@ export const ERRORS = {
   'version-mismatch': { status: 412, code: 'conflict', text: 'If-Match does not name the current version' },
   'multiple-matches': { status: 412, code: 'multiple-matches', text: 'The condition matches more than one resource' },
   'too-long': { status: 413, code: 'too-long', text: 'The body is over the limit' },
+  'too-many-entries': { status: 413, code: 'too-costly', text: 'The Bundle has more entries than the server takes' },
   'uri-too-long': { status: 414, code: 'too-long', text: 'The URL is over the limit' },
   'media-type': { status: 415, code: 'not-supported', text: 'The media type or coding of the body is not supported' },
   'range': { status: 416, code: 'value', text: 'The range lies outside the bytes' },

@@ -38,7 +38,8 @@ export function auditOutcome(status: number): AuditOutcome {
 
 /** Members stand in the canonical order, so that the text of the leaf needs no sorting. */
 export function describeAccess(circumstances: AccessCircumstances, status: number, more: Partial<AccessEvent> = {}): AccessEvent {
-  const { request, interaction } = circumstances;
+  const { request } = circumstances;
+  const interaction = more.interaction ?? circumstances.interaction;
   const accept = request.header('accept');
   const { outcome = auditOutcome(status), bytes, entities = [], outcomeDesc, write } = more;
   return {
@@ -71,6 +72,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
   const event = describeAccess({ ...circumstances, interaction: outcome.became ?? circumstances.interaction }, outcome.response.status, {
     entities: outcome.entities,
+    ...(outcome.code === undefined ? {} : { interaction: outcome.code }),
     ...(outcome.write === undefined ? {} : { write: outcome.write }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
   });

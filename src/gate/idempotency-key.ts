@@ -1,8 +1,9 @@
 // The Idempotency-Key of a request, and the fingerprint that tells a repetition from another request.
 import { createHash } from 'node:crypto';
 import { fhirError } from '../fhir/fhir-error.ts';
-import type { FhirRequest } from '../interactions/interaction.ts';
-import type { IdempotencyKey } from '../resources/idempotency.ts';
+import { typeNumber } from '../fhir/resource-type.ts';
+import type { FhirRequest, Outcome } from '../interactions/interaction.ts';
+import type { IdempotencyKey, StoredResult } from '../resources/idempotency.ts';
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
@@ -18,4 +19,10 @@ export function readKey(request: FhirRequest, org: number, client: string): Idem
 export function keyFingerprint(request: FhirRequest): Buffer {
   const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '']);
   return createHash('sha256').update(head).update(request.body.digest()).digest();
+}
+
+/** What a repetition is answered with: the version that was made or found, or the answer itself; undefined when nothing is kept. */
+export function keptResult({ response, version, keepsAnswer }: Outcome): StoredResult | undefined {
+  if (keepsAnswer === true && response.body !== undefined) return { kind: 'answer', status: response.status, answer: response.body };
+  return version === undefined ? undefined : { kind: 'version', status: response.status, ...version, type: typeNumber(version.type) };
 }

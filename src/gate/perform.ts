@@ -6,14 +6,14 @@ import { creatorOf, type Principal } from '../access/principal.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
-import { typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import type { FhirRequest, FhirResponse, InteractionContext, Outcome, Passage, PreparedInteraction } from '../interactions/interaction.ts';
+import { TransactionRefused, type FhirRequest, type FhirResponse, type InteractionContext, type Outcome, type Passage, type PreparedInteraction } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
-import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease } from '../resources/idempotency.ts';
+import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease, type StoredResult } from '../resources/idempotency.ts';
 import type { Organisations } from '../resources/organisation.ts';
 import { describeAccess, describeOutcome, type AccessCircumstances } from './describe-access.ts';
-import { keyFingerprint, readKey } from './idempotency-key.ts';
+import { createEntryAccess } from './entry-access.ts';
+import { keyFingerprint, keptResult, readKey } from './idempotency-key.ts';
 import { recordInTransaction, type AccessRecorder } from './record-access.ts';
 import type { RefusalRecord } from './record-refusals.ts';
 
@@ -31,7 +31,7 @@ export interface GateParts {
   observer: string;
   logger: Logger;
   /** Replays the answer of a request that was done before with the same Idempotency-Key. */
-  replay: (tx: Transaction, context: InteractionContext, result: { status: number; type: number; id: string; version: number }) => Promise<Outcome>;
+  replay: (tx: Transaction, context: InteractionContext, result: StoredResult) => Promise<Outcome>;
   /** Called after each committed write. */
   written: () => void;
 }
@@ -61,10 +61,9 @@ export function createGate(parts: GateParts): Perform {
       try {
         return await database.transaction(context.org.id, async (tx) => {
           const outcome = await prepared.run(tx);
-          if (claim !== undefined && outcome.version !== undefined) {
-            await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), { status: outcome.response.status, ...outcome.version, type: typeNumber(outcome.version.type) });
-          }
-          const events = describeOutcome(circumstances, outcome, () => newUuidV7(context.now));
+          const kept = claim === undefined ? undefined : keptResult(outcome);
+          if (claim !== undefined && kept !== undefined) await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), kept);
+          const events = [...describeOutcome(circumstances, outcome, () => newUuidV7(context.now)), ...(outcome.inner ?? [])];
           recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
           return outcome;
         });
@@ -91,9 +90,9 @@ export function createGate(parts: GateParts): Perform {
   async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
     const prepared = await passage.interaction.prepare(context);
     try {
-      return passage.interaction.kind === 'write'
-        ? await runWrite(prepared, context, circumstances, claim)
-        : await runRead(prepared, context, circumstances);
+      if (passage.interaction.kind === 'read') return await runRead(prepared, context, circumstances);
+      const written = await runWrite(prepared, context, circumstances, claim);
+      return await written.complete?.() ?? written;
     } catch (error) {
       await prepared.abandon().catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
       throw error;
@@ -127,7 +126,11 @@ export function createGate(parts: GateParts): Perform {
     if (!decision.permit) {
       throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
     }
-    return { request, principal, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId };
+    return {
+      request, principal, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId,
+      read: (work) => database.readTransaction(org.id, work),
+      enterEntry: createEntryAccess(circumstances, (entry, asked, own) => admit(entry, asked, principal, own)),
+    };
   }
 
   /** A refusal or failure rolled back what there was; its record is a small commit of its own. */
@@ -138,7 +141,8 @@ export function createGate(parts: GateParts): Perform {
       // A refusal that cannot be recorded must not leave as one, whatever the reason is.
       throw cause instanceof FhirError && cause.status === 503 ? cause : fhirError('unavailable', 'The access could not be recorded', { cause, headers: { 'Retry-After': '2' } });
     });
-    await recorder.record([{ org, event }]);
+    const inner = error instanceof TransactionRefused ? error.inner : [];
+    await recorder.record([event, ...inner].map((one) => ({ org, event: one })));
   }
 
   return async (passage, request) => {
@@ -150,7 +154,7 @@ export function createGate(parts: GateParts): Perform {
       const context = await admit(passage, request, circumstances.principal, circumstances);
       const outcome = await runOnce(passage, context, circumstances);
       outcome.afterCommit?.();
-      if (outcome.write !== undefined) parts.written();
+      if (outcome.write !== undefined || outcome.inner?.some((event) => event.write !== undefined) === true) parts.written();
       return { response: outcome.response, transferEnded: (end) => recordTransfer(circumstances, outcome, context.org.id, end) };
     } catch (failure) {
       const error = toFhirError(failure, parts.logger, request.requestId);

@@ -4,7 +4,8 @@ import type { FhirResponse } from '../interactions/interaction.ts';
 
 const ERROR_SYSTEM = 'urn:muniment:error';
 
-export function errorResponse(error: FhirError): FhirResponse {
+/** JSON text of the OperationOutcome. */
+export function printOutcome(error: FhirError): string {
   const issue = error.issues.map((one) => ({
     severity: one.severity,
     code: one.code,
@@ -12,9 +13,9 @@ export function errorResponse(error: FhirError): FhirResponse {
     diagnostics: one.diagnostics,
     ...(one.expression === undefined ? {} : { expression: [one.expression] }),
   }));
-  return {
-    status: error.status,
-    headers: { ...error.headers, 'Content-Type': 'application/fhir+json; charset=utf-8' },
-    body: JSON.stringify({ resourceType: 'OperationOutcome', issue }),
-  };
+  return JSON.stringify({ resourceType: 'OperationOutcome', issue });
+}
+
+export function errorResponse(error: FhirError): FhirResponse {
+  return { status: error.status, headers: { ...error.headers, 'Content-Type': 'application/fhir+json; charset=utf-8' }, body: printOutcome(error) };
 }

@@ -2,10 +2,12 @@
 // the walk of the record's tests are read from it; a path that is not here does not exist.
 import type { AuthorizationRequest } from '../access/authorize.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
+import { processBundle } from '../interactions/bundle.ts';
 import { create } from '../interactions/create.ts';
 import { createBinary } from '../interactions/create-binary.ts';
 import { deleteInteraction } from '../interactions/delete.ts';
 import { historyInstance } from '../interactions/history-instance.ts';
+import type { Perform } from '../gate/perform.ts';
 import type { Interaction } from '../interactions/interaction.ts';
 import type { OutsideResources } from '../interactions/outside-resources.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
@@ -21,6 +23,8 @@ import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
+import { aim } from './aim.ts';
+import { printOutcome } from './error-response.ts';
 import { binaryForm } from './media-type.ts';
 
 export type RouteCode = AuthorizationRequest['interaction'];
@@ -42,6 +46,8 @@ export interface RouteParts extends DocumentParts {
   cursorKey: Buffer;
   /** What is passed on from elsewhere; undefined where nothing is. */
   outside?: OutsideResources;
+  /** The door; the entries of a batch pass it one by one. */
+  perform: Perform;
 }
 
 /** Where the interactions of a type stand (R4 http.html 3.1.0.20). */
@@ -79,13 +85,17 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route(type, 'vread', readRecord('vread')),
     route(type, 'history-instance', historyRecord(fhirBase)),
   ]);
-  return [
+  const bundle = processBundle({ ...parts, aim: (asked) => aim(routes, asked), printOutcome });
+  const routes: Route[] = [
     ...documents,
     route('Binary', 'create', createBinary(parts)),
     route('Binary', 'read', readBinary({ fhirBase, content: parts.reader, form: binaryForm })),
     ...records,
     ...searchRoutes(parts),
+    { method: 'POST', path: '', type: 'Bundle', code: 'transaction', interaction: bundle },
+    { method: 'POST', path: '', type: 'Bundle', code: 'batch', interaction: bundle },
   ];
+  return routes;
 }
 
 const SEARCHED = ['DocumentReference', 'Media', 'List', 'AuditEvent', 'Provenance'] as const;

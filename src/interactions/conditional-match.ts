@@ -1,5 +1,6 @@
 // The search behind a conditional interaction (R4 http.html 3.1.0.4.3, 3.1.0.7.1, 3.1.0.8.1): no match, one, or 412. Two
 // requests with the same criteria wait for each other, so that one of them finds what the other made.
+import { authorize } from '../access/authorize.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
@@ -61,4 +62,18 @@ export async function findMatch(tx: Transaction, context: InteractionContext, pa
 /** The match of If-None-Exist. */
 export async function findExisting(tx: Transaction, context: InteractionContext, header: string, fhirBase: string): Promise<ExistingMatch | undefined> {
   return findMatch(tx, context, criteriaOf(context.request.type, header), fhirBase, true);
+}
+
+/**
+ * Ids of what the criteria of an entry or of a conditional reference match, two at most, outside any transaction. Raises
+ * 403 without the right to search the type, 400 for criteria that are empty or not understood.
+ */
+export async function findMatches(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string): Promise<string[]> {
+  const decision = authorize(context.principal, { interaction: 'search-type', type });
+  if (!decision.permit) throw fhirError('forbidden', decision.reason);
+  const parsed = parseSearch(type, new URLSearchParams(criteria.replace(/^[^?]*\?/, '')), fhirBase, true);
+  if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'A condition must hold search parameters');
+  const query = pageQuery({ ...parsed, count: 2, sort: { column: 'id', descending: false } }, { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase }, undefined);
+  const rows = await context.read((tx) => runSearchQuery<{ id: string }>(tx, query));
+  return rows.map((row) => row.id);
 }

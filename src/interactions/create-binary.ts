@@ -4,7 +4,7 @@ import { creatorOf } from '../access/principal.ts';
 import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { isJsonObject, type JsonObject } from '../fhir/json.ts';
+import { isJsonObject, printJson, type JsonObject } from '../fhir/json.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
@@ -25,10 +25,13 @@ export interface BinaryParts {
 }
 
 export interface PreparedBinary {
+  id: string;
   contentType: string;
   securityContext: JsonObject | undefined;
   received: ReceivedContent;
 }
+
+type ReceivedBinary = Omit<PreparedBinary, 'id'>;
 
 const FHIR_BODY = /^application\/(fhir\+json|json\+fhir)\s*(;|$)/i;
 const MEDIA_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(;.*)?$/;
@@ -37,9 +40,16 @@ export function createBinary(parts: BinaryParts): Interaction {
   return defineInteraction({
     code: 'create',
     kind: 'write',
-    prepare: (context) => (FHIR_BODY.test(context.request.body.contentType ?? '') ? prepareFhir(parts, context) : prepareRaw(parts, context)),
+    prepare: async (context) => {
+      const fhir = FHIR_BODY.test(context.request.body.contentType ?? '');
+      return { id: context.assignedId ?? newUuidV7(context.now), ...await (fhir ? prepareFhir(parts, context) : prepareRaw(parts, context)) };
+    },
     run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
     abandon: (context, prepared) => parts.content.discard(context.org.id, prepared.received),
+    binary: (context, { id, received }) => ({
+      org: context.org.id, type: typeNumber('Binary'), id, version: 1, last_updated: new Date(context.now), deleted: false, method: 'POST', body: null,
+      content: received.id, creator: creatorOf(context.principal), patient: null, size: received.size, sha256: received.sha256, sha1: received.sha1,
+    }),
   });
 }
 
@@ -64,7 +74,7 @@ function receive(parts: BinaryParts, context: InteractionContext, reception: Rec
   });
 }
 
-async function prepareRaw(parts: BinaryParts, context: InteractionContext): Promise<PreparedBinary> {
+async function prepareRaw(parts: BinaryParts, context: InteractionContext): Promise<ReceivedBinary> {
   const { body } = context.request;
   const contentType = body.contentType;
   if (contentType === undefined || !MEDIA_TYPE.test(contentType)) throw fhirError('media-type', 'The bytes need a Content-Type');
@@ -88,21 +98,21 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-async function prepareFhir(parts: BinaryParts, context: InteractionContext): Promise<PreparedBinary> {
+async function prepareFhir(parts: BinaryParts, context: InteractionContext): Promise<ReceivedBinary> {
   const { body } = context.request;
   requireFhirJson(body.contentType);
-  const text = await body.text(parts.bodyBytesMax);
-  const value = parseBody(text);
+  const text = body.json === undefined ? await body.text(parts.bodyBytesMax) : '';
+  const value = body.json ?? parseBody(text);
   if (!isJsonObject(value) || typeof value['resourceType'] !== 'string') throw fhirError('structure', 'The body has no resourceType', { expression: 'resourceType' });
   if (value['resourceType'] !== 'Binary') {
-    const bytes = Buffer.from(text, 'utf8');
+    const bytes = Buffer.from(body.json === undefined ? text : printJson(body.json), 'utf8');
     const contentType = body.contentType as string;
     return { contentType, securityContext: contextHeader(context), received: await receive(parts, context, { bytes: once(bytes), size: bytes.length, contentType, bytesMax: parts.bodyBytesMax }) };
   }
   return unwrap(parts, context, value);
 }
 
-async function unwrap(parts: BinaryParts, context: InteractionContext, resource: JsonObject): Promise<PreparedBinary> {
+async function unwrap(parts: BinaryParts, context: InteractionContext, resource: JsonObject): Promise<ReceivedBinary> {
   const issues = validateResource(resource, 'Binary');
   if (issues.length > 0) throw invalidResource(issues);
   const contentType = resource['contentType'] as string;
@@ -124,13 +134,14 @@ async function checkContext(tx: Transaction, context: InteractionContext, securi
   const local = parseLocalReference(reference, fhirBase);
   if (local === undefined) throw fhirError('reference-target', 'The security context must be a reference of this server', { expression: 'Binary.securityContext' });
   if (!Object.hasOwn(RESOURCE_TYPES, local.type) || local.type === 'Patient') return;
+  if (context.share?.created.has(`${local.type}/${local.id}`) === true) return;
   const owner = await readNewest(tx, context.org.id, typeNumber(local.type as ResourceType), local.id);
   if (owner === undefined || owner.deleted) throw fhirError('reference-target', 'The security context is not known here', { expression: 'Binary.securityContext' });
 }
 
 async function runCreate(parts: BinaryParts, tx: Transaction, context: InteractionContext, prepared: PreparedBinary): Promise<Outcome> {
   await checkContext(tx, context, prepared.securityContext, parts.fhirBase);
-  const id = newUuidV7(context.now);
+  const { id } = prepared;
   const text = await publishBinary(tx, {
     org: context.org.id, id, contentType: prepared.contentType, creator: creatorOf(context.principal), now: context.now, event: context.eventId, received: prepared.received,
     ...(prepared.securityContext === undefined ? {} : { securityContext: prepared.securityContext }),

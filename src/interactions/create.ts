@@ -25,7 +25,7 @@ async function runCreate(parts: DocumentParts, tx: Transaction, context: Interac
     const existing = await findExisting(tx, context, criteria, parts.fhirBase);
     if (existing !== undefined) return foundOutcome(parts, context, prepared, existing);
   }
-  return writeDocument(parts, tx, context, { id: newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
+  return writeDocument(parts, tx, context, { id: context.assignedId ?? newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
 }
 
 /** The one match of If-None-Exist is the answer; what was received is not needed. */

@@ -4,7 +4,10 @@ import type { AuthorizationRequest, Restriction } from '../access/authorize.ts';
 import type { Principal } from '../access/principal.ts';
 import type { AccessEntity, AccessEvent, AccessWrite, InteractionCode } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
+import { FhirError, type Issue } from '../fhir/fhir-error.ts';
+import type { JsonObject } from '../fhir/json.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
+import type { LinkTarget } from '../resources/load-link-target.ts';
 
 /** The body of a request: read once, bounded by bytes. */
 export interface RequestBody {
@@ -18,6 +21,8 @@ export interface RequestBody {
   text(bytesMax: number): Promise<string>;
   /** The bytes as they come. Raises 413 past `bytesMax`, `client-aborted` when the client ends early. */
   stream(bytesMax: number): AsyncIterable<Buffer>;
+  /** The resource, where it is an object already: an entry of a Bundle. */
+  readonly json?: JsonObject;
   /** SHA-256 over the bytes that were read, once the body was read to its end. */
   digest(): Buffer;
 }
@@ -53,6 +58,35 @@ export interface FhirResponse {
   headers: Record<string, string>;
   body?: string;
   stream?: ByteStream;
+  /** Milliseconds: meta.lastUpdated of the version that is answered, for the entry of a Bundle. */
+  lastUpdated?: number;
+}
+
+/** What the entries of one transaction have in common: they see of each other what the database does not hold yet. */
+export interface TransactionShare {
+  /** `Type/id` of what the transaction creates. */
+  created: Set<string>;
+  /** Binaries that it creates, by id. */
+  binaries: Map<string, LinkTarget>;
+}
+
+/** One entry of a Bundle at the door: it needs its own right and leaves its own record. */
+export interface EntryAccess {
+  /** Authorizes and prepares. `share` for an entry of a transaction, `assignedId` where the transaction chose the id. */
+  prepare(share?: TransactionShare, assignedId?: string): Promise<PreparedInteraction>;
+  /** The events of an entry that was done, or that was not. */
+  succeeded(outcome: Outcome): AccessEvent[];
+  failed(status: number, diagnostics: string): AccessEvent;
+}
+
+/** A transaction that was refused, with the events of its entries, none of which was done. */
+export class TransactionRefused extends FhirError {
+  readonly inner: readonly AccessEvent[];
+
+  constructor(issues: readonly Issue[], status: number, inner: readonly AccessEvent[], cause: unknown) {
+    super(issues, { status, cause });
+    this.inner = inner;
+  }
 }
 
 export interface InteractionContext {
@@ -64,6 +98,13 @@ export interface InteractionContext {
   now: number;
   /** Id of the access event that this interaction will leave. */
   eventId: string;
+  /** Reads outside the transaction of `run`. */
+  read<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  enterEntry(passage: Passage, request: FhirRequest): EntryAccess;
+  /** Set for an entry of a transaction: what it reads must be read in `run`. */
+  share?: TransactionShare;
+  /** The id that the transaction chose for what this entry creates. */
+  assignedId?: string;
 }
 
 export interface Outcome {
@@ -78,7 +119,16 @@ export interface Outcome {
   bytes?: AccessEvent['bytes'];
   /** The version written or found, for a repeated request with the same Idempotency-Key. */
   version?: { type: ResourceType; id: string; version: number };
-  /** Fetches what is not ours, after the transaction and before the record: the outcome that it answers takes the place of this one. */
+  /** The events of a Bundle's entries, beside its own. */
+  inner?: readonly AccessEvent[];
+  /** The interaction that it turned out to be: a Bundle says in its body whether it is a batch. */
+  code?: InteractionCode;
+  /** Set where the answer itself is kept for a repeated request with the same Idempotency-Key. */
+  keepsAnswer?: boolean;
+  /**
+   * Fetches what is not ours, after the transaction and before the record: the outcome that it answers takes the place of
+   * this one. Of a write the record is committed by then, so it may change the answer alone, and may not fail.
+   */
   complete?: () => Promise<Outcome>;
   /** Opens the bytes and verifies the first of them; called before the record, so that a failure is still an answer. */
   open?: () => Promise<ByteStream>;
@@ -95,12 +145,15 @@ export interface InteractionSteps<Prepared> {
   run(tx: Transaction, context: InteractionContext, prepared: Prepared): Promise<Outcome>;
   /** Undoes what `prepare` left when the transaction did not commit. */
   abandon?(context: InteractionContext, prepared: Prepared): Promise<void>;
+  /** The Binary that `run` will create, for the documents of the same transaction. */
+  binary?(context: InteractionContext, prepared: Prepared): LinkTarget;
 }
 
 /** What is left to do once `prepare` is done. `run` may be called again when another transaction was faster. */
 export interface PreparedInteraction {
   run(tx: Transaction): Promise<Outcome>;
   abandon(): Promise<void>;
+  binary?: LinkTarget;
 }
 
 export interface Interaction {
@@ -124,6 +177,7 @@ export function defineInteraction<Prepared = undefined>(steps: InteractionSteps<
       return {
         run: (tx) => steps.run(tx, context, prepared),
         abandon: async () => { await steps.abandon?.(context, prepared); },
+        ...(steps.binary === undefined ? {} : { binary: steps.binary(context, prepared) }),
       };
     },
   };

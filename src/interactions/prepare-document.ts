@@ -40,7 +40,7 @@ export async function prepareDocument(parts: DocumentParts, context: Interaction
 export async function receiveDocument(parts: DocumentParts, context: InteractionContext, resource: JsonObject): Promise<PreparedDocument> {
   const reader = readerOf(context, parts.fhirBase);
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
-  const linked = await linkBinaries({ targets: parts.targets, mayRead }, reader, resource, context.request.type);
+  const linked = await linkBinaries({ targets: linkTargets(parts, context), mayRead }, reader, resource, context.request.type);
   const moved: MovedAttachment[] = [];
   try {
     for (const inline of takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax)) {
@@ -81,6 +81,12 @@ export async function relinkDocument(tx: Transaction, parts: DocumentParts, cont
     return { ...inline, received: same.received };
   });
   return { resource, moved, linked };
+}
+
+/** Binaries of the same transaction come before those that the database holds. */
+function linkTargets(parts: DocumentParts, { share }: InteractionContext): LinkTargetLoader {
+  if (share === undefined) return parts.targets;
+  return { load: async (org, id) => share.binaries.get(id) ?? parts.targets.load(org, id) };
 }
 
 export async function discardAll(content: ContentReceiver, context: InteractionContext, received: readonly ReceivedContent[]): Promise<void> {

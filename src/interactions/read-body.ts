@@ -30,7 +30,7 @@ export function parseBody(text: string): JsonValue {
 /** Raises 400 for a body that is no resource of this type, and 400 or 422 with every fault that the validator finds. */
 export async function readResourceBody(request: FhirRequest, bodyBytesMax: number): Promise<JsonObject> {
   requireFhirJson(request.body.contentType);
-  const value = parseBody(await request.body.text(bodyBytesMax));
+  const value = request.body.json ?? parseBody(await request.body.text(bodyBytesMax));
   if (!isJsonObject(value)) throw fhirError('malformed-json', 'The body must be a JSON object');
   requireType(value, request.type);
   if (isSubsetted(value)) throw fhirError('business-rule', 'The tag SUBSETTED says that this is a part of a resource; only a whole one can be stored', { expression: `${request.type}.meta.tag` });

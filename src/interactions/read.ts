@@ -2,7 +2,7 @@
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
-import { readVersion } from '../resources/read-version.ts';
+import { readNewest, readVersion } from '../resources/read-version.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
 import { readForm, representation, versionHeaders } from './representation.ts';
@@ -12,8 +12,9 @@ export function read(newest: NewestLoader): Interaction {
   return defineInteraction({
     code: 'read',
     kind: 'read',
-    prepare: ({ request, org }) => newest.load(org.id, typeNumber(request.type), request.id),
-    async run(tx, { request, org }, row) {
+    prepare: async ({ request, org, share }) => (share === undefined ? newest.load(org.id, typeNumber(request.type), request.id) : undefined),
+    async run(tx, { request, org, share }, loaded) {
+      const row = share === undefined ? loaded : await readNewest(tx, org.id, typeNumber(request.type), request.id);
       const reference = `${request.type}/${request.id}`;
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
       if (row.body === null) throw fhirError('deleted', `${reference} was deleted`);

@@ -24,7 +24,7 @@ export function versionHeaders(version: number, lastUpdated: number): Record<str
 /** A version as the answer of read and vread, or the part of it that `_summary` or `_elements` asks for. */
 export function representation(status: number, shown: Representation, form?: SummaryForm): FhirResponse {
   const body = form === undefined ? shown.text : printJson(summarise(parseStored(shown.text), form));
-  return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body };
+  return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body, lastUpdated: shown.lastUpdated };
 }
 
 /** The form of a resource by itself. Raises 400 `invalid-parameter` also for `_summary=count`, which is for searches. */
@@ -41,6 +41,7 @@ function parseStored(text: string): JsonObject {
 
 /** The answer of a write: `Prefer: return=minimal | representation | OperationOutcome`; the resource when it does not say. */
 export function writeResponse(request: FhirRequest, status: number, fhirBase: string, shown: Representation): FhirResponse {
+  const { lastUpdated } = shown;
   const headers = {
     ...versionHeaders(shown.version, shown.lastUpdated),
     'Location': `${fhirBase}/${shown.reference}/_history/${shown.version}`,
@@ -50,10 +51,10 @@ export function writeResponse(request: FhirRequest, status: number, fhirBase: st
   const applied = wanted === undefined ? {} : { 'Preference-Applied': `return=${wanted}` };
   if (wanted === 'minimal') {
     const { 'Content-Type': _type, ...bare } = headers;
-    return { status, headers: { ...bare, ...applied } };
+    return { status, headers: { ...bare, ...applied }, lastUpdated };
   }
-  if (wanted === 'OperationOutcome') return { status, headers: { ...headers, ...applied }, body: informationOutcome(shown) };
-  return { status, headers: { ...headers, ...applied }, body: shown.text };
+  if (wanted === 'OperationOutcome') return { status, headers: { ...headers, ...applied }, body: informationOutcome(shown), lastUpdated };
+  return { status, headers: { ...headers, ...applied }, body: shown.text, lastUpdated };
 }
 
 function informationOutcome(shown: Representation): string {
