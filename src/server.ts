@@ -20,7 +20,8 @@ import { createReadiness, healthRoutes, type HealthChecks } from './http/health.
 import { listen, serveMetrics } from './http/listen.ts';
 import { buildPipeline } from './http/pipeline.ts';
 import { publicRoutes } from './http/public-routes.ts';
-import { buildRoutes, type Route } from './http/routes.ts';
+import { type Route } from './http/match-route.ts';
+import { buildRoutes } from './http/routes.ts';
 import { printCapabilities } from './interactions/capabilities.ts';
 import { replayResult } from './interactions/replay-result.ts';
 import type { Logger } from './logger.ts';

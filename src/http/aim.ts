@@ -5,7 +5,7 @@ import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-type.ts';
 import { defineInteraction, type Passage } from '../interactions/interaction.ts';
 import { acceptsFhirJson } from './media-type.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
-import { matchRoute, type PathParameters, type Route, type RouteCode } from './routes.ts';
+import { matchRoute, type PathParameters, type Route, type RouteCode } from './match-route.ts';
 
 const URL_CHARACTERS_MAX = 16_384;
 

@@ -9,7 +9,7 @@ import type { Logger } from '../logger.ts';
 import { aim } from './aim.ts';
 import { errorResponse } from './error-response.ts';
 import { openBody, sendAnswer } from './exchange.ts';
-import type { Route } from './routes.ts';
+import type { Route } from './match-route.ts';
 
 export interface FhirEntryParts {
   routes: readonly Route[];

@@ -1,6 +1,5 @@
 // THE TABLE: which interactions there are, on which paths, and what they need. CapabilityStatement, Allow headers and
 // the walk of the record's tests are read from it; a path that is not here does not exist.
-import type { AuthorizationRequest } from '../access/authorize.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
 import { processBundle } from '../interactions/bundle.ts';
 import { create } from '../interactions/create.ts';
@@ -25,19 +24,8 @@ import type { ContentReader } from '../content/read-content.ts';
 import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
 import { aim } from './aim.ts';
 import { printOutcome } from './error-response.ts';
+import type { Route, RouteCode } from './match-route.ts';
 import { binaryForm } from './media-type.ts';
-
-export type RouteCode = AuthorizationRequest['interaction'];
-
-export interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the base: names as they stand, [id] and so on for what varies; '' is the base itself. */
-  path: string;
-  /** The type that the path names; Bundle where it names none, for that is what is sent or answered there. */
-  type: ResourceType;
-  code: RouteCode;
-  interaction: Interaction;
-}
 
 export interface RouteParts extends DocumentParts {
   reader: ContentReader;
@@ -111,61 +99,4 @@ function searchRoutes(parts: RouteParts): Route[] {
     ...both(`${compartment}/[compartment-id]/*`, 'Bundle', 'search-system', searchCompartment(parts, compartment, '*', SEARCHED)),
   ]);
   return [...SEARCHED.flatMap((type) => both(type, type, 'search-type', searchType(parts))), ...both('', 'Bundle', 'search-system', searchSystem(parts, SEARCHED)), ...compartments];
-}
-
-/** What varies in a path: the logical id, the version id, and the id of a compartment. */
-export interface PathParameters {
-  id: string;
-  version: string;
-  /** The compartment that the path begins with: Patient/1/DocumentReference. */
-  compartment?: { type: string; id: string };
-}
-
-export type Match =
-  | ({ kind: 'route'; route: Route } & PathParameters)
-  /** The path is known, the method is not: what is allowed there. */
-  | { kind: 'method'; type: ResourceType; allow: string[] }
-  | { kind: 'unknown' };
-
-interface Pattern {
-  route: Route;
-  segments: readonly string[];
-  /** How many of them are names as they stand. */
-  literals: number;
-}
-
-const patterns = new WeakMap<readonly Route[], readonly Pattern[]>();
-
-function patternsOf(routes: readonly Route[]): readonly Pattern[] {
-  const known = patterns.get(routes);
-  if (known !== undefined) return known;
-  const compiled = routes.map((route): Pattern => {
-    const segments = route.path === '' ? [] : route.path.split('/');
-    return { route, segments, literals: segments.filter((part) => !part.startsWith('[')).length };
-  });
-  patterns.set(routes, compiled);
-  return compiled;
-}
-
-function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  return pattern.length === segments.length && pattern.every((part, at) => part.startsWith('[') || part === segments[at]);
-}
-
-function pathParameters(pattern: readonly string[], segments: readonly string[]): PathParameters {
-  const at = (name: string): string | undefined => (pattern.includes(name) ? segments[pattern.indexOf(name)] : undefined);
-  const compartment = at('[compartment-id]');
-  return { id: at('[id]') ?? '', version: at('[vid]') ?? '', ...(compartment === undefined ? {} : { compartment: { type: segments[0] ?? '', id: compartment } }) };
-}
-
-/** `segments` are those below the FHIR base, decoded. Names as they stand come before what varies: DocumentReference/_history is not the id `_history`. */
-export function matchRoute(routes: readonly Route[], method: string, segments: readonly string[]): Match {
-  const fitting = patternsOf(routes).filter((pattern) => fits(pattern.segments, segments));
-  const most = Math.max(...fitting.map((pattern) => pattern.literals));
-  const here = fitting.filter((pattern) => pattern.literals === most);
-  const [first] = here;
-  if (first === undefined) return { kind: 'unknown' };
-  const asked = method === 'HEAD' ? 'GET' : method;
-  const match = here.find(({ route }) => route.method === asked);
-  if (match !== undefined) return { kind: 'route', route: match.route, ...pathParameters(match.segments, segments) };
-  return { kind: 'method', type: first.route.type, allow: [...new Set(here.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])))] };
 }

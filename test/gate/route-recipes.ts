@@ -2,7 +2,7 @@
 // promises. A row that cannot be derived has no recipe and is refused with a text that says what to add.
 import { randomUUID } from 'node:crypto';
 import { documentReference, media, type Answer, type Call, type FhirClient } from '../support/fhir-client.ts';
-import type { Route } from '../../src/http/routes.ts';
+import type { Route } from '../../src/http/match-route.ts';
 
 export type Row = Pick<Route, 'method' | 'path' | 'type' | 'code'>;
 
