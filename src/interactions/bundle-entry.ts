@@ -5,7 +5,7 @@ import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
 import { printJson, type JsonObject } from '../fhir/json.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
-import type { FhirRequest, FhirResponse, InteractionContext, Passage, RequestBody } from './interaction.ts';
+import { defineInteraction, type FhirRequest, type FhirResponse, type InteractionContext, type Passage, type RequestBody } from './interaction.ts';
 
 /** What the URL of an entry is aimed at. */
 export interface EntryAim {
@@ -71,9 +71,20 @@ export function aimEntry(parts: BundleParts, { request: outer }: InteractionCont
     if (name === 'prefer' || name === 'authorization') return outer.header(name);
     return entry.headers[name] ?? more[name];
   };
-  const { passage, ...aimed } = parts.aim({ method: entry.method, url: `/${url}`, header });
+  const { passage: found, ...aimed } = parts.aim({ method: entry.method, url: `/${url}`, header });
+  const passage = isRecordWrite(entry.method, aimed.type) ? refusingRecordWrite(found, aimed.type) : found;
   const request: FhirRequest = { requestId: outer.requestId, method: entry.method, url, address: outer.address, header, body: entryBody(entry), ...aimed };
   return { entry, request, passage };
+}
+
+function isRecordWrite(method: string, type: ResourceType): boolean {
+  return (type === 'AuditEvent' || type === 'Provenance') && method !== 'GET' && method !== 'HEAD';
+}
+
+/** Alone this is a method that is not allowed there; in a Bundle it is something that nobody may do. */
+function refusingRecordWrite({ interaction, access }: Passage, type: ResourceType): Passage {
+  const error = fhirError('forbidden', `${type} is written by this server alone`);
+  return { interaction: defineInteraction({ code: interaction.code, kind: 'read', run: () => Promise.reject(error) }), access };
 }
 
 const PHRASES: Record<number, string> = {

@@ -53,6 +53,7 @@ idempotency.type smallint
 idempotency.id text collate "C"
 idempotency.version integer
 idempotency.created_at timestamp(3) with time zone not null default now()
+idempotency.answer text
 migration.id integer not null default nextval('migration_id_seq'::regclass)
 migration.name character varying(255)
 migration.batch integer
