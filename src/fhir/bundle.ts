@@ -35,18 +35,11 @@ export function entryPath(index: number): string {
 
 const text = (value: JsonValue | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
 
-/** Reads the entries of a Bundle whose structure is valid. Faults: bdl-3, bdl-5, bdl-7, bdl-8, and bodies where none belongs or one is missing. */
+/** Reads the entries of a Bundle whose structure is valid. Faults: no request (bdl-3), and bodies where none belongs or one is missing. */
 export function readRequestBundle(bundle: JsonObject): RequestBundle {
   const found = Array.isArray(bundle['entry']) ? bundle['entry'].filter(isJsonObject) : [];
   const issues: Issue[] = [];
   const entries = found.flatMap((entry, index) => readEntry(entry, index, issues) ?? []);
-  const seen = new Set<string>();
-  for (const { fullUrl, index } of entries) {
-    if (fullUrl === undefined) continue;
-    if (seen.has(fullUrl)) issues.push(issueOf('invalid-value', `${entryPath(index)}.fullUrl occurs twice in the Bundle (bdl-7)`, `${entryPath(index)}.fullUrl`));
-    if (fullUrl.includes('/_history/')) issues.push(issueOf('invalid-value', `${entryPath(index)}.fullUrl may not name a version (bdl-8)`, `${entryPath(index)}.fullUrl`));
-    seen.add(fullUrl);
-  }
   return { entries, issues };
 }
 
