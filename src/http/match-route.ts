@@ -36,21 +36,31 @@ interface Pattern {
   literals: number;
 }
 
-const patterns = new WeakMap<readonly Route[], readonly Pattern[]>();
+/** By number of segments and the first of them, which is a name in every row: a request looks at the rows of its type alone. */
+type Patterns = ReadonlyMap<string, readonly Pattern[]>;
 
-function patternsOf(routes: readonly Route[]): readonly Pattern[] {
-  const known = patterns.get(routes);
+const compiled = new WeakMap<readonly Route[], Patterns>();
+
+function bucketOf(segments: readonly string[]): string {
+  return `${segments.length} ${segments[0] ?? ''}`;
+}
+
+function patternsOf(routes: readonly Route[]): Patterns {
+  const known = compiled.get(routes);
   if (known !== undefined) return known;
-  const compiled = routes.map((route): Pattern => {
+  const patterns = new Map<string, Pattern[]>();
+  for (const route of routes) {
     const segments = route.path === '' ? [] : route.path.split('/');
-    return { route, segments, literals: segments.filter((part) => !part.startsWith('[')).length };
-  });
-  patterns.set(routes, compiled);
-  return compiled;
+    if (segments[0]?.startsWith('[') === true) throw new Error(`The path ${route.path} does not begin with a name`);
+    const bucket = bucketOf(segments);
+    patterns.set(bucket, [...patterns.get(bucket) ?? [], { route, segments, literals: segments.filter((part) => !part.startsWith('[')).length }]);
+  }
+  compiled.set(routes, patterns);
+  return patterns;
 }
 
 function fits(pattern: readonly string[], segments: readonly string[]): boolean {
-  return pattern.length === segments.length && pattern.every((part, at) => part.startsWith('[') || part === segments[at]);
+  return pattern.every((part, at) => part.startsWith('[') || part === segments[at]);
 }
 
 function pathParameters(pattern: readonly string[], segments: readonly string[]): PathParameters {
@@ -61,7 +71,7 @@ function pathParameters(pattern: readonly string[], segments: readonly string[])
 
 /** `segments` are those below the FHIR base, decoded. Names as they stand come before what varies: DocumentReference/_history is not the id `_history`. */
 export function matchRoute(routes: readonly Route[], method: string, segments: readonly string[]): Match {
-  const fitting = patternsOf(routes).filter((pattern) => fits(pattern.segments, segments));
+  const fitting = (patternsOf(routes).get(bucketOf(segments)) ?? []).filter((pattern) => fits(pattern.segments, segments));
   const most = Math.max(...fitting.map((pattern) => pattern.literals));
   const here = fitting.filter((pattern) => pattern.literals === most);
   const [first] = here;
