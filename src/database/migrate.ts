@@ -11,6 +11,7 @@ import * as accessEvent from '../../migrations/0006-access-event.ts';
 import * as outbox from '../../migrations/0007-outbox.ts';
 import * as mirror from '../../migrations/0008-mirror.ts';
 import * as searchWords from '../../migrations/0009-search-words.ts';
+import * as historyIndex from '../../migrations/0010-history-index.ts';
 import * as idempotencyAnswer from '../../migrations/0011-idempotency-answer.ts';
 
 interface Migration {
@@ -28,6 +29,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0007-outbox', up: outbox.up },
   { name: '0008-mirror', up: mirror.up },
   { name: '0009-search-words', up: searchWords.up },
+  { name: '0010-history-index', up: historyIndex.up },
   { name: '0011-idempotency-answer', up: idempotencyAnswer.up },
 ];
 

@@ -7,6 +7,8 @@ import { createBinary } from '../interactions/create-binary.ts';
 import { deleteInteraction } from '../interactions/delete.ts';
 import { historyInstance } from '../interactions/history-instance.ts';
 import type { Perform } from '../gate/perform.ts';
+import { historySystem } from '../interactions/history-system.ts';
+import { historyType } from '../interactions/history-type.ts';
 import type { Interaction } from '../interactions/interaction.ts';
 import type { OutsideResources } from '../interactions/outside-resources.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
@@ -46,8 +48,12 @@ const SHAPES = {
   'patch': ['PATCH', '[type]/[id]'],
   'delete': ['DELETE', '[type]/[id]'],
   'history-instance': ['GET', '[type]/[id]/_history'],
+  'history-type': ['GET', '[type]/_history'],
   'vread': ['GET', '[type]/[id]/_history/[vid]'],
 } as const satisfies Partial<Record<RouteCode, readonly [Route['method'], string]>>;
+
+/** The types that clients write in full. */
+const DOCUMENTS = ['DocumentReference', 'Media', 'List'] as const;
 
 export function buildRoutes(parts: RouteParts): Route[] {
   const { fhirBase } = parts;
@@ -55,14 +61,15 @@ export function buildRoutes(parts: RouteParts): Route[] {
     const [method, shape] = SHAPES[code];
     return { method, path: shape.replace('[type]', type), type, code, interaction };
   };
-  const documents = (['DocumentReference', 'Media', 'List'] as const).flatMap((type) => [
+  const documents = DOCUMENTS.flatMap((type) => [
     route(type, 'create', create(parts)),
     route(type, 'read', read(parts.newest)),
     route(type, 'vread', vread()),
     route(type, 'update', update(parts)),
     route(type, 'patch', patch(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),
-    route(type, 'history-instance', historyInstance(fhirBase)),
+    route(type, 'history-instance', historyInstance(parts)),
+    route(type, 'history-type', historyType(parts)),
     // Without an id the criteria in the query name the resource.
     { method: 'PUT' as const, path: type, type, code: 'update' as const, interaction: update(parts) },
     { method: 'PATCH' as const, path: type, type, code: 'patch' as const, interaction: patch(parts) },
@@ -79,6 +86,7 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route('Binary', 'create', createBinary(parts)),
     route('Binary', 'read', readBinary({ fhirBase, content: parts.reader, form: binaryForm })),
     ...records,
+    { method: 'GET', path: '_history', type: 'Bundle', code: 'history-system', interaction: historySystem(parts, DOCUMENTS) },
     ...searchRoutes(parts),
     { method: 'POST', path: '', type: 'Bundle', code: 'transaction', interaction: bundle },
     { method: 'POST', path: '', type: 'Bundle', code: 'batch', interaction: bundle },

@@ -36,19 +36,6 @@ export async function readVersion(tx: Transaction, org: OrgId, type: number, id:
   return rows[0];
 }
 
-/** A page of an instance's versions, newest first: those below `before`, when given. */
-export async function readHistory(tx: Transaction, org: OrgId, type: number, id: string, limit: number, before?: number): Promise<VersionRow[]> {
-  const { rows } = await tx.query<VersionRow>({
-    name: 'read-history',
-    text: `select ${VERSION_COLUMNS} from (
-      select ${VERSION_COLUMNS} from resource where org = $1 and type = $2 and id = $3
-      union all select ${VERSION_COLUMNS} from resource_history where org = $1 and type = $2 and id = $3) as versions
-      where version < $4 order by version desc limit $5`,
-    values: [org, type, id, before ?? 2_147_483_647, limit],
-  });
-  return rows;
-}
-
 export interface BinaryUse {
   type: number;
   id: string;

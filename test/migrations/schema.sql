@@ -226,11 +226,13 @@ CREATE INDEX outbox_new ON public.outbox USING btree (org, seq) WHERE (NOT taken
 CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (org, seq)
 CREATE INDEX outbox_resource ON public.outbox USING btree (org, type, id, version)
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
+CREATE INDEX resource_deleted ON public.resource USING btree (org, type, last_updated, id) WHERE deleted
 CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
 CREATE INDEX resource_newest ON public.resource USING btree (org, type, last_updated, id) WHERE (NOT deleted)
 CREATE INDEX resource_patient_date ON public.resource USING btree (org, type, patient, date_lo, id) WHERE ((NOT deleted) AND (patient IS NOT NULL))
 CREATE UNIQUE INDEX resource_pkey ON public.resource USING btree (org, type, id)
 CREATE INDEX resource_rare_status ON public.resource USING btree (org, type, status, last_updated, id) WHERE ((NOT deleted) AND (status IS NOT NULL) AND (status <> ALL (ARRAY['current'::text, 'completed'::text])))
+CREATE INDEX resource_history_made ON public.resource_history USING btree (org, type, last_updated, id, version)
 CREATE UNIQUE INDEX resource_history_pkey ON public.resource_history USING btree (org, type, id, version)
 CREATE UNIQUE INDEX search_composite_pkey ON public.search_composite USING btree (org, type, param, hash, last_updated, id)
 CREATE UNIQUE INDEX search_date_pkey ON public.search_date USING btree (org, type, param, lo, hi, last_updated, id)
