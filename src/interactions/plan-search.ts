@@ -1,7 +1,9 @@
 // From the parameters of a request to the types that are searched and how: of one type, of several at once, or of a
 // compartment. What the caller may not search is left out, and where that is everything, refused.
 import { authorize, type Restriction } from '../access/authorize.ts';
+import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { parseLinkedSearch } from '../resources/resolve-links.ts';
 import { searchSource, type SearchSource } from '../resources/search-source.ts';
 import { compartmentClauses, type Compartment } from '../search/compartment.ts';
 import { parseIncludes, type Include } from '../search/parse-include.ts';
@@ -60,11 +62,19 @@ function sourceOf(type: SearchableType, parsed: ParsedSearch, context: Interacti
   return searchSource(type, withCompartment(parsed, type, searched.compartment), { org: context.org.id, restriction, fhirBase });
 }
 
-export function planSearch(context: InteractionContext, searched: SearchedTypes, result: ResultParameters, strict: boolean, fhirBase: string): SearchPlan {
+/** What a search needs from elsewhere, which was asked for before its transaction. */
+export interface SearchLinks {
+  /** Types that chains can reach. */
+  reachable: readonly string[];
+  /** What other servers found, by questionKey. */
+  outside: ReadonlyMap<string, readonly string[]>;
+}
+
+export async function planSearch(tx: Transaction, context: InteractionContext, searched: SearchedTypes, result: ResultParameters, links: SearchLinks, strict: boolean, fhirBase: string): Promise<SearchPlan> {
   const [type] = searched.types;
   if (searched.several || type === undefined) return planSeveral(context, searched, result, strict, fhirBase);
   const rest: [string, string][] = result.types === undefined ? result.rest : [...result.rest, ['_type', result.types.join(',')]];
-  const parsed = parseSearch(type, rest, fhirBase, strict);
+  const parsed = await parseLinkedSearch(tx, type, rest, { ...links, org: context.org.id, principal: context.principal, fhirBase }, strict);
   const included = planIncludes(searched.types, result, strict);
   return { ...planOf(parsed), ...included, notes: [...ignoredNotes(parsed.ignored), ...included.notes], sources: [sourceOf(type, parsed, context, context.restriction, searched, fhirBase)], merged: false };
 }

@@ -5,18 +5,21 @@ import type { AccessEntity } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { preference } from '../fhir/prefer.ts';
 import { printJson } from '../fhir/json.ts';
+import type { ResourceType } from '../fhir/resource-type.ts';
 import { summarise, type SummaryForm } from '../fhir/summary.ts';
 import { INCLUDED_MAX, readIncluded, type Included } from '../resources/read-included.ts';
 import { readResource } from '../resources/resource-text.ts';
 import type { SearchMatch } from '../resources/search-source.ts';
+import { outsideQuestions, questionKey } from '../search/parse-links.ts';
 import { isRecord } from '../search/record-type.ts';
-import { takeResultParameters } from '../search/result-parameters.ts';
+import { takeResultParameters, type ResultParameters } from '../search/result-parameters.ts';
+import { SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 import { ESTIMATE_MAX } from '../search/search-query.ts';
 import { printSearchset, type Searchset, type SearchsetEntry } from '../search/searchset.ts';
-import type { FhirRequest, InteractionContext, Outcome } from './interaction.ts';
+import type { InteractionContext, Outcome } from './interaction.ts';
 import type { OutsideResource, OutsideResources } from './outside-resources.ts';
 import { pagePlace } from './page-links.ts';
-import { planSearch, type SearchedTypes, type SearchPlan } from './plan-search.ts';
+import { planSearch, type SearchedTypes, type SearchLinks, type SearchPlan } from './plan-search.ts';
 import { readSearchForm } from './read-search-form.ts';
 import { FHIR_JSON_TYPE } from './representation.ts';
 import { readMatches } from './search-matches.ts';
@@ -29,16 +32,32 @@ export interface SearchParts {
   outside?: OutsideResources;
 }
 
-/** The parameters of the URL and of the form, in this order. */
-export async function readPairs(request: FhirRequest): Promise<[string, string][]> {
-  const form = request.method === 'POST' ? await readSearchForm(request) : [];
-  return [...request.query.map(([name, value]): [string, string] => [name, value]), ...form];
+export interface PreparedSearch {
+  result: ResultParameters;
+  links: SearchLinks;
 }
 
-export async function runSearch(tx: Transaction, context: InteractionContext, parts: SearchParts, searched: SearchedTypes, pairs: readonly (readonly [string, string])[]): Promise<Outcome> {
-  const result = takeResultParameters(pairs);
+/** Reads URL and form, in this order, and asks other servers what chains want to know of them. */
+export async function prepareSearch(context: InteractionContext, { outside }: SearchParts, searched: Pick<SearchedTypes, 'types' | 'several'>): Promise<PreparedSearch> {
+  const { request, org } = context;
+  const form = request.method === 'POST' ? await readSearchForm(request) : [];
+  const result = takeResultParameters([...request.query, ...form]);
+  const [type] = searched.types;
+  const held = Object.keys(SEARCH_PARAMETERS);
+  if (searched.several || type === undefined) return { result, links: { reachable: held, outside: new Map() } };
+  const chained = outside !== undefined && result.rest.some(([name]) => name.includes('.'));
+  const reachable = chained && await outside.serves(org) ? [...held, ...outside.types] : held;
+  const answers = new Map<string, readonly string[]>();
+  for (const question of outsideQuestions(type, result.rest, reachable)) {
+    const found = await outside?.resolveChain(context, question.type as ResourceType, [[question.name, question.value]]);
+    answers.set(questionKey(question), found ?? []);
+  }
+  return { result, links: { reachable, outside: answers } };
+}
+
+export async function runSearch(tx: Transaction, context: InteractionContext, parts: SearchParts, searched: SearchedTypes, { result, links }: PreparedSearch): Promise<Outcome> {
   const strict = preference(context.request.header('prefer'), 'handling') === 'strict';
-  const plan = planSearch(context, searched, result, strict, parts.fhirBase);
+  const plan = await planSearch(tx, context, searched, result, links, strict, parts.fhirBase);
   const place = pagePlace({
     org: context.org.id, path: searched.path, url: searched.path === '' ? parts.fhirBase : `${parts.fhirBase}/${searched.path}`, cursorKey: parts.cursorKey,
     used: plan.used, shown: [...plan.shown, ...result.used, ...result.form], cursor: plan.cursor, before: result.before,

@@ -4,7 +4,7 @@ import { compartmentMembers, type CompartmentType } from '../search/compartment.
 import type { SearchableType } from '../search/search-parameters.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
 import type { SearchedTypes } from './plan-search.ts';
-import { readPairs, runSearch, type SearchParts } from './run-search.ts';
+import { prepareSearch, runSearch, type SearchParts } from './run-search.ts';
 
 /** Of one type, or of all that can be in the compartment; `types` are those that this server serves. */
 export function searchCompartment(parts: SearchParts, type: CompartmentType, member: SearchableType | '*', types: readonly SearchableType[]): Interaction {
@@ -12,11 +12,11 @@ export function searchCompartment(parts: SearchParts, type: CompartmentType, mem
   return defineInteraction({
     code: member === '*' ? 'search-system' : 'search-type',
     kind: 'read',
-    prepare: ({ request }) => readPairs(request),
-    run: (tx, context, pairs) => {
+    prepare: (context) => prepareSearch(context, parts, { types: members, several: member === '*' }),
+    run: (tx, context, prepared) => {
       const id = context.request.compartment?.id ?? '';
       const searched: SearchedTypes = { types: members, several: member === '*', path: `${type}/${id}/${member}`, compartment: { type, id } };
-      return runSearch(tx, context, parts, searched, pairs);
+      return runSearch(tx, context, parts, searched, prepared);
     },
   });
 }

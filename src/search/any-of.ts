@@ -1,15 +1,27 @@
-// Conditions of which one is enough, such as those of a compartment: the index rows of each, taken together.
-import { indexHash } from './index-hash.ts';
+// Conditions of which one is enough, such as those of a compartment.
+import { clausePredicate } from './clause-predicate.ts';
+import { clauseRanges, isLongPrefix, rangeQuery, type ClauseRange } from './clause-ranges.ts';
 import type { SearchClause } from './parse-search.ts';
+import type { Values } from './query-values.ts';
 
-/** The index rows of a clause on references, as (last_updated, id). */
-function indexRows(clause: SearchClause, org: number, type: number, add: (value: unknown, cast?: string) => string): string {
-  const hashes = clause.values.flatMap((value) => (value.kind === 'reference' ? value.keys.map((key) => String(indexHash(key))) : []));
-  return `select last_updated, id from search_reference where org = ${add(org)} and type = ${add(type)} and param = ${add(clause.parameter.number)} and hash = any(${add(hashes, '::bigint[]')})`;
+interface AnyOfScope {
+  org: number;
+  type: number;
+  fhirBase: string;
 }
 
-/** Holds for the resource `r` when one of `clauses` does; each is a clause on a reference that has index rows. */
-export function anyOfPredicate(clauses: readonly SearchClause[], org: number, type: number, add: (value: unknown, cast?: string) => string): string {
-  if (clauses.length === 0) return 'false';
-  return `(r.last_updated, r.id) in (${clauses.map((clause) => indexRows(clause, org, type, add)).join(' union all ')})`;
+/** Ranges that hold exactly the matches; undefined where no index bounds one of the clauses. */
+function exactRanges(clauses: readonly SearchClause[], fhirBase: string): ClauseRange[] | undefined {
+  const isLong = clauses.some(({ values }) => values.some((value) => value.kind === 'text' && value.prefixes.some(isLongPrefix)));
+  const ranges = clauses.map((clause) => clauseRanges(clause, fhirBase));
+  return isLong || ranges.includes(undefined) ? undefined : (ranges as ClauseRange[][]).flat();
+}
+
+/** Holds for the resource `r` when one of `clauses` does. `position` tells the aliases of several lists apart. */
+export function anyOfPredicate(clauses: readonly SearchClause[], position: number, scope: AnyOfScope, values: Values): string {
+  const ranges = exactRanges(clauses, scope.fhirBase);
+  const parts = ranges === undefined
+    ? clauses.map((clause, at) => clausePredicate(clause, 1_000 * (position + 1) + at, scope, values))
+    : ranges.length === 0 ? [] : [`(r.id, r.last_updated) in (${ranges.map((range) => rangeQuery(range, scope, values, true)).join(' union all ')})`];
+  return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
 }

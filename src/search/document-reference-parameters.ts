@@ -1,5 +1,6 @@
 // Search parameters of DocumentReference: all of R4 (documentreference.html 10.7.7), and `creation` of IHE MHD (ITI-67).
 import { COMMON_PARAMETERS } from './every-type-parameters.ts';
+import { containedName } from './contained-name.ts';
 import { HL7, type SearchParameter } from './search-parameter.ts';
 
 const AUTHORS = ['Practitioner', 'PractitionerRole', 'Organization', 'Device', 'Patient', 'RelatedPerson'] as const;
@@ -40,4 +41,6 @@ export const DOCUMENT_REFERENCE_PARAMETERS: readonly SearchParameter[] = [
   { name: 'security-label', type: 'token', number: 33, expression: 'DocumentReference.securityLabel', definition: `${HL7}/DocumentReference-security-label`, documentation: 'Security label of the document' },
   { name: 'setting', type: 'token', number: 34, expression: 'DocumentReference.context.practiceSetting', definition: `${HL7}/DocumentReference-setting`, documentation: 'Specialty of the practice' },
   { name: 'creation', type: 'date', number: 35, expression: 'DocumentReference.content.attachment.creation', definition: 'https://profiles.ihe.net/ITI/MHD/SearchParameter/DocumentReference-Creation', documentation: 'When the document was made (IHE MHD)' },
+  { name: 'author.given', type: 'string', number: 36, expression: containedName('DocumentReference.author', 'given'), definition: `${HL7}/individual-given`, documentation: 'Given name of an author that is contained in the document (IHE MHD), or of one that is reached' },
+  { name: 'author.family', type: 'string', number: 37, expression: containedName('DocumentReference.author', 'family'), definition: `${HL7}/individual-family`, documentation: 'Family name of an author that is contained in the document (IHE MHD), or of one that is reached' },
 ];

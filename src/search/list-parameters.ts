@@ -1,5 +1,6 @@
 // Search parameters of List: all of R4 (list.html 2.40.6), and those that IHE MHD adds for ITI-66.
 import { COMMON_PARAMETERS } from './every-type-parameters.ts';
+import { containedName } from './contained-name.ts';
 import { HL7, type SearchParameter } from './search-parameter.ts';
 
 const MHD = 'https://profiles.ihe.net/ITI/MHD';
@@ -20,4 +21,6 @@ export const LIST_PARAMETERS: readonly SearchParameter[] = [
   { name: 'title', type: 'string', number: 111, expression: 'List.title', definition: `${HL7}/List-title`, documentation: 'Its name' },
   { name: 'designationType', type: 'token', number: 112, expression: `List.extension('${MHD}/StructureDefinition/ihe-designationType').value.ofType(CodeableConcept)`, definition: `${MHD}/SearchParameter/List-DesignationType`, documentation: 'Clinical code of a submission set or folder (IHE MHD)' },
   { name: 'sourceId', type: 'token', number: 113, identifier: true, expression: `List.extension('${MHD}/StructureDefinition/ihe-sourceId').value.ofType(Identifier)`, definition: `${MHD}/SearchParameter/List-SourceId`, documentation: 'Publisher of a submission set (IHE MHD)' },
+  { name: 'source.given', type: 'string', number: 114, expression: containedName('List.source', 'given'), definition: `${HL7}/individual-given`, documentation: 'Given name of a source that is contained in the list (IHE MHD), or of one that is reached' },
+  { name: 'source.family', type: 'string', number: 115, expression: containedName('List.source', 'family'), definition: `${HL7}/individual-family`, documentation: 'Family name of a source that is contained in the list (IHE MHD), or of one that is reached' },
 ];

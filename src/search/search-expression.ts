@@ -1,5 +1,6 @@
 // The subset of FHIRPath in which R4 and IHE MHD state the parameters of this server: unions of paths, with
-// `.where(resolve() is Type)`, `.extension('url')` and `.ofType(Type)` or `.as(Type)`. Pure.
+// `.where(resolve() is Type)`, `.extension('url')`, `.ofType(Type)` or `.as(Type)`, and `.resolve()` where it leads to a
+// contained resource. Pure.
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { structureOf } from '../fhir/structure.ts';
 
@@ -9,8 +10,8 @@ export interface SearchPath {
   onlyType?: string;
 }
 
-/** Properties of which one holds the element (a choice has several), or an extension's url. */
-type Step = { names: readonly string[] } | { extension: string };
+/** Properties of which one holds the element (a choice has several), an extension's url, or the type of a contained resource. */
+type Step = { names: readonly string[] } | { extension: string } | { contained: string };
 
 const compiled = new Map<string, readonly SearchPath[]>();
 const EVERY_TYPE = 'Resource';
@@ -49,8 +50,16 @@ function compilePath(text: string): SearchPath {
     } else if (call === 'extension') {
       steps.push({ extension: argument.slice(1, -1) });
       type = 'Extension';
+    } else if (call === 'resolve') {
+      steps.push({ contained: EVERY_TYPE });
+      type = undefined;
     } else if (call === 'ofType' || call === 'as') {
       const last = steps.pop();
+      if (last !== undefined && 'contained' in last) {
+        steps.push({ contained: argument });
+        type = argument;
+        continue;
+      }
       const name = last !== undefined && 'names' in last ? last.names.find((candidate) => candidate.endsWith(argument)) : undefined;
       if (name === undefined) throw new Error(`No variant ${argument}`);
       steps.push({ names: [name] });
@@ -76,8 +85,16 @@ export function compileExpression(expression: string): readonly SearchPath[] {
   }
 }
 
-function follow(node: JsonValue, step: Step): JsonValue[] {
+/** The contained resource of that type that a reference points to. */
+function resolveContained(reference: JsonObject, type: string, resource: JsonObject): JsonValue[] {
+  const { contained } = resource;
+  if (!Array.isArray(contained)) return [];
+  return contained.filter((one) => isJsonObject(one) && typeof one['id'] === 'string' && `#${one['id']}` === reference['reference'] && (type === EVERY_TYPE || one['resourceType'] === type));
+}
+
+function follow(node: JsonValue, step: Step, resource: JsonObject): JsonValue[] {
   if (!isJsonObject(node)) return [];
+  if ('contained' in step) return resolveContained(node, step.contained, resource);
   if ('extension' in step) {
     const extensions = node['extension'];
     return Array.isArray(extensions) ? extensions.filter((one) => isJsonObject(one) && one['url'] === step.extension) : [];
@@ -94,7 +111,7 @@ export function valuesAt(resource: JsonObject, path: SearchPath): JsonValue[] {
   let nodes: JsonValue[] = [resource];
   for (const step of path.steps) {
     if (nodes.length === 0) return nodes;
-    nodes = nodes.length === 1 ? follow(nodes[0] as JsonValue, step) : nodes.flatMap((node) => follow(node, step));
+    nodes = nodes.length === 1 ? follow(nodes[0] as JsonValue, step, resource) : nodes.flatMap((node) => follow(node, step, resource));
   }
   return nodes;
 }

@@ -77,7 +77,7 @@ function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, be
   }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
-  for (const clauses of parsed.anyOf ?? []) parts.where.push(anyOfPredicate(clauses, scope.org, scope.type, (value, cast) => values.add(value, cast)));
+  parsed.anyOf?.forEach((clauses, position) => { parts.where.push(anyOfPredicate(clauses, position, scope, values)); });
   parsed.clauses.forEach((clause, position) => addClause(parts, clause, position, scope, values));
   return parts;
 }
