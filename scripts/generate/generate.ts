@@ -1,10 +1,12 @@
-// npm run generate: writes the source files that are compiled from the R4 definitions.
+// npm run generate: writes the source files that are compiled from the R4 definitions, and the resource compiled from the table of errors.
 import { writeFileSync } from 'node:fs';
+import { errorCodeSystemText } from './error-code-system.ts';
 import { passedParametersText } from './passed-parameters.ts';
 import { structureTablesText } from './structure-tables.ts';
 
 const GENERATED = [
   { path: 'src/fhir/structure-tables.ts', text: structureTablesText },
+  { path: 'profiles/CodeSystem-error.json', text: errorCodeSystemText },
   { path: 'src/search/passed-parameters.ts', text: passedParametersText },
 ];
 

@@ -8,10 +8,12 @@ import { findBinaryOwners, type BinaryOwners, type BinaryReader } from '../resou
 import { readLinkTarget, type LinkTargetLoader } from '../resources/load-link-target.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { FhirError, fhirError, type Issue } from '../fhir/fhir-error.ts';
+import { profileIssues } from '../validation/check-resource.ts';
+import { inspectResource } from '../validation/validate-resource.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
-import type { InteractionContext } from './interaction.ts';
+import type { FhirRequest, InteractionContext } from './interaction.ts';
 import { readResourceBody } from './read-body.ts';
 
 export interface DocumentParts {
@@ -30,6 +32,8 @@ export interface PreparedDocument {
   resource: JsonObject;
   moved: MovedAttachment[];
   linked: LinkedBinary[];
+  /** Asked for by `Prefer: return=OperationOutcome`, else empty. */
+  warnings: readonly Issue[];
 }
 
 export async function prepareDocument(parts: DocumentParts, context: InteractionContext): Promise<PreparedDocument> {
@@ -41,6 +45,7 @@ export async function receiveDocument(parts: DocumentParts, context: Interaction
   const reader = readerOf(context, parts.fhirBase);
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
   const linked = await linkBinaries({ targets: linkTargets(parts, context), mayRead }, reader, resource, context.request.type);
+  const warnings = await requireProfiles(context.request, resource);
   const moved: MovedAttachment[] = [];
   try {
     for (const inline of takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax)) {
@@ -58,7 +63,7 @@ export async function receiveDocument(parts: DocumentParts, context: Interaction
       moved.push({ ...inline, received });
       checkClaims(claims, received, inline.expression);
     }
-    return { resource, moved, linked };
+    return { resource, moved, linked, warnings };
   } catch (error) {
     await discardAll(parts.content, context, moved.map((attachment) => attachment.received));
     throw error;
@@ -74,13 +79,23 @@ export async function relinkDocument(tx: Transaction, parts: DocumentParts, cont
   const targets: LinkTargetLoader = { load: (org, id) => readLinkTarget(tx, org, id) };
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await findBinaryOwners(tx, reader, binary)).readable;
   const linked = await linkBinaries({ targets, mayRead }, reader, resource, context.request.type);
+  const warnings = await requireProfiles(context.request, resource);
   const moved = takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax).map((inline): MovedAttachment => {
     const same = received.find((candidate) => candidate.contentType === inline.contentType && candidate.bytes.equals(inline.bytes));
     if (same === undefined) throw fhirError('conflict', 'Another writer was faster', { headers: { 'Retry-After': '1' } });
     checkClaims(readClaims(inline.attachment, inline.expression), same.received, inline.expression);
     return { ...inline, received: same.received };
   });
-  return { resource, moved, linked };
+  return { resource, moved, linked, warnings };
+}
+
+/** Raises 422 where the resource is not what its profiles demand, with each attachment as it will be stored; answers what is only told. */
+async function requireProfiles(request: FhirRequest, resource: JsonObject): Promise<Issue[]> {
+  const issues = await profileIssues(resource, request.type);
+  const refusals = issues.filter(({ severity }) => severity === 'error');
+  if (refusals.length > 0) throw new FhirError(refusals);
+  if (!/return=OperationOutcome/.test(request.header('prefer') ?? '')) return [];
+  return [...inspectResource(resource, request.type), ...issues].filter(({ severity }) => severity === 'warning');
 }
 
 /** Binaries of the same transaction come before those that the database holds. */

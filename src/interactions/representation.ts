@@ -1,8 +1,9 @@
 // How an interaction answers with a version: headers of R4 http.html 3.1.0.5, and the body that Prefer asks for.
 import { versionTag } from '../fhir/etag.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { fhirError, type Issue } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
 import { parseJson, printJson, type JsonObject } from '../fhir/json.ts';
+import { informationElement, issueElement, printIssues } from '../fhir/operation-outcome.ts';
 import { parseSummaryForm, summarise, type SummaryForm } from '../fhir/summary.ts';
 import type { FhirRequest, FhirResponse } from './interaction.ts';
 
@@ -15,6 +16,8 @@ export interface Representation {
   /** Milliseconds. */
   lastUpdated: number;
   text: string;
+  /** What was not refused and is worth knowing, for `Prefer: return=OperationOutcome`. */
+  warnings?: readonly Issue[];
 }
 
 export function versionHeaders(version: number, lastUpdated: number): Record<string, string> {
@@ -58,8 +61,6 @@ export function writeResponse(request: FhirRequest, status: number, fhirBase: st
 }
 
 function informationOutcome(shown: Representation): string {
-  return JSON.stringify({
-    resourceType: 'OperationOutcome',
-    issue: [{ severity: 'information', code: 'informational', diagnostics: `${shown.reference} is at version ${shown.version} of ${printInstant(shown.lastUpdated)}` }],
-  });
+  const done = informationElement(`${shown.reference} is at version ${shown.version} of ${printInstant(shown.lastUpdated)}`);
+  return printIssues([...(shown.warnings ?? []).map(issueElement), done]);
 }

@@ -26,7 +26,7 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
   });
   const created = previous === undefined || previous.deleted;
   const outcome = writeOutcome({
-    response: writeResponse(request, created ? 201 : 200, parts.fhirBase, { reference: `${request.type}/${id}`, ...published }),
+    response: writeResponse(request, created ? 201 : 200, parts.fhirBase, { reference: `${request.type}/${id}`, warnings: prepared.warnings, ...published }),
     type: request.type, id, published, activity: created ? 'CREATE' : 'UPDATE', previous: published.changed ? previous?.version : undefined, named: namedAuthors(prepared.resource),
   });
   if (created) outcome.became = 'create';
