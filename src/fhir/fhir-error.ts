@@ -24,6 +24,7 @@ export interface Issue {
 /** Every stable code, with the status and R4 issue code that it travels with. docs/errors.md is compared with this table by a test. */
 export const ERRORS = {
   'malformed-json': { status: 400, code: 'structure', text: 'The body is not JSON, or breaks a rule of FHIR JSON' },
+  'malformed-xml': { status: 400, code: 'structure', text: 'The body is not XML, or breaks a rule of FHIR XML' },
   'malformed-request': { status: 400, code: 'structure', text: 'The request line, a header or the URL cannot be understood' },
   'structure': { status: 400, code: 'structure', text: 'An element has the wrong JSON type, is unknown or is empty' },
   'invalid-value': { status: 400, code: 'value', text: 'A value breaks the regular expression or the range of its R4 type' },

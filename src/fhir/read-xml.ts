@@ -26,9 +26,15 @@ export class XmlSyntaxError extends Error {
 export interface XmlLimits {
   /** Levels of arrays and objects that the JSON would have inside each other; 64 unless told. */
   depthMax?: number;
-  /** Elements outside narratives; 50,000 unless told. */
+  /** Elements outside narratives; 50,000 unless told. Elements of narratives and comments may be twice as many, and so may references such as &#160;. */
   elementsMax?: number;
 }
+
+/** No element of FHIR has more than three, and none of XHTML that a narrative may hold comes near. */
+const ATTRIBUTES_MAX = 100;
+/** Comments and a declaration aside. */
+const FIRST_MARKUP = /<(?:[A-Za-z_]|!DOCTYPE)/;
+const NO_DOCTYPE = 'A document type (DOCTYPE) is not allowed';
 
 /**
  * The resource of an XML document. A byte order mark at the start is skipped, comments are dropped.
@@ -38,6 +44,29 @@ export interface XmlLimits {
  */
 export function readXml(text: string, limits: XmlLimits = {}): JsonObject {
   return new XmlReader(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text, { depthMax: 64, elementsMax: 50_000, ...limits }).document();
+}
+
+/** The outermost element of a document that is well-formed, whatever it is about. Throws XmlSyntaxError, also for a document type. */
+export function xmlRoot(text: string): { namespace: string; name: string } {
+  let root: { namespace: string; name: string } | undefined;
+  const parser = strictParser((fault) => new XmlSyntaxError(fault, { line: parser.line, column: Math.max(1, parser.column) }, undefined));
+  parser.on('opentag', (tag) => { root ??= { namespace: tag.uri, name: tag.local }; });
+  parser.write(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text).close();
+  return root ?? { namespace: '', name: '' };
+}
+
+type StrictParser = SaxesParser<SaxesOptions & { xmlns: true }>;
+
+/** A parser that ends at the first fault, and knows neither document types nor another encoding than UTF-8. */
+function strictParser(faultOf: (fault: string) => XmlSyntaxError): StrictParser {
+  const parser: StrictParser = new SaxesParser({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true });
+  parser.on('error', (error) => { throw faultOf(`The XML is not well-formed: ${error.message.replace(/^\d+:\d+: /, '').replace(/\.$/, '').slice(0, 120)}`); });
+  parser.on('xmldecl', ({ encoding }) => { if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) throw faultOf('The encoding must be UTF-8'); });
+  let attributes = 0;
+  parser.on('opentagstart', () => { attributes = 0; });
+  parser.on('attribute', () => { if (++attributes > ATTRIBUTES_MAX) throw faultOf(`An element has more than ${ATTRIBUTES_MAX} attributes`); });
+  parser.on('doctype', () => { throw faultOf(NO_DOCTYPE); });
+  return parser;
 }
 
 /** An element that is open. */
@@ -66,11 +95,13 @@ const SCHEMA_INSTANCE = 'http://www.w3.org/2001/XMLSchema-instance';
 const XMLNS = 'http://www.w3.org/2000/xmlns/';
 
 class XmlReader {
-  private readonly parser = new SaxesParser<SaxesOptions & { xmlns: true }>({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true });
+  private readonly parser = strictParser((fault) => this.fault(fault));
   private readonly frames: Frame[] = [];
   private readonly text: string;
   private readonly limits: Required<XmlLimits>;
   private elements = 0;
+  /** Elements of narratives, and comments. */
+  private asides = 0;
   private narrative: XhtmlReader | undefined;
   private result: JsonObject | undefined;
 
@@ -78,10 +109,8 @@ class XmlReader {
     this.text = text;
     this.limits = limits;
     const { parser } = this;
-    parser.on('error', (error) => { throw this.fault(`The XML is not well-formed: ${error.message.replace(/^\d+:\d+: /, '').replace(/\.$/, '').slice(0, 120)}`); });
-    parser.on('xmldecl', ({ encoding }) => { if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) throw this.fault('The encoding must be UTF-8'); });
-    parser.on('doctype', () => { throw this.fault('A document type (DOCTYPE) is not allowed'); });
     parser.on('processinginstruction', () => { throw this.fault('A processing instruction is not allowed'); });
+    parser.on('comment', () => this.aside());
     parser.on('opentag', (tag) => this.open(tag));
     parser.on('closetag', (tag) => this.close(tag));
     parser.on('text', (found) => this.characters(found, false));
@@ -89,6 +118,11 @@ class XmlReader {
   }
 
   document(): JsonObject {
+    // The parser tells of a document type at its end only, and it may be as long as the body.
+    if (FIRST_MARKUP.exec(this.text)?.[0] === '<!DOCTYPE') throw this.fault(NO_DOCTYPE);
+    let references = 0;
+    for (let at = this.text.indexOf('&'); at >= 0; at = this.text.indexOf('&', at + 1)) references += 1;
+    if (references > 2 * this.limits.elementsMax) throw this.fault(`More than ${2 * this.limits.elementsMax} references`);
     this.parser.write(this.text).close();
     if (this.result === undefined) throw this.fault('The XML text ends too early');
     return this.result;
@@ -203,7 +237,12 @@ class XmlReader {
     this.openXhtml(this.narrative, tag);
   }
 
+  private aside(): void {
+    if (++this.asides > 2 * this.limits.elementsMax) throw this.fault(`More than ${2 * this.limits.elementsMax} comments and elements of narratives`);
+  }
+
   private openXhtml(narrative: XhtmlReader, tag: SaxesTagNS): void {
+    this.aside();
     const fault = narrative.open(tag);
     if (fault !== undefined) throw this.fault(fault, 'div');
   }

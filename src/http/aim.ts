@@ -1,11 +1,12 @@
 // From method and URL to a row of the route table, or to the refusal that stands in its place.
 import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
+import { preference } from '../fhir/prefer.ts';
 import { ID_PATTERN } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-type.ts';
 import { defineInteraction, type Passage } from '../interactions/interaction.ts';
-import { acceptsFhirJson } from './media-type.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
 import { matchRoute, type PathParameters, type Route, type RouteCode } from './match-route.ts';
+import { NOT_ACCEPTABLE, wishOf } from './wish.ts';
 
 const URL_CHARACTERS_MAX = 16_384;
 
@@ -51,6 +52,11 @@ export interface Asked {
   header(name: string): string | undefined;
 }
 
+/** RFC 7240 4.1: a preference may be passed over, unless the client says that it means it. */
+function refusesSynchronous(prefer: string | undefined): boolean {
+  return prefer !== undefined && preference(prefer, 'respond-async') !== undefined && preference(prefer, 'handling') === 'strict';
+}
+
 export function aim(routes: readonly Route[], request: Asked): Aimed {
   const [path = '', search = ''] = splitUrl(request.url);
   const refuse = (error: FhirError, type: ResourceType = 'DocumentReference'): Aimed => ({ passage: refusing(error, request.method, type), type, id: '', version: '', query: [] });
@@ -68,10 +74,9 @@ export function aim(routes: readonly Route[], request: Asked): Aimed {
     const error = route.method === 'PUT' ? fhirError('invalid-value', 'An id has 1 to 64 characters of A-Z a-z 0-9 - .') : fhirError('not-found', 'There is no such id');
     return refuse(error, route.type);
   }
-  const format = query.find(([name]) => name === '_format')?.[1];
-  const free = route.type === 'Binary' && route.code === 'read';
-  const accept = request.header('accept');
-  if (!free && !acceptsFhirJson(format, accept)) return refuse(fhirError('not-acceptable', 'This server answers in application/fhir+json'), route.type);
+  const free = route.type === 'Binary' && (route.code === 'read' || route.code === 'vread');
+  if (!free && wishOf(request).format === undefined) return refuse(fhirError('not-acceptable', NOT_ACCEPTABLE), route.type);
+  if (refusesSynchronous(request.header('prefer'))) return refuse(fhirError('invalid-parameter', 'Prefer: respond-async is not offered here; the answer comes at once'), route.type);
   const byCriteria = ['update', 'patch', 'delete'].includes(route.code) && !route.path.includes('[id]');
   const conditional = byCriteria || (route.code === 'create' && request.header('if-none-exist') !== undefined);
   return { passage: { interaction: route.interaction, access: { interaction: route.code, type: route.type, ...(conditional ? { conditional } : {}) } }, type: route.type, ...parameters, query };

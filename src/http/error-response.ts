@@ -2,6 +2,7 @@
 import { FhirError } from '../fhir/fhir-error.ts';
 import { issueElement, printIssues } from '../fhir/operation-outcome.ts';
 import type { FhirResponse } from '../interactions/interaction.ts';
+import { FHIR_JSON_TYPE } from '../interactions/representation.ts';
 
 /** JSON text of the OperationOutcome. */
 export function printOutcome(error: FhirError): string {
@@ -9,5 +10,5 @@ export function printOutcome(error: FhirError): string {
 }
 
 export function errorResponse(error: FhirError): FhirResponse {
-  return { status: error.status, headers: { ...error.headers, 'Content-Type': 'application/fhir+json; charset=utf-8' }, body: printOutcome(error) };
+  return { status: error.status, headers: { ...error.headers, 'Content-Type': FHIR_JSON_TYPE }, body: printOutcome(error) };
 }

@@ -8,6 +8,7 @@ import { createGunzip } from 'node:zlib';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse, RequestBody } from '../interactions/interaction.ts';
+import type { WireAnswer } from './present.ts';
 
 export interface TransferEnd {
   sent: number;
@@ -63,7 +64,10 @@ function tooLong(bytesMax: number): Error {
 }
 
 function codingOf(header: string | undefined): string | undefined {
-  return header === undefined || header.trim() === '' || header.trim().toLowerCase() === 'identity' ? undefined : header.trim().toLowerCase();
+  const coding = header?.trim().toLowerCase();
+  if (coding === undefined || coding === '' || coding === 'identity') return undefined;
+  // RFC 9110 8.4.1.3: the older name of the same coding.
+  return coding === 'x-gzip' ? 'gzip' : coding;
 }
 
 async function readText(stream: (bytesMax: number) => AsyncGenerator<Buffer>, coding: string | undefined, bytesMax: number): Promise<string> {
@@ -113,11 +117,11 @@ function writeHead(response: ServerResponse, answer: FhirResponse, length: numbe
 }
 
 /** Sends the answer. Resolves to undefined when all of it left, else to how the transfer ended. */
-export async function sendAnswer(response: ServerResponse, method: string, answer: FhirResponse): Promise<TransferEnd | undefined> {
+export async function sendAnswer(response: ServerResponse, method: string, answer: WireAnswer): Promise<TransferEnd | undefined> {
   if (answer.stream !== undefined) return sendStream(response, method, answer);
   const bodyless = answer.status === 204 || answer.status === 304;
   // As a string the body leaves in one write with the head; as a buffer it would be a second one.
-  const body = bodyless ? undefined : answer.body ?? '';
+  const body = bodyless ? undefined : answer.compressed ?? answer.body ?? '';
   writeHead(response, answer, body === undefined ? undefined : Buffer.byteLength(body));
   response.end(method === 'HEAD' ? undefined : body);
   return undefined;

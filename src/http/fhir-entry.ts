@@ -1,7 +1,6 @@
 // Everything below /fhir: from path to row of the table, through the gate, to the answer. What is not in the table
 // passes the gate as well, because a refusal is an answer and is recorded.
 import type { NextFunction, Request, Response } from 'express';
-import { randomUUID } from 'node:crypto';
 import { FhirError } from '../fhir/fhir-error.ts';
 import type { Perform } from '../gate/perform.ts';
 import type { FhirRequest } from '../interactions/interaction.ts';
@@ -10,6 +9,9 @@ import { aim } from './aim.ts';
 import { errorResponse } from './error-response.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import type { Route } from './match-route.ts';
+import { presentAnswer } from './present.ts';
+import { headerOf, requestIdOf } from './request-headers.ts';
+import { wishOf } from './wish.ts';
 
 export interface FhirEntryParts {
   routes: readonly Route[];
@@ -17,22 +19,7 @@ export interface FhirEntryParts {
   logger: Logger;
 }
 
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Authorization', 'X-Content-Type-Options': 'nosniff' };
-
-/** The client's own id when it is a valid one, else a new one. */
-export function requestIdOf(request: Request): string {
-  const sent = request.headers['x-request-id'];
-  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
-}
-
-function headerReader(request: Request): (name: string) => string | undefined {
-  return (name) => {
-    // Node keeps the first of several credentials: that there were several must be seen.
-    const value = name === 'authorization' ? request.headersDistinct[name] : request.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
-  };
-}
+const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Accept-Encoding, Authorization', 'X-Content-Type-Options': 'nosniff' };
 
 export function fhirEntry(parts: FhirEntryParts): (request: Request, response: Response, next: NextFunction) => void {
   return (request, response, next) => {
@@ -43,8 +30,10 @@ export function fhirEntry(parts: FhirEntryParts): (request: Request, response: R
 async function answer(parts: FhirEntryParts, request: Request, response: Response): Promise<void> {
   const requestId = requestIdOf(request);
   const shared = { ...HEADERS, 'X-Request-Id': requestId };
-  const header = headerReader(request);
-  const aimed = aim(parts.routes, { method: request.method, url: request.url, header });
+  const header = (name: string): string | undefined => headerOf(request, name);
+  const asked = { method: request.method, url: request.url, header };
+  const wish = wishOf(asked);
+  const aimed = aim(parts.routes, asked);
   let waits = request.headers.expect !== undefined;
   const fhirRequest: FhirRequest = {
     requestId, method: request.method, url: request.url.replace(/^\//, ''), query: aimed.query, type: aimed.type, id: aimed.id, version: aimed.version,
@@ -57,11 +46,12 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   };
   try {
     const access = await parts.perform(aimed.passage, fhirRequest);
-    const end = await sendAnswer(response, request.method, { ...access.response, headers: { ...shared, ...access.response.headers } });
+    const shown = await presentAnswer(access.response, wish);
+    const end = await sendAnswer(response, request.method, { ...shown, headers: { ...shared, ...shown.headers } });
     if (end !== undefined) await access.transferEnded(end).catch((error: unknown) => parts.logger.error({ requestId, err: error }, 'the end of a transfer could not be recorded'));
   } catch (error) {
     if (!(error instanceof FhirError)) throw error;
-    const refused = errorResponse(error);
+    const refused = await presentAnswer(errorResponse(error), wish);
     // A client that waits for 100 Continue has sent nothing that would be lost; any other is listened to until it has done.
     await sendAnswer(response, request.method, { ...refused, headers: { ...shared, ...refused.headers, ...(waits ? { Connection: 'close' } : {}) } });
     if (!request.complete && !request.destroyed && !waits) throwAwayRest(request);

@@ -1,13 +1,15 @@
 // The order of middleware, top to bottom, as it runs.
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { toFhirError } from '../gate/perform.ts';
 import type { Logger } from '../logger.ts';
 import { crossOrigin } from './cross-origin.ts';
 import { errorResponse } from './error-response.ts';
 import { sendAnswer } from './exchange.ts';
-import { requestIdOf } from './fhir-entry.ts';
+import { presentAnswer } from './present.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
+import { headerOf, requestIdOf } from './request-headers.ts';
+import { wishOf } from './wish.ts';
 
 export interface PipelineParts {
   health: Router;
@@ -38,7 +40,13 @@ export function buildPipeline(parts: PipelineParts): Express {
 }
 
 async function nothingHere(request: Request, response: Response): Promise<void> {
-  await sendAnswer(response, request.method, errorResponse(fhirError('unknown-type', 'There is nothing here; the FHIR base is /fhir')));
+  await sendError(request, response, fhirError('unknown-type', 'There is nothing here; the FHIR base is /fhir'));
+}
+
+async function sendError(request: Request, response: Response, error: FhirError): Promise<void> {
+  const wish = wishOf({ url: request.url, header: (name) => headerOf(request, name) });
+  const shown = await presentAnswer(errorResponse(error), wish);
+  await sendAnswer(response, request.method, { ...shown, headers: { 'X-Request-Id': requestIdOf(request), ...shown.headers } });
 }
 
 /** The last resort: what nobody expected becomes 500 with an incident id. */
@@ -46,6 +54,6 @@ function unexpected(logger: Logger): (error: unknown, request: Request, response
   return async (error, request, response, _next) => {
     const failure = toFhirError(error, logger, requestIdOf(request));
     if (response.headersSent) { response.destroy(); return; }
-    await sendAnswer(response, request.method, errorResponse(failure));
+    await sendError(request, response, failure);
   };
 }

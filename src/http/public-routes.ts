@@ -2,11 +2,17 @@
 // /fhir it answers 503 while the database is gone.
 import { createHash } from 'node:crypto';
 import { Router, type Request, type Response } from 'express';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import { parseTags } from '../fhir/etag.ts';
+import { parseJson, printJson, type JsonObject } from '../fhir/json.ts';
+import { parseSummaryForm, summarise } from '../fhir/summary.ts';
+import type { FhirResponse } from '../interactions/interaction.ts';
+import { FHIR_JSON_TYPE } from '../interactions/representation.ts';
 import { errorResponse } from './error-response.ts';
 import { sendAnswer } from './exchange.ts';
-import { acceptsFhirJson } from './media-type.ts';
+import { presentAnswer } from './present.ts';
+import { headerOf, requestIdOf } from './request-headers.ts';
+import { NOT_ACCEPTABLE, wishOf, type Wish } from './wish.ts';
 
 export interface PublicParts {
   /** Text of the CapabilityStatement. */
@@ -22,42 +28,68 @@ const MODES = new Set(['full', 'normative', 'terminology']);
 
 export function publicRoutes(parts: PublicParts): Router {
   const router = Router({ caseSensitive: true, strict: false });
+  const statement = parseJson(parts.capabilities) as JsonObject;
   const tag = `W/"${createHash('sha256').update(parts.capabilities).digest('hex').slice(0, 16)}"`;
 
-  router.use(async (_request, response, next) => {
+  router.use(async (request, response, next) => {
     if (await parts.databaseAnswers()) { next(); return; }
-    await sendAnswer(response, 'GET', errorResponse(fhirError('unavailable', 'The database cannot be reached', { headers: { 'Retry-After': '2' } })));
+    await send(request, response, errorResponse(fhirError('unavailable', 'The database cannot be reached', { headers: { 'Retry-After': '2' } })));
   });
 
   router.get('/metadata', async (request: Request, response: Response) => {
-    const { _format: format, mode } = request.query;
-    if (!acceptsFhirJson(typeof format === 'string' ? format : undefined, request.headers.accept)) {
-      await sendAnswer(response, request.method, errorResponse(fhirError('not-acceptable', 'This server answers in application/fhir+json')));
-      return;
-    }
-    if (mode !== undefined && (typeof mode !== 'string' || !MODES.has(mode))) {
-      await sendAnswer(response, request.method, errorResponse(fhirError('invalid-parameter', 'mode must be full, normative or terminology')));
-      return;
-    }
-    const known = request.headers['if-none-match'];
-    const same = known !== undefined && parseTags(known).includes(tag.slice(3, -1));
-    await sendAnswer(response, request.method, {
-      status: same ? 304 : 200,
-      headers: { 'ETag': tag, 'Content-Type': 'application/fhir+json; charset=utf-8', 'Cache-Control': 'public, max-age=60' },
-      body: parts.capabilities,
-    });
+    await send(request, response, answerOrError(() => metadata(request)));
   });
 
   router.get('/$versions', async (request: Request, response: Response) => {
-    const asJson = request.headers.accept?.includes('fhir+json') === true;
-    const body = asJson
-      ? { resourceType: 'Parameters', parameter: [{ name: 'version', valueString: '4.0' }, { name: 'default', valueString: '4.0' }] }
-      : { versions: ['4.0'], default: '4.0' };
-    await sendAnswer(response, request.method, { status: 200, headers: { 'Content-Type': asJson ? 'application/fhir+json; charset=utf-8' : 'application/json' }, body: JSON.stringify(body) });
+    await send(request, response, versions(request));
   });
 
   router.get('/.well-known/smart-configuration', async (request: Request, response: Response) => {
-    await sendAnswer(response, request.method, { status: 200, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=60' }, body: JSON.stringify(parts.smartConfiguration) });
+    await send(request, response, { status: 200, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=60' }, body: JSON.stringify(parts.smartConfiguration) });
   });
   return router;
+
+  function metadata(request: Request): FhirResponse {
+    if (wish(request).format === undefined) throw fhirError('not-acceptable', NOT_ACCEPTABLE);
+    const query = queryOf(request);
+    const mode = query.get('mode');
+    if (mode !== null && !MODES.has(mode)) throw fhirError('invalid-parameter', 'mode must be full, normative or terminology');
+    const form = parseSummaryForm(query);
+    const known = request.headers['if-none-match'];
+    const headers = { 'ETag': tag, 'Content-Type': FHIR_JSON_TYPE, 'Cache-Control': 'public, max-age=60' };
+    if (known !== undefined && parseTags(known).some((one) => one === '*' || one === tag.slice(3, -1))) return { status: 304, headers };
+    return { status: 200, headers, body: form === undefined ? parts.capabilities : printJson(summarise(statement, form)) };
+  }
+}
+
+/** R4's $versions (capabilitystatement-operation-versions.html): Parameters to who asks for FHIR, else plain JSON. */
+function versions(request: Request): FhirResponse {
+  if (!/fhir\+|\+fhir|xml/.test(`${request.headers.accept ?? ''} ${queryOf(request).get('_format') ?? ''}`)) {
+    return { status: 200, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ versions: ['4.0'], default: '4.0' }) };
+  }
+  const parameters = { resourceType: 'Parameters', parameter: [{ name: 'version', valueString: '4.0' }, { name: 'default', valueString: '4.0' }] };
+  return wish(request).format === undefined ? errorResponse(fhirError('not-acceptable', NOT_ACCEPTABLE)) : { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: JSON.stringify(parameters) };
+}
+
+function answerOrError(answer: () => FhirResponse): FhirResponse {
+  try {
+    return answer();
+  } catch (error) {
+    if (error instanceof FhirError) return errorResponse(error);
+    throw error;
+  }
+}
+
+function queryOf(request: Request): URLSearchParams {
+  const mark = request.url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : request.url.slice(mark + 1));
+}
+
+function wish(request: Request): Wish {
+  return wishOf({ url: request.url, header: (name) => headerOf(request, name) });
+}
+
+async function send(request: Request, response: Response, answer: FhirResponse): Promise<void> {
+  const shown = await presentAnswer(answer, wish(request));
+  await sendAnswer(response, request.method, { ...shown, headers: { 'X-Request-Id': requestIdOf(request), 'Vary': 'Accept, Accept-Encoding', 'X-Content-Type-Options': 'nosniff', ...shown.headers } });
 }

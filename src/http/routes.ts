@@ -27,7 +27,7 @@ import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts'
 import { aim } from './aim.ts';
 import { printOutcome } from './error-response.ts';
 import type { Route, RouteCode } from './match-route.ts';
-import { binaryForm } from './media-type.ts';
+import { binaryForm } from './negotiate.ts';
 
 export interface RouteParts extends DocumentParts {
   reader: ContentReader;

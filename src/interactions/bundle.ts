@@ -2,11 +2,11 @@
 import type { Transaction } from '../database/database.ts';
 import { entryPath, readRequestBundle, type RequestBundle } from '../fhir/bundle.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { isJsonObject, JsonSyntaxError, parseJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { isJsonObject, type JsonObject } from '../fhir/json.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import { prepareBatch, runBatch, type BatchParts } from './batch.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
-import { invalidResource, requireFhirJson } from './read-body.ts';
+import { invalidResource, readFhirBody } from './read-body.ts';
 import { abandonTransaction, prepareTransaction, runTransaction, type PreparedTransaction, type TransactionParts } from './transaction.ts';
 
 /** Entries of one Bundle. */
@@ -45,22 +45,11 @@ function requestsOf(bundle: JsonObject): RequestBundle {
 }
 
 async function readBundle(request: FhirRequest, bodyBytesMax: number): Promise<JsonObject> {
-  requireFhirJson(request.body.contentType);
-  const value = request.body.json ?? parse(await request.body.text(bodyBytesMax));
-  if (!isJsonObject(value)) throw fhirError('malformed-json', 'The body must be a JSON object');
+  const value = await readFhirBody(request, bodyBytesMax, LIMITS);
   if (value['resourceType'] !== 'Bundle') throw fhirError('wrong-resource-type', 'What is posted to the base must be a Bundle', { expression: 'resourceType' });
   const issues = validateResource(withoutResources(value), 'Bundle');
   if (issues.length > 0) throw invalidResource(issues);
   return value;
-}
-
-function parse(text: string): JsonValue {
-  try {
-    return parseJson(text, LIMITS);
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) throw fhirError('malformed-json', error.message);
-    throw error;
-  }
 }
 
 /** The envelope alone: each resource is validated with its own entry. */

@@ -32,7 +32,7 @@ function includes(type: string, served: readonly string[]): object {
 }
 
 const NOTES: Record<string, string> = {
-  Binary: 'Raw bytes of any media type of the allow-list, or FHIR JSON. Read answers the bytes unless Accept asks for application/fhir+json; single byte ranges are served. Readable by whoever may read a document that points to it.',
+  Binary: 'Raw bytes of any media type of the allow-list, or the resource in FHIR JSON or XML. Read answers the bytes unless Accept asks for application/fhir+json or application/fhir+xml; single byte ranges are served. Readable by whoever may read a document that points to it.',
   AuditEvent: 'Written by this server alone: one for each access.',
   Provenance: 'Written by this server alone: one for each access.',
   DocumentReference: 'Inline attachment.data is moved to a Binary and answered as url, size, hash (SHA-1) and alternate-hash (SHA-256).',
@@ -94,7 +94,7 @@ export function printCapabilities(parts: CapabilityParts): string {
     software: { name: 'Muniment', version: parts.softwareVersion },
     implementation: { description: 'Clinical documents with proof of what is held and who saw it', url: parts.fhirBase },
     fhirVersion: '4.0.1',
-    format: ['application/fhir+json', 'json'],
+    format: ['application/fhir+json', 'application/fhir+xml', 'json', 'xml'],
     patchFormat: PATCH_FORMATS,
     rest: [{
       mode: 'server',

@@ -5,15 +5,17 @@ import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, printJson, type JsonObject } from '../fhir/json.ts';
+import { xmlRoot, XmlSyntaxError } from '../fhir/read-xml.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { publishBinary } from '../resources/publish-document.ts';
 import { readNewest } from '../resources/read-version.ts';
+import { FHIR_NAMESPACE } from '../fhir/xml-plan.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import { readDigestClaims } from './digest-headers.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
-import { invalidResource, parseBody, requireFhirJson } from './read-body.ts';
+import { bodyFormat, invalidResource, parseBody } from './read-body.ts';
 import { writeResponse } from './representation.ts';
 
 export interface BinaryParts {
@@ -33,7 +35,7 @@ export interface PreparedBinary {
 
 type ReceivedBinary = Omit<PreparedBinary, 'id'>;
 
-const FHIR_BODY = /^application\/(fhir\+json|json\+fhir)\s*(;|$)/i;
+const FHIR_BODY = /^application\/(fhir\+(json|xml)|(json|xml)\+fhir)\s*(;|$)/i;
 const MEDIA_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(;.*)?$/;
 
 export function createBinary(parts: BinaryParts): Interaction {
@@ -100,16 +102,27 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 async function prepareFhir(parts: BinaryParts, context: InteractionContext): Promise<ReceivedBinary> {
   const { body } = context.request;
-  requireFhirJson(body.contentType);
-  const text = body.json === undefined ? await body.text(parts.bodyBytesMax) : '';
-  const value = body.json ?? parseBody(text);
-  if (!isJsonObject(value) || typeof value['resourceType'] !== 'string') throw fhirError('structure', 'The body has no resourceType', { expression: 'resourceType' });
-  if (value['resourceType'] !== 'Binary') {
-    const bytes = Buffer.from(body.json === undefined ? text : printJson(body.json), 'utf8');
+  const format = bodyFormat(body.contentType);
+  const text = body.json === undefined ? await body.text(parts.bodyBytesMax) : printJson(body.json);
+  const value = body.json ?? (format === 'xml' && !isXmlOf(text, 'Binary') ? undefined : parseBody(text, format));
+  if (value !== undefined && (!isJsonObject(value) || typeof value['resourceType'] !== 'string')) throw fhirError('structure', 'The body has no resourceType', { expression: 'resourceType' });
+  if (value === undefined || value['resourceType'] !== 'Binary') {
+    const bytes = Buffer.from(text, 'utf8');
     const contentType = body.contentType as string;
     return { contentType, securityContext: contextHeader(context), received: await receive(parts, context, { bytes: once(bytes), size: bytes.length, contentType, bytesMax: parts.bodyBytesMax }) };
   }
   return unwrap(parts, context, value);
+}
+
+/** Whether the document is that resource; content may be of any version of FHIR, but has to be XML. */
+function isXmlOf(text: string, type: string): boolean {
+  try {
+    const root = xmlRoot(text);
+    return root.namespace === FHIR_NAMESPACE && root.name === type;
+  } catch (error) {
+    if (error instanceof XmlSyntaxError) throw fhirError('malformed-xml', error.message);
+    throw error;
+  }
 }
 
 async function unwrap(parts: BinaryParts, context: InteractionContext, resource: JsonObject): Promise<ReceivedBinary> {

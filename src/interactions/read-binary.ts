@@ -10,17 +10,17 @@ import { typeNumber } from '../fhir/resource-type.ts';
 import { findBinaryOwners } from '../resources/binary-access.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
 import { readNewest } from '../resources/read-version.ts';
-import { base64Resource, base64ResourceLength } from './base64-resource.ts';
+import { base64Resource, base64ResourceLength, jsonFrame, xmlFrame } from './base64-resource.ts';
 import { notModified, type ConditionalVersion } from './conditional-read.ts';
 import { defineInteraction, type Interaction, type FhirRequest, type InteractionContext, type Outcome } from './interaction.ts';
 import { readerOf } from './prepare-document.ts';
-import { FHIR_JSON_TYPE } from './representation.ts';
+import { FHIR_JSON_TYPE, FHIR_XML_TYPE } from './representation.ts';
 
 export interface ReadBinaryParts {
   fhirBase: string;
   content: ContentReader;
   /** How Accept and _format choose between bytes and resource. */
-  form: (format: string | undefined, accept: string | undefined, storedType: string) => 'raw' | 'resource' | 'none';
+  form: (format: string | undefined, accept: string | undefined, storedType: string) => 'raw' | 'json' | 'xml' | 'none';
 }
 
 interface Found {
@@ -60,10 +60,11 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
 
 async function answer(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
   const format = request.query.find(([name]) => name === '_format')?.[1];
-  switch (parts.form(format, request.header('accept'), found.contentType)) {
-    case 'none': throw fhirError('not-acceptable', `These bytes are ${found.contentType}; ask for that, for */* or for application/fhir+json`);
-    case 'resource': return answerResource(parts, request, found);
+  const form = parts.form(format, request.header('accept'), found.contentType);
+  switch (form) {
+    case 'none': throw fhirError('not-acceptable', `These bytes are ${found.contentType}; ask for that, for */* or for application/fhir+json or application/fhir+xml`);
     case 'raw': return answerRaw(parts, request, found);
+    default: return answerResource(parts, request, found, form);
   }
 }
 
@@ -74,7 +75,6 @@ function sizeOf(row: ContentRow): number {
 function sharedHeaders(found: Found): Record<string, string> {
   return {
     'Last-Modified': new Date(found.lastUpdated).toUTCString(),
-    'Vary': 'Accept, Authorization',
     ...(found.securityContext === undefined ? {} : { 'X-Security-Context': found.securityContext }),
   };
 }
@@ -84,17 +84,18 @@ function conditional({ version, lastUpdated }: Found): ConditionalVersion {
   return { version, lastUpdated, previousUpdated: async () => undefined };
 }
 
-async function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
-  const headers = { ...sharedHeaders(found), 'ETag': versionTag(found.version), 'Content-Type': FHIR_JSON_TYPE };
+async function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found, format: 'json' | 'xml'): Promise<Outcome> {
+  const headers = { ...sharedHeaders(found), 'ETag': versionTag(found.version), 'Content-Type': format === 'json' ? FHIR_JSON_TYPE : FHIR_XML_TYPE };
   const bytes = { contentType: found.contentType, size: sizeOf(found.row) };
   if (await notModified(request, conditional(found))) return { response: { status: 304, headers }, entities: [], bytes };
-  const length = base64ResourceLength(found.text, sizeOf(found.row));
+  const frame = format === 'json' ? jsonFrame(found.text) : xmlFrame(found.text);
+  const length = base64ResourceLength(frame, sizeOf(found.row));
   return {
     response: { status: 200, headers },
     entities: [],
     bytes,
     ...(request.method === 'HEAD' ? { open: async () => ({ length, bytes: nothing() }) } : {
-      open: async () => ({ length, bytes: base64Resource(found.text, await parts.content.open(found.row)) }),
+      open: async () => ({ length, bytes: base64Resource(frame, await parts.content.open(found.row)) }),
     }),
   };
 }

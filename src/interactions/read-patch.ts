@@ -6,10 +6,10 @@ import { isJsonObject, JsonSyntaxError, parseJson, printJson, type JsonObject, t
 import { readResource } from '../resources/resource-text.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { FhirRequest } from './interaction.ts';
-import { invalidResource, parseBody, requireFhirJson } from './read-body.ts';
+import { bodyFormat, invalidResource, parseBody, type BodyFormat } from './read-body.ts';
 
 /** Patch formats as the CapabilityStatement and Accept-Patch (RFC 5789) name them. */
-export const PATCH_FORMATS = ['application/json-patch+json', 'application/fhir+json'] as const;
+export const PATCH_FORMATS = ['application/json-patch+json', 'application/fhir+json', 'application/fhir+xml'] as const;
 
 /** The valid resource that the patch makes of a stored text. Raises 422. */
 export type Patch = (stored: string) => JsonObject;
@@ -20,15 +20,15 @@ const JSON_PATCH = /^application\/json-patch\+json\s*(;|$)/i;
 export async function readPatch(request: FhirRequest, bodyBytesMax: number): Promise<Patch> {
   const { contentType } = request.body;
   const isJsonPatch = contentType !== undefined && JSON_PATCH.test(contentType);
-  if (!isJsonPatch) requirePatchFormat(contentType);
-  const body = parseBody(await request.body.text(bodyBytesMax));
+  const format = isJsonPatch ? 'json' : patchFormat(contentType);
+  const body = parseBody(await request.body.text(bodyBytesMax), format);
   const apply = isJsonPatch ? jsonPatch(body) : fhirPathPatch(body);
   return (stored) => checked(readResource(stored), apply(readResource(stored)), request.type);
 }
 
-function requirePatchFormat(contentType: string | undefined): void {
+function patchFormat(contentType: string | undefined): BodyFormat {
   try {
-    requireFhirJson(contentType);
+    return bodyFormat(contentType);
   } catch {
     throw fhirError('media-type', `A patch is one of ${PATCH_FORMATS.join(', ')}`, { headers: { 'Accept-Patch': PATCH_FORMATS.join(', ') } });
   }

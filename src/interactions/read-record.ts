@@ -5,7 +5,7 @@ import { readRecord as readRecordRow, renderRecord } from '../resources/read-rec
 import type { RecordType } from '../search/record-type.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { FHIR_JSON_TYPE, readForm, representation, versionHeaders } from './representation.ts';
+import { FHIR_JSON_TYPE, summaryFormOf, representation, versionHeaders } from './representation.ts';
 
 function requireRecordType(type: string): RecordType {
   if (type === 'AuditEvent' || type === 'Provenance') return type;
@@ -21,7 +21,7 @@ export function readRecord(code: 'read' | 'vread'): Interaction {
       const type = requireRecordType(request.type);
       const row = code === 'vread' && request.version !== '1' ? undefined : await readRecordRow(tx, org.id, request.id);
       if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
-      const form = readForm(request);
+      const form = summaryFormOf(request);
       const lastUpdated = row.recorded.getTime();
       return {
         response: await notModified(request, { version: 1, lastUpdated, previousUpdated: async () => undefined })

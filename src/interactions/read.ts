@@ -5,7 +5,7 @@ import type { NewestLoader } from '../resources/load-newest.ts';
 import { readNewest, readVersion } from '../resources/read-version.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { readForm, representation, versionHeaders } from './representation.ts';
+import { summaryFormOf, representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function read(newest: NewestLoader): Interaction {
@@ -18,7 +18,7 @@ export function read(newest: NewestLoader): Interaction {
       const reference = `${request.type}/${request.id}`;
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
       if (row.body === null) throw fhirError('deleted', `${reference} was deleted`);
-      const form = readForm(request);
+      const form = summaryFormOf(request);
       const { version } = row;
       const lastUpdated = row.last_updated.getTime();
       const previousUpdated = async (): Promise<number | undefined> => (await readVersion(tx, org.id, row.type, row.id, version - 1))?.last_updated.getTime();

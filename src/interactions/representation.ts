@@ -7,7 +7,10 @@ import { informationElement, issueElement, printIssues } from '../fhir/operation
 import { parseSummaryForm, summarise, type SummaryForm } from '../fhir/summary.ts';
 import type { FhirRequest, FhirResponse } from './interaction.ts';
 
+/** Answers of this type are resources: where they leave they become what the client accepts. */
 export const FHIR_JSON_TYPE = 'application/fhir+json; charset=utf-8';
+/** Of a Binary that is printed as XML while its bytes pass. */
+export const FHIR_XML_TYPE = 'application/fhir+xml; charset=utf-8';
 
 export interface Representation {
   /** `Type/id` */
@@ -31,7 +34,7 @@ export function representation(status: number, shown: Representation, form?: Sum
 }
 
 /** The form of a resource by itself. Raises 400 `invalid-parameter` also for `_summary=count`, which is for searches. */
-export function readForm(request: FhirRequest): SummaryForm | undefined {
+export function summaryFormOf(request: FhirRequest): SummaryForm | undefined {
   const form = parseSummaryForm(request.query);
   if (form?.kind === 'count') throw fhirError('invalid-parameter', '_summary=count is for searches');
   return form;

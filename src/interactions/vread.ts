@@ -4,7 +4,7 @@ import { typeNumber } from '../fhir/resource-type.ts';
 import { readVersion } from '../resources/read-version.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
-import { readForm, representation, versionHeaders } from './representation.ts';
+import { summaryFormOf, representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function vread(): Interaction {
@@ -17,7 +17,7 @@ export function vread(): Interaction {
       const row = await readVersion(tx, org.id, typeNumber(request.type), request.id, version);
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
       if (row.body === null) throw fhirError('deleted', `${reference} is a deletion`);
-      const form = readForm(request);
+      const form = summaryFormOf(request);
       const lastUpdated = row.last_updated.getTime();
       // The URL names the version: another one made in the same second has another URL.
       const response = await notModified(request, { version: row.version, lastUpdated, previousUpdated: async () => undefined })
