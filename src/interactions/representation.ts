@@ -53,7 +53,7 @@ export function writeResponse(request: FhirRequest, status: number, fhirBase: st
     'Location': `${fhirBase}/${shown.reference}/_history/${shown.version}`,
     'Content-Type': FHIR_JSON_TYPE,
   };
-  const wanted = /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)/.exec(request.header('prefer') ?? '')?.[1];
+  const wanted = /(?:^|[,;\s])return="?(minimal|representation|OperationOutcome)/.exec(request.header('prefer') ?? '')?.[1];
   const applied = wanted === undefined ? {} : { 'Preference-Applied': `return=${wanted}` };
   if (wanted === 'minimal') {
     const { 'Content-Type': _type, ...bare } = headers;
