@@ -50,7 +50,7 @@ function resourceOf(type: string, codes: ReadonlySet<string>, conditional: Reado
     readHistory: codes.has('vread'),
     updateCreate: codes.has('update'),
     conditionalCreate: codes.has('create') && params.length > 0,
-    conditionalRead: codes.has('update') ? 'not-match' : 'not-supported',
+    conditionalRead: codes.has('read') ? 'full-support' : 'not-supported',
     conditionalUpdate: conditional.has('update'),
     conditionalDelete: conditional.has('delete') ? 'single' : 'not-supported',
     referencePolicy: ['literal', 'logical'],

@@ -43,6 +43,7 @@ export function createBinary(parts: BinaryParts): Interaction {
     code: 'create',
     kind: 'write',
     prepare: async (context) => {
+      if (context.request.header('if-none-exist') !== undefined) throw fhirError('invalid-parameter', 'Binary has no search, so If-None-Exist cannot be met');
       const fhir = FHIR_BODY.test(context.request.body.contentType ?? '');
       return { id: context.assignedId ?? newUuidV7(context.now), ...await (fhir ? prepareFhir(parts, context) : prepareRaw(parts, context)) };
     },
