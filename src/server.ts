@@ -27,6 +27,7 @@ import { replayResult } from './interactions/replay-result.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
+import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
@@ -84,6 +85,10 @@ function startMirror(config: Config, database: Database, logger: Logger, metrics
   if (config.mirrorBaseUrl === undefined) return undefined;
   const delivery = createDelivery({ baseUrl: config.mirrorBaseUrl.reveal(), publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess });
   return startMirrorWorker({ database, delivery, log: logger, metrics: { delivery: metrics.delivered } });
+}
+
+function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database, logger: Logger): { outside?: ReadThrough } {
+  return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), publicBase: fhirBase, database, log: logger }) };
 }
 
 function registerGauges(metrics: Metrics, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
@@ -150,7 +155,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     readTransaction: (org, work) => database.readTransaction(org, work),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
-    perform, cursorKey: await sharedSecret(database, 'cursor'),
+    perform, cursorKey: await sharedSecret(database, 'cursor'), ...openReadThrough(config, database, logger),
   });
 
   let draining = (): boolean => false;

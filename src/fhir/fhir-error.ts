@@ -45,6 +45,7 @@ export const ERRORS = {
   'duplicate': { status: 409, code: 'duplicate', text: 'Another live document has this masterIdentifier' },
   'still-running': { status: 409, code: 'lock-error', text: 'A request with this Idempotency-Key is still running' },
   'deleted': { status: 410, code: 'deleted', text: 'The resource was deleted' },
+  'page-expired': { status: 410, code: 'not-found', text: 'The pages of this search are kept no longer; search again' },
   'version-mismatch': { status: 412, code: 'conflict', text: 'If-Match does not name the current version' },
   'multiple-matches': { status: 412, code: 'multiple-matches', text: 'The condition matches more than one resource' },
   'too-long': { status: 413, code: 'too-long', text: 'The body is over the limit' },

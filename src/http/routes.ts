@@ -10,14 +10,16 @@ import type { Perform } from '../gate/perform.ts';
 import { historySystem } from '../interactions/history-system.ts';
 import { historyType } from '../interactions/history-type.ts';
 import type { Interaction } from '../interactions/interaction.ts';
-import type { OutsideResources } from '../interactions/outside-resources.ts';
+import type { OutsideReading, OutsideResources } from '../interactions/outside-resources.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
 import { patch } from '../interactions/patch.ts';
 import { read } from '../interactions/read.ts';
 import { readBinary } from '../interactions/read-binary.ts';
 import { historyRecord, readRecord } from '../interactions/read-record.ts';
+import { readThrough } from '../interactions/read-through.ts';
 import { searchCompartment } from '../interactions/search-compartment.ts';
 import { searchSystem } from '../interactions/search-system.ts';
+import { searchThrough } from '../interactions/search-through.ts';
 import { searchType } from '../interactions/search-type.ts';
 import { update } from '../interactions/update.ts';
 import { vread } from '../interactions/vread.ts';
@@ -34,8 +36,8 @@ export interface RouteParts extends DocumentParts {
   newest: NewestLoader;
   uploadBytesMax: number;
   cursorKey: Buffer;
-  /** What is passed on from elsewhere; undefined where nothing is. */
-  outside?: OutsideResources;
+  /** What is passed on from HAPI; undefined without a mirror. */
+  outside?: OutsideReading & OutsideResources;
   /** The door; the entries of a batch pass it one by one. */
   perform: Perform;
 }
@@ -56,7 +58,7 @@ const SHAPES = {
 const DOCUMENTS = ['DocumentReference', 'Media', 'List'] as const;
 
 export function buildRoutes(parts: RouteParts): Route[] {
-  const { fhirBase } = parts;
+  const { fhirBase, outside } = parts;
   const route = (type: ResourceType, code: keyof typeof SHAPES, interaction: Interaction): Route => {
     const [method, shape] = SHAPES[code];
     return { method, path: shape.replace('[type]', type), type, code, interaction };
@@ -87,6 +89,7 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route('Binary', 'read', readBinary({ fhirBase, content: parts.reader, form: binaryForm })),
     ...records,
     { method: 'GET', path: '_history', type: 'Bundle', code: 'history-system', interaction: historySystem(parts, DOCUMENTS) },
+    ...(outside === undefined ? [] : outside.types.flatMap((type) => (['read', 'vread'] as const).map((code) => route(type, code, readThrough(outside, code))))),
     ...searchRoutes(parts),
     { method: 'POST', path: '', type: 'Bundle', code: 'transaction', interaction: bundle },
     { method: 'POST', path: '', type: 'Bundle', code: 'batch', interaction: bundle },
@@ -106,5 +109,7 @@ function searchRoutes(parts: RouteParts): Route[] {
     ...compartmentMembers(compartment).filter((type) => (SEARCHED as readonly string[]).includes(type)).flatMap((type) => both(`${compartment}/[compartment-id]/${type}`, type, 'search-type', searchCompartment(parts, compartment, type, SEARCHED))),
     ...both(`${compartment}/[compartment-id]/*`, 'Bundle', 'search-system', searchCompartment(parts, compartment, '*', SEARCHED)),
   ]);
-  return [...SEARCHED.flatMap((type) => both(type, type, 'search-type', searchType(parts))), ...both('', 'Bundle', 'search-system', searchSystem(parts, SEARCHED)), ...compartments];
+  const { outside, fhirBase, cursorKey } = parts;
+  const passed = outside === undefined ? [] : outside.types.flatMap((type) => both(type, type, 'search-type', searchThrough(outside, fhirBase, cursorKey)));
+  return [...SEARCHED.flatMap((type) => both(type, type, 'search-type', searchType(parts))), ...both('', 'Bundle', 'search-system', searchSystem(parts, SEARCHED)), ...passed, ...compartments];
 }

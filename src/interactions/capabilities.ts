@@ -2,6 +2,7 @@
 // search parameters, so that it lists what works and nothing else.
 import { includable, leadsTo, reverseIncludable } from '../search/parse-include.ts';
 import { PATCH_FORMATS } from './read-patch.ts';
+import { isPassed, passedParameters } from '../search/passed-parameters.ts';
 import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 
 export interface CapabilityParts {
@@ -17,14 +18,15 @@ const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance',
 const SYSTEM_ORDER = ['transaction', 'batch', 'search-system', 'history-system'];
 
 function searchParams(type: string): object[] {
-  if (!isSearchable(type)) return [];
-  return SEARCH_PARAMETERS[type].map((parameter) => ({
+  const parameters = isSearchable(type) ? SEARCH_PARAMETERS[type] : isPassed(type) ? passedParameters(type) : [];
+  return parameters.map((parameter) => ({
     name: parameter.name, definition: parameter.definition, type: parameter.type, documentation: parameter.documentation,
   }));
 }
 
 /** What `_include` and `_revinclude` can bring, among the types that are served. */
 function includes(type: string, served: readonly string[]): object {
+  if (isPassed(type)) return { searchInclude: passedParameters(type).filter(({ targets }) => targets?.some(isPassed)).map(({ name }) => `${type}:${name}`) };
   if (!isSearchable(type)) return {};
   const forward = includable(type).filter((parameter) => leadsTo(parameter, served)).map(({ name }) => `${type}:${name}`);
   const back = reverseIncludable(type).filter(({ source }) => served.includes(source)).map(({ source, parameter }) => `${source}:${parameter.name}`);
@@ -40,11 +42,14 @@ const NOTES: Record<string, string> = {
   Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
 };
 
+const PASSED_NOTE = 'Passed on from the HAPI server beside this one, with the addresses of this one: read and search alone. 503 while it does not answer.';
+
 function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>, served: readonly string[]): object {
   const params = searchParams(type);
   return {
     type,
     ...(NOTES[type] === undefined ? {} : { documentation: NOTES[type] }),
+    ...(isPassed(type) ? { documentation: PASSED_NOTE } : {}),
     interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })),
     versioning: codes.has('update') ? 'versioned-update' : 'versioned',
     readHistory: codes.has('vread'),

@@ -14,6 +14,8 @@ export interface OutsideResource {
   id: string;
   /** The version that HAPI showed. */
   version: string;
+  /** Milliseconds; undefined where HAPI does not say. */
+  lastUpdated: number | undefined;
   /** JSON text with our addresses. */
   text: string;
   /** `Patient/id` of the patient whom it is about. */
@@ -39,4 +41,42 @@ export interface OutsideResources {
    * declare or where `serves` is false, 403 `forbidden` without the right to search, 400 `too-costly` past 1,000 matches.
    */
   resolveChain(asking: OutsideAsking, type: ResourceType, criteria: readonly (readonly [string, string])[]): Promise<string[]>;
+}
+
+type Pairs = readonly (readonly [string, string])[];
+
+/** Where a page begins in what HAPI keeps of a search, and what was known of the whole. */
+export interface OutsideStart {
+  id: string;
+  offset: number;
+  total: number | undefined;
+}
+
+export interface OutsidePage {
+  matches: OutsideResource[];
+  included: OutsideResource[];
+  next: OutsideStart | undefined;
+  total: number | undefined;
+  /** Name and value of each parameter that took effect, for the links. */
+  used: [string, string][];
+  /** Names that were left out. */
+  ignored: string[];
+}
+
+export interface OutsideQuestion {
+  type: string;
+  pairs: Pairs;
+  /** Prefer: handling=strict */
+  strict: boolean;
+  /** Where the page begins, given the parameters that took effect; undefined = at the beginning. */
+  start: (used: [string, string][]) => OutsideStart | undefined;
+}
+
+/** The interactions on what is passed on. */
+export interface OutsideReading {
+  readonly types: readonly ResourceType[];
+  /** The newest version, or the one that is named. Raises 404, 410, 503. */
+  read(asking: OutsideAsking, named: { type: string; id: string; version?: string }, pairs: Pairs): Promise<OutsideResource>;
+  /** Raises 400, 403, 410 `page-expired`, 503. */
+  search(asking: OutsideAsking, question: OutsideQuestion): Promise<OutsidePage>;
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { passedParametersText } from '../../scripts/generate/passed-parameters.ts';
-import { PASSED_TYPES, passedParameters, type PassedType } from '../../src/search/passed-parameters.ts';
+import { PASSED_TYPES, passedParameters } from '../../src/search/passed-parameters.ts';
 
 describe('the parameters of the types that are passed on', () => {
   it('are those that the definitions give', () => {
@@ -19,11 +19,10 @@ describe('the parameters of the types that are passed on', () => {
   });
 
   it('name each parameter once, and the targets of each reference', () => {
-    for (const type of Object.keys(PASSED_TYPES) as PassedType[]) {
+    for (const type of PASSED_TYPES) {
       const parameters = passedParameters(type);
       expect(new Set(parameters.map(({ name }) => name)).size).toBe(parameters.length);
       expect(parameters.filter((one) => one.type === 'reference' && one.targets === undefined)).toEqual([]);
-      expect(PASSED_TYPES[type].summary.split(' ')).toEqual(expect.arrayContaining(['id', 'meta']));
     }
   });
 });
