@@ -1,6 +1,7 @@
 // What a searchset includes beside its matches: forwards by the references of a resource, backwards by the index rows
 // that point to it, and of the record by the rows of the accesses that touched it.
 import type { Transaction } from '../database/database.ts';
+import type { JsonObject } from '../fhir/json.ts';
 import { RESOURCE_TYPES, typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { followReferences } from '../search/follow-references.ts';
 import { indexHash } from '../search/index-hash.ts';
@@ -39,6 +40,7 @@ class Collection {
   readonly outside = new Set<string>();
   truncated = false;
   readonly #seen: Set<string>;
+  readonly #read = new Map<SearchMatch, JsonObject>();
 
   constructor(matches: readonly SearchMatch[]) {
     this.#seen = new Set(matches.map(keyOf));
@@ -46,6 +48,13 @@ class Collection {
 
   has(key: string): boolean {
     return this.#seen.has(key);
+  }
+
+  /** Each text is read once, however many references of it are followed. */
+  read(resource: SearchMatch): JsonObject {
+    const read = this.#read.get(resource) ?? readResource(resource.text);
+    this.#read.set(resource, read);
+    return read;
   }
 
   /** Answers those that are new. */
@@ -79,7 +88,7 @@ async function readReferredTo(tx: Transaction, from: readonly SearchMatch[], inc
   const wanted = new Map<string, { type: ResourceType; id: string }>();
   for (const resource of from) {
     if (resource.type !== include.source) continue;
-    for (const { type, id } of followReferences(readResource(resource.text), include.parameter, scope.fhirBase)) {
+    for (const { type, id } of followReferences(collection.read(resource), include.parameter, scope.fhirBase)) {
       const key = `${type}/${id}`;
       if (include.target !== undefined && type !== include.target) continue;
       if (scope.outsideTypes.includes(type)) collection.outside.add(key);

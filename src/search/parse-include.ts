@@ -1,5 +1,7 @@
 // `_include` and `_revinclude` (R4 search.html 3.1.1.5.10): which references are followed from the matches, and which
 // resources that refer to them come along. Pure.
+import { fhirError } from '../fhir/fhir-error.ts';
+import { isResourceType } from '../fhir/structure.ts';
 import { isRecord } from './record-type.ts';
 import { isSearchable, SEARCH_PARAMETERS, type SearchableType, type SearchParameter } from './search-parameters.ts';
 
@@ -20,6 +22,9 @@ export interface Include {
   /** The type referred to; undefined = any. */
   target: string | undefined;
 }
+
+/** Includes of one search at most, as sent: each is looked for on each page. */
+export const INCLUDES_MAX = 30;
 
 const TYPE_NAMES = Object.keys(SEARCH_PARAMETERS) as SearchableType[];
 
@@ -57,23 +62,24 @@ function parseOne(include: IncludeText, searched: readonly SearchableType[]): In
   if (!isSearchable(source) || rest.length > 0) return undefined;
   if (name === '*' && include.name === '_include') return everything(include, [source]).filter((one) => one.source === source);
   const parameter = includable(source).find((candidate) => candidate.name === name);
-  if (parameter === undefined || (target !== undefined && !pointsTo(parameter, target))) return undefined;
+  if (parameter === undefined || (target !== undefined && !(isResourceType(target) && pointsTo(parameter, target)))) return undefined;
   const reverse = include.name === '_revinclude';
   if (reverse && isRecord(source) && REVERSE_OF_RECORDS[source] !== name) return undefined;
   return [{ reverse, iterate: include.iterate, source, parameter, target }];
 }
 
-/** Repetition adds. What this server does not declare stands in `ignored`. */
+/** Repetition adds; the same twice is once. What this server does not declare stands in `ignored`. Raises 400 `too-costly` past INCLUDES_MAX. */
 export function parseIncludes(texts: readonly IncludeText[], searched: readonly SearchableType[]): { includes: Include[]; ignored: string[]; used: [string, string][] } {
-  const includes: Include[] = [];
+  if (texts.length > INCLUDES_MAX) throw fhirError('too-costly', `A search takes ${INCLUDES_MAX} includes`);
+  const includes = new Map<string, Include>();
   const ignored: string[] = [];
   const used: [string, string][] = [];
   for (const text of texts) {
     const name = `${text.name}${text.iterate ? ':iterate' : ''}`;
     const parsed = parseOne(text, searched);
     if (parsed === undefined) { ignored.push(`${name}=${text.text.slice(0, 80)}`); continue; }
-    includes.push(...parsed);
+    for (const one of parsed) includes.set(JSON.stringify([one.reverse, one.iterate, one.source, one.parameter.name, one.target]), one);
     used.push([name, text.text]);
   }
-  return { includes, ignored, used };
+  return { includes: [...includes.values()], ignored, used };
 }

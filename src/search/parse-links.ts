@@ -24,6 +24,9 @@ export type Link =
 /** Steps from resource to resource, at most. */
 export const LINK_DEPTH_MAX = 3;
 
+/** Chains, _has and _list of one search at most. */
+export const LINKS_MAX = 10;
+
 const invalid = (diagnostics: string): Error => fhirError('invalid-parameter', diagnostics);
 
 const parametersOf = (type: string): readonly SearchParameter[] => (isSearchable(type) ? SEARCH_PARAMETERS[type] : []);
@@ -64,7 +67,7 @@ function parseChain(type: string, parameter: SearchParameter, target: string | u
 
 /**
  * Parts what reaches another resource from what does not. `reachable` are the types that can be searched. Raises 400
- * `invalid-parameter` for a chain that is not declared; a name that no parameter begins is left to whom it may concern.
+ * `invalid-parameter` for a chain that is not declared, `too-costly` past LINKS_MAX; a name that no parameter begins is left to whom it may concern.
  */
 export function parseLinks(type: string, pairs: readonly (readonly [string, string])[], reachable: readonly string[]): { links: Link[]; rest: [string, string][] } {
   const links: Link[] = [];
@@ -73,13 +76,14 @@ export function parseLinks(type: string, pairs: readonly (readonly [string, stri
     const [, name = '', target, chained] = /^([^.:]+)(?::([A-Z][A-Za-z]*))?\.(.+)$/s.exec(key) ?? [];
     const parameter = parametersOf(type).find((candidate) => candidate.name === name);
     // Records have parameters of their own for what is logical in them.
-    const ofRecord = isRecord(type) && parametersOf(type).some((candidate) => candidate.name === key.split(':', 1)[0]);
+    const ofRecord = isRecord(type) && parametersOf(type).some((candidate) => candidate.name === `${name}.${chained?.split(':', 1)[0] ?? ''}`);
     if (value === '') continue;
     if (key === '_has' || key.startsWith('_has:')) links.push(parseHas(type, key, value));
     else if (key === '_list') links.push({ ...parseHas(type, '_has:List:item:_id', value), key });
     else if (chained !== undefined && parameter !== undefined && !ofRecord) links.push(parseChain(type, parameter, target, chained, key, value, reachable));
     else rest.push([key, value]);
   }
+  if (links.length > LINKS_MAX) throw fhirError('too-costly', `A search takes ${LINKS_MAX} parameters that reach another resource`);
   return { links, rest };
 }
 

@@ -76,6 +76,12 @@ describe('POST _search', () => {
   });
 });
 
+it('HEAD of a search has the headers of GET and no body', async () => {
+  const path = `DocumentReference?_id=${randomUUID()}`;
+  const [head, get] = [await client.call(path, { method: 'HEAD' }), await client.get(path)];
+  expect([head.status, head.bytes.length, head.headers.get('content-type'), head.headers.get('content-length')]).toEqual([200, 0, get.headers.get('content-type'), String(get.bytes.length)]);
+});
+
 describe('links of pages', () => {
   it('lead forth and back over the same pages, while others write', async () => {
     const identifier = [{ system: 'urn:links', value: randomUUID() }];
