@@ -203,7 +203,7 @@ export const ROWS: readonly Row[] = [
     ['SE-09', 'M', 'No match is 200 with total 0 and no entry', OPEN],
     ['SE-10', 'M', 'Comma is or, repetition is and, a backslash escapes', OPEN],
     ['SE-11', 'M', '_id, _lastUpdated, _tag, _profile, _security and _source work on every type', OPEN],
-    ['SE-12', 'D', '_text, _content, _filter, _list and _query are not supported: 400 under strict, else ignored with a warning; _query is always refused', OPEN],
+    ['SE-12', 'D', '_list finds the members of a List; _text, _content, _filter and _contained are not supported: 400 under strict, else ignored with a warning; _query is always refused', OPEN],
     ['SE-13', 'M', 'Chaining and _has inside the held types; a chain that is not declared is 400', OPEN],
     ['SE-14', 'M', '_include and _revinclude: targets, repetition, * and :iterate, each resource once, mode include', OPEN],
     ['SE-15', 'M', 'Included resources are checked like read ones', OPEN],
