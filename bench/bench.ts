@@ -5,9 +5,10 @@ import { parseArgs } from 'node:util';
 import { openByteScenarios } from './byte-scenarios.ts';
 import { PROJECT } from './child-server.ts';
 import { runMemoryScenario } from './memory-scenario.ts';
-import { keepResult, memoryRow, scenarioRows, tableHead } from './report.ts';
+import { keepResult, memoryRow, scenarioRows, searchRow, tableHead } from './report.ts';
 import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
+import { runSearchAll } from './search-all.ts';
 import type { Scenario } from './scenario.ts';
 import { startBarePipeline, startMuniment, startStub } from './servers.ts';
 import { validateScenario } from './validate-scenario.ts';
@@ -16,7 +17,8 @@ const REQUESTS = ['create', 'read', 'search'] as const;
 const BYTES = ['story-1m', 'upload-256m', 'download-64m', 'range-1m'] as const;
 const VALIDATE = 'validate';
 const MEMORY = 'memory-1g';
-const NAMES: readonly string[] = [VALIDATE, ...REQUESTS, ...BYTES, MEMORY];
+const SEARCH_ALL = 'search-all';
+const NAMES: readonly string[] = [VALIDATE, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -74,6 +76,12 @@ async function runMemory(run: Run): Promise<void> {
   await keepResult(MEMORY, result, { quick: run.quick, rounds: 1 });
 }
 
+async function runSearches(run: Run): Promise<void> {
+  if (!run.names.has(SEARCH_ALL)) return;
+  const result = await runSearchAll(run.quick ? 10_000 : 100_000, (time) => print(searchRow(time)));
+  await keepResult(SEARCH_ALL, result, { quick: run.quick, rounds: 1 });
+}
+
 /** Servers of one group run together and end before those of the next begin. */
 async function withClosers(work: (closers: Closers) => Promise<void>): Promise<void> {
   const closers: Closers = [];
@@ -93,6 +101,7 @@ async function main(): Promise<void> {
   await withClosers((closers) => runRequests(run, closers));
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);
+  await runSearches(run);
 }
 
 main().catch((error: unknown) => {

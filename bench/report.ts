@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PROJECT } from './child-server.ts';
 import type { MemoryResult } from './memory-scenario.ts';
 import type { ScenarioResult } from './scenario.ts';
+import type { SearchAllResult, SearchTime } from './search-all.ts';
 
 const COLUMNS = [14, 10, 14, 9, 9, 9, 8, 8];
 
@@ -34,8 +35,13 @@ export function memoryRow(result: MemoryResult): string {
   return `${result.scenario.padEnd(14)} idle ${idle} MiB, upload ${up} MiB, download ${down} MiB: ${above} MiB above idle`;
 }
 
+export function searchRow({ query, p50Ms, p95Ms, p99Ms, errors }: SearchTime): string {
+  const failures = Object.entries(errors).map(([text, count]) => `  ${count} x ${text}`);
+  return [`search-all     ${query.padEnd(84)} p50 ${p50Ms.toFixed(1)} p95 ${p95Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} ms`, ...failures].join('\n');
+}
+
 /** Writes bench/results/DATE-NAME.json; tells its path. */
-export async function keepResult(name: string, result: ScenarioResult | MemoryResult, run: { quick: boolean; rounds: number }): Promise<string> {
+export async function keepResult(name: string, result: ScenarioResult | MemoryResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
   const folder = join(PROJECT, 'bench/results');
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();
