@@ -65,26 +65,27 @@ function textRanges(clause: SearchClause, value: SearchValue & { kind: 'text' })
   return [...exact, ...prefixes];
 }
 
-function dateRanges(clause: SearchClause, value: SearchValue & { kind: 'date' }): ClauseRange[] | undefined {
+function dateRanges(clause: SearchClause, value: SearchValue & { kind: 'date' }): ClauseRange[][] {
   const { parameter } = clause;
   const { prefix, range } = value;
-  if (parameter.column === 'last_updated') return prefix === 'ne' ? undefined : [{ table: 'resource', bounds: (alias, values) => instantPredicate(`${alias}.last_updated`, prefix, range, (ms) => values.instant(ms)) }];
-  const bounds = dateBounds(prefix, range);
-  if (bounds === undefined) return undefined;
+  if (parameter.column === 'last_updated') return prefix === 'ne' ? [] : [[{ table: 'resource', bounds: (alias, values) => instantPredicate(`${alias}.last_updated`, prefix, range, (ms) => values.instant(ms)) }]];
   const [table, lo, hi] = parameter.column === 'date' ? ['resource', 'date_lo', 'date_hi'] as const : ['search_date', 'lo', 'hi'] as const;
-  const all: ClauseRange = {
-    table,
-    bounds: (alias, values) => boundsPredicate(`${alias}.${lo}`, bounds.lo, (ms) => values.instant(ms)),
-    check: (alias, values) => `${alias}.${hi} is not null and ${datePredicate(`${alias}.${lo}`, `${alias}.${hi}`, prefix, range, (ms) => values.instant(ms))}`,
-  };
-  if (table === 'search_date') all.param = parameter.number;
-  const long = bounds.longEnd;
-  if (long === undefined) return [all];
-  return [all, {
-    table: 'search_date', param: -parameter.number,
-    bounds: (alias, values) => boundsPredicate(`${alias}.lo`, long, (ms) => values.instant(ms)),
-    check: (alias, values) => datePredicate(`${alias}.hi`, `${alias}.lo`, prefix, range, (ms) => values.instant(ms)),
-  }];
+  return dateBounds(prefix, range).map((bounds) => {
+    const ranges: ClauseRange[] = [{
+      table, ...(table === 'search_date' ? { param: parameter.number } : {}),
+      bounds: (alias, values) => boundsPredicate(`${alias}.${lo}`, bounds.lo, (ms) => values.instant(ms)),
+      check: (alias, values) => `${alias}.${hi} is not null and ${datePredicate(`${alias}.${lo}`, `${alias}.${hi}`, prefix, range, (ms) => values.instant(ms))}`,
+    }];
+    const long = bounds.longEnd;
+    if (long !== undefined) {
+      ranges.push({
+        table: 'search_date', param: -parameter.number,
+        bounds: (alias, values) => boundsPredicate(`${alias}.lo`, long, (ms) => values.instant(ms)),
+        check: (alias, values) => datePredicate(`${alias}.hi`, `${alias}.lo`, prefix, range, (ms) => values.instant(ms)),
+      });
+    }
+    return ranges;
+  });
 }
 
 function columnRanges(clause: SearchClause, value: SearchValue, fhirBase: string): ClauseRange[] | undefined {
@@ -101,24 +102,36 @@ function columnRanges(clause: SearchClause, value: SearchValue, fhirBase: string
 }
 
 function valueRanges(clause: SearchClause, value: SearchValue, fhirBase: string): ClauseRange[] | undefined {
-  if (value.kind === 'words' || value.kind === 'missing') return undefined;
+  if (value.kind === 'words' || value.kind === 'missing' || value.kind === 'date') return undefined;
   if (value.kind === 'text') return textRanges(clause, value);
-  if (value.kind === 'date') return dateRanges(clause, value);
   if (clause.parameter.column !== undefined) return columnRanges(clause, value, fhirBase);
   const table = hashTable(clause);
   return hashesOf(value).map((hash) => ({ table, param: clause.parameter.number, bounds: (alias, values) => `${alias}.hash = ${values.add(hash)}` }));
 }
 
-/** Ranges that together hold every match of the clause; undefined where no index bounds it. */
-export function clauseRanges(clause: SearchClause, fhirBase: string): ClauseRange[] | undefined {
-  if (clause.negated === true) return undefined;
+/** Lists of ranges, each of which holds every match of the clause; none where no index bounds it. */
+export function clauseRanges(clause: SearchClause, fhirBase: string): ClauseRange[][] {
+  if (clause.negated === true) return [];
+  const [only] = clause.values;
+  if (clause.values.length === 1 && only?.kind === 'date') return dateRanges(clause, only);
   const ranges: ClauseRange[] = [];
   for (const value of clause.values) {
-    const found = valueRanges(clause, value, fhirBase);
-    if (found === undefined) return undefined;
+    const found = value.kind === 'date' ? dateRanges(clause, value)[0] : valueRanges(clause, value, fhirBase);
+    if (found === undefined) return [];
     ranges.push(...found);
   }
-  return ranges;
+  return [ranges];
+}
+
+/** What several dates of one element leave together, for an element that has one value: their bounds hold at once. */
+export function dateRangesTogether(clauses: readonly SearchClause[]): ClauseRange[] {
+  const lists = clauses.flatMap((clause) => clauseRanges(clause, '').slice(0, 1));
+  const [first, ...rest] = lists.map((list) => list[0] as ClauseRange);
+  if (first === undefined) return [];
+  const together: ClauseRange = { ...first, bounds: (alias, values) => [first, ...rest].map((range) => range.bounds(alias, values)).join(' and ') };
+  delete together.check;
+  // A long range is found by the end where that is asked for; the rest is compared with the resource.
+  return [together, ...lists.flatMap((list) => list.slice(1))];
 }
 
 /** The versions in a range: an SQL query of (id, last_updated). With `exact` its check holds as well. */

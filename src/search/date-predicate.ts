@@ -41,21 +41,25 @@ export interface Bounds {
   max?: number;
 }
 
-/**
- * Where in the order of `lo` everything lies that a date finds: among ranges that are not long, by their own length,
- * and among long ones by their end. undefined = nearly everywhere.
- */
-export function dateBounds(prefix: DatePrefix, { lo, hi }: DateRange): { lo: Bounds; longEnd?: Bounds } | undefined {
+/** Bounds of ranges that are not long, or of all, by their begin; and of long ones by their end. */
+export interface DateBounds {
+  lo: Bounds;
+  longEnd?: Bounds;
+}
+
+/** Where everything lies that a date finds, in each way that an index can bound it; none = nearly everywhere. */
+export function dateBounds(prefix: DatePrefix, { lo, hi }: DateRange): DateBounds[] {
   switch (prefix) {
-    case 'ne': return undefined;
-    case 'eq': return { lo: { min: lo, max: hi } };
-    case 'lt': return { lo: { max: lo } };
-    case 'eb': return { lo: { max: lo } };
-    case 'le': return { lo: { max: hi } };
-    case 'sa': return { lo: { min: hi } };
-    case 'gt': return { lo: { min: hi - LONG_RANGE_MS }, longEnd: { min: hi } };
-    case 'ge': return { lo: { min: Math.min(lo, hi - LONG_RANGE_MS) }, longEnd: { min: hi } };
-    case 'ap': return { lo: { min: lo - LONG_RANGE_MS, max: hi }, longEnd: { min: lo } };
+    case 'ne': return [];
+    case 'eq': return [{ lo: { min: lo, max: hi } }];
+    case 'lt': return [{ lo: { max: lo } }];
+    case 'eb': return [{ lo: { max: lo } }];
+    case 'le': return [{ lo: { max: hi } }];
+    case 'sa': return [{ lo: { min: hi } }];
+    case 'gt': return [{ lo: { min: hi - LONG_RANGE_MS }, longEnd: { min: hi } }];
+    case 'ge': return [{ lo: { min: Math.min(lo, hi - LONG_RANGE_MS) }, longEnd: { min: hi } }];
+    // Near the first begin the begins are few, near the last end the ends are.
+    case 'ap': return [{ lo: { min: lo - LONG_RANGE_MS, max: hi }, longEnd: { min: lo } }, { lo: { max: hi } }];
   }
 }
 

@@ -4,7 +4,7 @@ import { HL7, type SearchParameter } from './search-parameter.ts';
 /** What the rows of the record have as well. */
 export const RECORD_COMMON_PARAMETERS: readonly SearchParameter[] = [
   { name: '_id', type: 'token', number: 1, column: 'id', expression: 'Resource.id', definition: `${HL7}/Resource-id`, documentation: 'Logical id' },
-  { name: '_lastUpdated', type: 'date', number: 2, column: 'last_updated', expression: 'Resource.meta.lastUpdated', definition: `${HL7}/Resource-lastUpdated`, documentation: 'When the version was made' },
+  { name: '_lastUpdated', type: 'date', number: 2, single: true, column: 'last_updated', expression: 'Resource.meta.lastUpdated', definition: `${HL7}/Resource-lastUpdated`, documentation: 'When the version was made' },
 ];
 
 export const COMMON_PARAMETERS: readonly SearchParameter[] = [

@@ -8,7 +8,7 @@ const MHD = 'https://profiles.ihe.net/ITI/MHD';
 export const LIST_PARAMETERS: readonly SearchParameter[] = [
   ...COMMON_PARAMETERS,
   { name: 'code', type: 'token', number: 100, expression: 'List.code', definition: `${HL7}/clinical-code`, documentation: 'What the list is for' },
-  { name: 'date', type: 'date', number: 101, column: 'date', expression: 'List.date', definition: `${HL7}/clinical-date`, documentation: 'When the list was prepared' },
+  { name: 'date', type: 'date', number: 101, single: true, column: 'date', expression: 'List.date', definition: `${HL7}/clinical-date`, documentation: 'When the list was prepared' },
   { name: 'empty-reason', type: 'token', number: 102, expression: 'List.emptyReason', definition: `${HL7}/List-empty-reason`, documentation: 'Why it is empty' },
   { name: 'encounter', type: 'reference', number: 103, expression: 'List.encounter', definition: `${HL7}/clinical-encounter`, targets: ['Encounter', 'EpisodeOfCare'], documentation: 'Context in which it was made' },
   { name: 'identifier', type: 'token', number: 104, identifier: true, expression: 'List.identifier', definition: `${HL7}/clinical-identifier`, documentation: 'Identifier' },

@@ -7,7 +7,7 @@ export const MEDIA_PARAMETERS: readonly SearchParameter[] = [
   { name: 'identifier', type: 'token', number: 40, identifier: true, expression: 'Media.identifier', definition: `${HL7}/Media-identifier`, documentation: 'Identifier' },
   { name: 'patient', type: 'reference', number: 41, column: 'patient', expression: 'Media.subject.where(resolve() is Patient)', definition: `${HL7}/Media-patient`, targets: ['Patient'], documentation: 'The patient whom it is of' },
   { name: 'subject', type: 'reference', number: 42, expression: 'Media.subject', definition: `${HL7}/Media-subject`, targets: ['Patient', 'Group', 'Device', 'Practitioner', 'PractitionerRole', 'Specimen', 'Location'], documentation: 'Whom or what it is of' },
-  { name: 'created', type: 'date', number: 43, column: 'date', expression: 'Media.created', definition: `${HL7}/Media-created`, documentation: 'When it was collected' },
+  { name: 'created', type: 'date', number: 43, single: true, column: 'date', expression: 'Media.created', definition: `${HL7}/Media-created`, documentation: 'When it was collected' },
   { name: 'type', type: 'token', number: 44, expression: 'Media.type', definition: `${HL7}/Media-type`, documentation: 'image, video, audio' },
   { name: 'status', type: 'token', number: 45, column: 'status', system: 'http://hl7.org/fhir/event-status', expression: 'Media.status', definition: `${HL7}/Media-status`, documentation: 'Status' },
   { name: 'based-on', type: 'reference', number: 46, expression: 'Media.basedOn', definition: `${HL7}/Media-based-on`, targets: ['CarePlan', 'ServiceRequest'], documentation: 'Procedure that caused it' },

@@ -19,6 +19,8 @@ export interface SearchParameter {
   targets?: readonly string[];
   /** For codes without a system of their own: the system that R4 implies. */
   system?: string;
+  /** A date of an element that has at most one value. */
+  single?: true;
   /** A token that is an Identifier. */
   identifier?: true;
   /** A token that is a media type: found by its beginning as well. */

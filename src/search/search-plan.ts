@@ -2,7 +2,7 @@
 // that one has a million documents: what the plan must know is counted first, up to a bound, on the indexes alone.
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { clauseRanges, rangeQuery, type ClauseRange } from './clause-ranges.ts';
+import { clauseRanges, dateRangesTogether, rangeQuery, type ClauseRange } from './clause-ranges.ts';
 import type { SearchClause } from './parse-clause.ts';
 import type { ParsedSearch } from './parse-search.ts';
 import { Values } from './query-values.ts';
@@ -36,17 +36,23 @@ const WHOLE_TYPE: ClauseRange = { table: 'resource', bounds: () => 'true' };
 
 interface RangedPart {
   ranges: ClauseRange[];
+  /** Of which these are exactly the matches; without it, all clauses are compared. */
   clause?: SearchClause;
+}
+
+/** Two dates of one element, such as ge and lt: each may leave half of everything, and both together a day. */
+function datesTogether(clauses: readonly SearchClause[]): RangedPart[] {
+  const dates = clauses.filter(({ parameter, values, negated }) => parameter.type === 'date' && parameter.single === true && negated !== true && values.length === 1 && values[0]?.kind === 'date' && values[0].prefix !== 'ne');
+  const byName = new Map<string, SearchClause[]>();
+  for (const clause of dates) byName.set(clause.parameter.name, [...(byName.get(clause.parameter.name) ?? []), clause]);
+  return [...byName.values()].filter((group) => group.length > 1).map((group) => ({ ranges: dateRangesTogether(group) }));
 }
 
 /** What ranges bound: clauses, and lists of them of which one must hold. */
 function rangedParts({ clauses, anyOf = [] }: ParsedSearch, fhirBase: string): RangedPart[] {
-  const single = clauses.flatMap((clause): RangedPart[] => {
-    const ranges = clauseRanges(clause, fhirBase);
-    return ranges === undefined ? [] : [{ clause, ranges }];
-  });
-  const lists = anyOf.map((list) => list.map((clause) => clauseRanges(clause, fhirBase)));
-  return [...single, ...lists.filter((list): list is ClauseRange[][] => !list.includes(undefined)).map((list) => ({ ranges: list.flat() }))];
+  const single = clauses.flatMap((clause) => clauseRanges(clause, fhirBase).map((ranges): RangedPart => ({ clause, ranges })));
+  const lists = anyOf.map((list) => list.map((clause) => clauseRanges(clause, fhirBase)[0]));
+  return [...datesTogether(clauses), ...single, ...lists.filter((list): list is ClauseRange[][] => !list.includes(undefined)).map((list) => ({ ranges: list.flat() }))];
 }
 
 /** Chooses, after a look at the indexes where that decides. Raises 400 `too-costly` for what nothing bounds. */
@@ -58,7 +64,9 @@ export async function findBegin(tx: Transaction, parsed: ParsedSearch, scope: Se
   const byTime = sort.column === 'last_updated' && sort.terms === undefined;
   const hashed = clauses.filter(isKeyed);
   if (clauses.length === 1 && anyOf.length === 0 && hashed[0] !== undefined && byTime) return { kind: 'index', clause: hashed[0] };
-  const looksThrough = wide !== undefined || sort.terms !== undefined;
+  // Where the first key has an index order, the further ones sort within its equals.
+  const ordered = sort.terms === undefined || ['id', 'last_updated', 'date'].includes(sort.terms[0]?.parameter.column ?? '');
+  const looksThrough = wide !== undefined || !ordered;
   const ranged = rangedParts(parsed, scope.fhirBase);
   if (ranged.length === 0 && !looksThrough) return { kind: 'order' };
   const limit = looksThrough ? LOOKED_THROUGH_MAX : FEW;
@@ -66,6 +74,8 @@ export async function findBegin(tx: Transaction, parsed: ParsedSearch, scope: Se
   const counts = await countRanges(tx, asked.map(({ ranges }) => ranges), scope, limit + 1);
   const least = Math.min(...counts);
   const fewest = asked[counts.indexOf(least)];
+  // The rows of one key have the order already: the page ends the reading, however many there are.
+  if (byTime && fewest?.clause !== undefined && isKeyed(fewest.clause) && least <= limit) return { kind: 'index', clause: fewest.clause };
   if (least <= limit && fewest !== undefined) return { kind: 'ranges', ...fewest };
   if (looksThrough) throw tooCostly(wide);
   const [first] = hashed;

@@ -42,9 +42,12 @@ interface Parts {
 /** Whether its ranges hold more than its matches. */
 const isLong = ({ values }: SearchClause): boolean => values.some((value) => value.kind === 'text' && value.prefixes.some(isLongPrefix));
 
-/** The resource of an index row. Here too `offset 0` keeps the order: the index row first, whatever the tables look like. */
+/**
+ * The resource of an index row, by its primary key alone: a planner that takes the table for empty has no other index to
+ * confuse it with. Here too `offset 0` keeps the order: the index row first.
+ */
 function resourceOf(alias: string, scope: SearchScope, values: Values): string {
-  return `(select * from resource v where v.org = ${values.add(scope.org)} and v.type = ${values.add(scope.type)} and v.id = ${alias}.id and v.last_updated = ${alias}.last_updated and not v.deleted offset 0) r`;
+  return `(select * from resource v where v.org = ${values.add(scope.org)} and v.type = ${values.add(scope.type)} and v.id = ${alias}.id offset 0) r`;
 }
 
 /** One key has at most one row for each version: a join needs no distinct and gives the index its order. */
@@ -59,7 +62,7 @@ function addClause(parts: Parts, clause: SearchClause, position: number, scope: 
   if (parts.begin.kind === 'index' && parts.begin.clause === clause) {
     parts.drivenBy = alias;
     parts.from = `${hashTable(clause)} ${alias} cross join lateral ${resourceOf(alias, scope, values)}`;
-    parts.where.push(keyedRows(clause, alias, scope, values));
+    parts.where.push(keyedRows(clause, alias, scope, values), `${alias}.last_updated = r.last_updated`);
   } else if (parts.begin.kind === 'planner' && isKeyed(clause)) {
     if (parts.drivenBy === 'r') parts.drivenBy = alias;
     parts.joins.push(`join ${hashTable(clause)} ${alias} on ${keyedRows(clause, alias, scope, values)} and ${tiedTo(alias)}`);
@@ -74,6 +77,7 @@ function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, be
     const rows = begin.ranges.map((range) => rangeQuery(range, scope, values, true)).join(' union all ');
     const none = 'select null::text as id, null::timestamptz as last_updated where false';
     parts.from = `(select distinct m.id, m.last_updated from (${rows === '' ? none : rows}) m) k cross join lateral ${resourceOf('k', scope, values)}`;
+    parts.where.push('k.last_updated = r.last_updated');
   }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
