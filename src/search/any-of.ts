@@ -13,8 +13,8 @@ interface AnyOfScope {
 /** Ranges that hold exactly the matches; undefined where no index bounds one of the clauses. */
 function exactRanges(clauses: readonly SearchClause[], fhirBase: string): ClauseRange[] | undefined {
   const isLong = clauses.some(({ values }) => values.some((value) => value.kind === 'text' && value.prefixes.some(isLongPrefix)));
-  const ranges = clauses.map((clause) => clauseRanges(clause, fhirBase));
-  return isLong || ranges.includes(undefined) ? undefined : (ranges as ClauseRange[][]).flat();
+  const ranges = clauses.map((clause) => clauseRanges(clause, fhirBase)[0]);
+  return isLong || !ranges.every((list) => list !== undefined) ? undefined : ranges.flat();
 }
 
 /** Holds for the resource `r` when one of `clauses` does. `position` tells the aliases of several lists apart. */
