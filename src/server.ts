@@ -153,7 +153,6 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   });
   const routes = buildRoutes({
     ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
-    readTransaction: (org, work) => database.readTransaction(org, work),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     perform, cursorKey: await sharedSecret(database, 'cursor'), ...openReadThrough(config, database, logger),
   });

@@ -6,12 +6,14 @@ export interface RoleRights {
   documents: ReadonlySet<Permission>;
   auditEvents: boolean;
   provenance: boolean;
+  /** Takes a security label off, and moves a document to another subject. */
+  corrections: boolean;
 }
 
-const rights = (letters: string, auditEvents: boolean, provenance: boolean): RoleRights => ({ documents: new Set(letters as Iterable<Permission>), auditEvents, provenance });
+const rights = (letters: string, auditEvents: boolean, provenance: boolean, corrections = false): RoleRights => ({ documents: new Set(letters as Iterable<Permission>), auditEvents, provenance, corrections });
 
 export const ROLES = {
-  'admin': rights('cruds', true, true),
+  'admin': rights('cruds', true, true, true),
   'practitioner': rights('crus', false, true),
   'nurse': rights('crus', false, true),
   'integration': rights('crus', false, true),
@@ -23,4 +25,9 @@ export const ROLES = {
 
 export function roleRights(role: string): RoleRights | undefined {
   return Object.hasOwn(ROLES, role) ? ROLES[role as keyof typeof ROLES] : undefined;
+}
+
+/** Whether one of the roles may correct what others may not change by accident. A client without roles may not. */
+export function mayCorrect(roles: readonly string[]): boolean {
+  return roles.some((role) => roleRights(role)?.corrections === true);
 }

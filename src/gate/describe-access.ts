@@ -70,14 +70,15 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
 
 /** The events of an interaction that ran: one, or one for each patient of a search's result (IHE BALP). */
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
-  const event = describeAccess({ ...circumstances, interaction: outcome.became ?? circumstances.interaction }, outcome.response.status, {
+  const event = describeAccess(circumstances, outcome.response.status, {
     entities: outcome.entities,
     ...(outcome.code === undefined ? {} : { interaction: outcome.code }),
     ...(outcome.write === undefined ? {} : { write: outcome.write }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
   });
   const patients = [...(outcome.byPatient ?? [])];
-  if (patients.length === 0) return [event];
+  const further = (outcome.further ?? []).map(({ eventId, entities, write }) => describeAccess({ ...circumstances, eventId }, outcome.response.status, { interaction: 'update', entities, write }));
+  if (patients.length === 0) return [event, ...further];
   // Matches about no patient travel with the first event: their access is recorded, and no event is there for nobody.
   return patients.map(([patient, matches], position) => ({
     ...event,

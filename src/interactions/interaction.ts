@@ -68,6 +68,8 @@ export interface TransactionShare {
   created: Set<string>;
   /** Binaries that it creates, by id. */
   binaries: Map<string, LinkTarget>;
+  /** `Type/id` of what an entry superseded, with the version before: an If-Match of another entry means that one. */
+  superseded: Map<string, number>;
 }
 
 /** One entry of a Bundle at the door: it needs its own right and leaves its own record. */
@@ -107,10 +109,15 @@ export interface InteractionContext {
   assignedId?: string;
 }
 
+export interface FurtherWrite {
+  /** Id of its access event. */
+  eventId: string;
+  entities: AccessEntity[];
+  write: AccessWrite;
+}
+
 export interface Outcome {
   response: FhirResponse;
-  /** What the interaction became, where that is another one: an update that created. */
-  became?: InteractionCode;
   /** What was touched, versioned. */
   entities: AccessEntity[];
   /** The matches of a search by patient: one event for each, beside which those without a patient have one of their own. */
@@ -121,7 +128,9 @@ export interface Outcome {
   version?: { type: ResourceType; id: string; version: number };
   /** The events of a Bundle's entries, beside its own. */
   inner?: readonly AccessEvent[];
-  /** The interaction that it turned out to be: a Bundle says in its body whether it is a batch. */
+  /** Further resources that the write changed, each with a record of its own: a document that was replaced. */
+  further?: readonly FurtherWrite[];
+  /** The interaction that it turned out to be: an update that created; a Bundle says in its body whether it is a batch. */
   code?: InteractionCode;
   /** Set where the answer itself is kept for a repeated request with the same Idempotency-Key. */
   keepsAnswer?: boolean;

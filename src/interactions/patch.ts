@@ -34,7 +34,7 @@ function patchable(context: InteractionContext, id: string, current: VersionRow 
   if (current === undefined) throw fhirError('not-found', `${reference} is not known here`);
   const { body } = current;
   if (body === null) throw fhirError('deleted', `${reference} was deleted`);
-  checkPreconditions(context.request, id, current);
+  checkPreconditions(context, id, current);
   return { ...current, body };
 }
 
@@ -51,7 +51,7 @@ async function patchedId(parts: DocumentParts, tx: Transaction, context: Interac
 async function preparePatch(parts: DocumentParts, context: InteractionContext): Promise<PreparedPatch> {
   const { request, org } = context;
   const apply = await readPatch(request, parts.bodyBytesMax);
-  const { id, row } = await parts.readTransaction(org.id, async (tx) => {
+  const { id, row } = await context.read(async (tx) => {
     const found = await patchedId(parts, tx, context, false);
     return { id: found, row: await readNewest(tx, org.id, typeNumber(request.type), found) };
   });

@@ -2,13 +2,15 @@
 import type { VersionRow } from '../database/tables.ts';
 import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import type { FhirRequest } from './interaction.ts';
+import type { InteractionContext } from './interaction.ts';
 
 /** Raises 412 `version-mismatch` where If-Match does not name the current version, or If-None-Match: * meets one. */
-export function checkPreconditions(request: FhirRequest, id: string, current: VersionRow | undefined): void {
+export function checkPreconditions({ request, share }: InteractionContext, id: string, current: VersionRow | undefined): void {
   const ifMatch = request.header('if-match');
   const alive = current !== undefined && !current.deleted ? current : undefined;
-  if (ifMatch !== undefined && (alive === undefined || !matchesVersion(ifMatch, alive.version))) {
+  const before = share?.superseded.get(`${request.type}/${id}`);
+  const isMatch = (version: number | undefined): boolean => ifMatch !== undefined && version !== undefined && matchesVersion(ifMatch, version);
+  if (ifMatch !== undefined && !isMatch(alive?.version) && !isMatch(before)) {
     const found = alive === undefined ? 'does not exist' : `is at version ${alive.version}`;
     throw fhirError('version-mismatch', `${request.type}/${id} ${found}`, alive === undefined ? {} : { headers: { ETag: versionTag(alive.version) } });
   }

@@ -24,8 +24,6 @@ export interface DocumentParts {
   targets: LinkTargetLoader;
   /** Asks whether the caller may read a Binary that others made. */
   owners: (reader: BinaryReader, binary: VersionRow) => Promise<BinaryOwners>;
-  /** Reads in a transaction of its own, before the one that publishes. */
-  readTransaction: <T>(org: number, work: (tx: Transaction) => Promise<T>) => Promise<T>;
 }
 
 export interface PreparedDocument {

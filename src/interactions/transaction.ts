@@ -75,7 +75,7 @@ export async function prepareTransaction(parts: TransactionParts, context: Inter
   for (const planned of entries) planned.target = await targetOf(context, planned, parts.fhirBase).catch((error: unknown) => { problems.add(planned.entry.index, error); return undefined; });
   findOverlaps(entries, problems);
   await linkEntries(parts, context, entries, problems);
-  const share: TransactionShare = { created: new Set(entries.flatMap(({ target }) => (target?.creates === true ? [target.reference] : []))), binaries: new Map() };
+  const share: TransactionShare = { created: new Set(entries.flatMap(({ target }) => (target?.creates === true ? [target.reference] : []))), binaries: new Map(), superseded: new Map() };
   await prepareEntries(entries, share, problems);
   try {
     problems.raise(entries);

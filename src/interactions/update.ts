@@ -34,7 +34,7 @@ function idMismatch({ request }: InteractionContext, id: string): Error {
 async function runUpdate(parts: DocumentParts, tx: Transaction, context: InteractionContext, id: string, prepared: PreparedDocument): Promise<Outcome> {
   const { request, org } = context;
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
-  checkPreconditions(request, id, previous);
+  checkPreconditions(context, id, previous);
   return writeDocument(parts, tx, context, { id, method: 'PUT', prepared, previous });
 }
 
@@ -48,11 +48,11 @@ async function runConditional(parts: DocumentParts, tx: Transaction, context: In
     return runUpdate(parts, tx, context, match.id, prepared);
   }
   if (typeof id !== 'string') {
-    checkPreconditions(request, '', undefined);
+    checkPreconditions(context, '', undefined);
     return writeDocument(parts, tx, context, { id: newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
   }
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
-  checkPreconditions(request, id, previous);
+  checkPreconditions(context, id, previous);
   if (previous !== undefined && !previous.deleted) throw fhirError('conflict', `${request.type}/${id} exists and is not what the criteria name`);
   return writeDocument(parts, tx, context, { id, method: 'PUT', prepared, previous });
 }

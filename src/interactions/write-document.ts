@@ -1,12 +1,18 @@
 // Storing a prepared document as the next version of an id: what create, update and patch have in common.
+import { authorize } from '../access/authorize.ts';
+import { mayCorrect } from '../access/category-policy.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import type { ReceivedContent } from '../content/receive-content.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { newUuidV7 } from '../fhir/uuid-v7.ts';
+import { keepLabels, requireSameSubject } from '../resources/document-rules.ts';
 import { namedAuthors, publishDocument, type Publication } from '../resources/publish-document.ts';
-import type { InteractionContext, Outcome } from './interaction.ts';
+import { supersedeReplaced, supersedesOthers, type Superseded } from '../resources/supersede-document.ts';
+import type { FurtherWrite, InteractionContext, Outcome } from './interaction.ts';
 import { discardAll, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
-import { writeOutcome } from './write-outcome.ts';
+import { patientEntity, writeOutcome } from './write-outcome.ts';
 
 export interface DocumentWrite {
   id: string;
@@ -20,6 +26,12 @@ export interface DocumentWrite {
 export async function writeDocument(parts: DocumentParts, tx: Transaction, context: InteractionContext, write: DocumentWrite): Promise<Outcome> {
   const { request } = context;
   const { id, method, prepared, previous } = write;
+  const before = previous?.body ?? null;
+  if (before !== null && !mayCorrect(context.principal.roles)) {
+    requireSameSubject(request.type, prepared.resource, before, parts.fhirBase);
+    keepLabels(prepared.resource, before);
+  }
+  const superseded = await supersede(parts, tx, context, write, before);
   const published = await publishDocument(tx, {
     type: request.type, id, method, resource: prepared.resource, moved: prepared.moved, linked: prepared.linked, previous,
     reader: readerOf(context, parts.fhirBase), now: context.now, event: context.eventId,
@@ -29,9 +41,33 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
     response: writeResponse(request, created ? 201 : 200, parts.fhirBase, { reference: `${request.type}/${id}`, warnings: prepared.warnings, ...published }),
     type: request.type, id, published, activity: created ? 'CREATE' : 'UPDATE', previous: published.changed ? previous?.version : undefined, named: namedAuthors(prepared.resource),
   });
-  if (created) outcome.became = 'create';
+  if (created) outcome.code = 'create';
+  outcome.write?.sources.push(...superseded.map((one) => ({ role: 'revision' as const, reference: `${request.type}/${one.id}/_history/${one.previous}` })));
+  if (superseded.length > 0) outcome.further = superseded.map(supersededWrite);
   discardAfter(parts, context, outcome, published.unused);
   return outcome;
+}
+
+/** What the document replaces is superseded with it; that needs the right to change it. */
+async function supersede(parts: DocumentParts, tx: Transaction, context: InteractionContext, { id, prepared }: DocumentWrite, before: string | null): Promise<Superseded[]> {
+  const { request, principal, share, now } = context;
+  if (request.type !== 'DocumentReference' || !supersedesOthers(prepared.resource, before, parts.fhirBase)) return [];
+  const decision = authorize(principal, { interaction: 'update', type: request.type });
+  if (!decision.permit) throw fhirError('forbidden', `A document that replaces another changes that one: ${decision.reason}`, { expression: 'DocumentReference.relatesTo' });
+  // What the same transaction created is there to be replaced.
+  if (share !== undefined) await tx.flush();
+  const superseded = await supersedeReplaced(tx, { resource: prepared.resource, id, before, reader: readerOf(context, parts.fhirBase), now, newEvent: () => newUuidV7(now) });
+  for (const one of superseded) share?.superseded.set(`${request.type}/${one.id}`, one.previous);
+  return superseded;
+}
+
+function supersededWrite({ id, previous, event, resource, published }: Superseded): FurtherWrite {
+  const target = `DocumentReference/${id}/_history/${published.version}`;
+  return {
+    eventId: event,
+    entities: [...patientEntity(published.patient), { reference: target, role: 'data' }],
+    write: { activity: 'OBSOLETE', targets: [target], sources: [{ role: 'revision', reference: `DocumentReference/${id}/_history/${previous}` }], ...namedAuthors(resource) },
+  };
 }
 
 /** Contents that are not needed once the answer is committed. */

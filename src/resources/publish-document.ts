@@ -11,6 +11,7 @@ import { extractIndexValues } from '../search/extract-index-values.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
 import { describeBytes, namedSha256, type LinkedBinary, type MovedAttachment } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
+import { holdLinks } from './hold-links.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
 
@@ -113,6 +114,7 @@ export async function publishDocument(tx: Transaction, publication: Publication)
   };
   if (previous === undefined) insertFirstVersion(tx, next);
   else await supersede(tx, next, previous, type, reader.fhirBase);
+  holdLinks(tx, reader.org, publication.linked);
   return { version, lastUpdated, text, changed: true, patient: index.patient, made, linked, unused };
 }
 

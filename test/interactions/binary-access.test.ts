@@ -93,7 +93,7 @@ describe('linking', () => {
     const sha1 = (text: string): string => createHash('sha1').update(text).digest('base64');
     // As if somebody had made the two collide.
     await server.sql('update resource set body = replace(body, $2, $3) where id = $1', [json.id, sha1(old), sha1(fresh)]);
-    const updated = await writer.put(`DocumentReference/${json.id}`, { ...documentReference({ content: inline(fresh) }), id: json.id });
+    const updated = await writer.put(`DocumentReference/${json.id}`, { ...documentReference({ content: inline(fresh), subject: json.subject }), id: json.id });
     expect(updated.status).toBe(200);
     expect((await writer.get(updated.json.content[0].attachment.url)).text).toBe(fresh);
   });

@@ -44,7 +44,7 @@ describe('patch', () => {
     const [event] = await client.auditOf(requestId);
     expect(event).toMatchObject({ action: 'U', subtype: [{ code: 'patch' }] });
     expect(JSON.stringify(event.entity)).toContain(`${path}/_history/2`);
-    const provenance = await client.get(`Provenance?target=${path}/_history/2`);
+    const provenance = await client.get(`Provenance?target=${path}`);
     const written = provenance.json.entry.map((entry: { resource: { activity: { coding: { code: string }[] } } }) => entry.resource).find((one: { activity: { coding: { code: string }[] } }) => one.activity.coding[0]?.code === 'UPDATE');
     expect(written).toMatchObject({ entity: expect.arrayContaining([{ role: 'revision', what: { reference: `${path}/_history/1` } }]) });
   });
@@ -187,7 +187,7 @@ describe('List', () => {
 
 it('the CapabilityStatement names the formats of a patch', async () => {
   const { json } = await client.get('metadata');
-  expect(json.patchFormat).toEqual([JSON_PATCH, 'application/fhir+json']);
+  expect(json.patchFormat).toEqual([JSON_PATCH, 'application/fhir+json', 'application/fhir+xml']);
   const types = json.rest[0].resource.filter((one: { interaction: { code: string }[] }) => one.interaction.some(({ code }) => code === 'patch')).map((one: { type: string }) => one.type);
   expect(types).toEqual(['DocumentReference', 'Media', 'List']);
 });

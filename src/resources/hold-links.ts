@@ -1,0 +1,20 @@
+// The Binaries that a document points to were looked at before its transaction: with the commit they are looked at
+// again, and held, so that none of them is changed or deleted between the look and the link.
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
+import type { LinkedBinary } from './attachments.ts';
+
+const HOLD = `select 1 / (case when cardinality($2::text[]) = (select count(*) from (
+    select r.version from unnest($1::int[], $2::text[], $3::int[]) as link (org, id, version)
+      join resource r on r.org = link.org and r.type = ${RESOURCE_TYPES.Binary} and r.id = link.id and r.version = link.version and not r.deleted
+    for key share of r) as held) then 1 else 0 end)`;
+
+/** Fails the commit with 409 `conflict` when a Binary is not any more what it was. */
+export function holdLinks(tx: Transaction, org: OrgId, linked: readonly LinkedBinary[]): void {
+  if (linked.length === 0) return;
+  tx.last({ name: 'hold-links', text: HOLD, columns: [linked.map(() => org), linked.map(({ id }) => id), linked.map(({ version }) => version)] }, (error) =>
+    // Division by zero: one of them was not found.
+    ((error as { code?: string }).code === '22012' ? fhirError('conflict', 'A Binary that an attachment names was changed or deleted meanwhile', { cause: error, headers: { 'Retry-After': '1' } }) : error));
+}
