@@ -15,6 +15,7 @@ import type { Database } from './database/database.ts';
 import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
+import { trustedProxies } from './http/client-address.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
 import { createReadiness, healthRoutes, type HealthChecks } from './http/health.ts';
 import { listen, serveMetrics } from './http/listen.ts';
@@ -165,7 +166,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       smartConfiguration: smartConfiguration(config),
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
-    fhir: fhirEntry({ routes, perform, logger }),
+    fhir: fhirEntry({ routes, perform, logger, proxies: trustedProxies(config.trustedProxies) }),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));
@@ -173,7 +174,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     logger,
   });
   stops.push(await serveMetrics(metrics.registry, config.metricsPort));
-  const listener = await listen(app, config);
+  const listener = await listen(app, config, logger);
   draining = listener.draining;
   stops.push(listener.drain);
   // `npm run token` finds here whom its tokens are for.

@@ -1,4 +1,5 @@
 // From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { Secret } from './secrets.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
@@ -20,6 +21,8 @@ export interface Config {
   host: string;
   /** Public base without /fhir and without a trailing slash. */
   baseUrl: string;
+  /** Addresses and ranges, 10.0.0.0/8. */
+  trustedProxies: string[];
   /** The FHIR base: baseUrl + /fhir. */
   fhirBase: string;
   dataDir: string;
@@ -123,6 +126,20 @@ const WEB = ['http:', 'https:'];
 const POSTGRES = ['postgres:', 'postgresql:'];
 const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
+/** Addresses and ranges, separated by commas. */
+function readAddresses(reader: Reader, name: VariableName): string[] {
+  const entries = (reader.text(name) ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+  if (!entries.every(isAddressOrRange)) reader.problems.push(`${name} must be addresses or ranges such as 10.0.0.0/8, separated by commas`);
+  return entries;
+}
+
+function isAddressOrRange(entry: string): boolean {
+  const [address = '', prefix, ...more] = entry.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32));
+}
+
 function readStorage(reader: Reader): StorageConfig {
   const type = reader.choice('STORAGE_TYPE', ['local', 'minio', 's3', 'r2'], 'local');
   if (type !== 'local') {
@@ -180,6 +197,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     port,
     host: reader.text('HOST') ?? '127.0.0.1',
     baseUrl,
+    trustedProxies: readAddresses(reader, 'TRUSTED_PROXIES'),
     fhirBase: `${baseUrl}/fhir`,
     dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
     databaseUrl: reader.secretUrl('DATABASE_URL', POSTGRES),

@@ -13,6 +13,7 @@ export const VARIABLES = {
   PORT: { description: 'TCP port of the listener', default: '3000' },
   HOST: { description: 'Address of the listener', default: '127.0.0.1' },
   BASE_URL: { description: 'Public base as clients see it, without `/fhir`', default: '`http://localhost:PORT`' },
+  TRUSTED_PROXIES: { description: 'Addresses and ranges of proxies whose X-Forwarded-For and Forwarded name the client, separated by commas (10.0.0.0/8)', default: 'unset = none' },
   DATA_DIR: { description: 'Embedded PostgreSQL, filesystem store, development keys', default: './data' },
   DATABASE_URL: { description: 'PostgreSQL 15 or later; the owner of its database', default: 'unset = embedded', secret: true },
   DATABASE_APP_URL: { description: 'Login of the application role (row-level security forced)', default: 'DATABASE_URL with the role set', secret: true },

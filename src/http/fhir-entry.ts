@@ -1,11 +1,13 @@
 // Everything below /fhir: from path to row of the table, through the gate, to the answer. What is not in the table
 // passes the gate as well, because a refusal is an answer and is recorded.
+import type { BlockList } from 'node:net';
 import type { NextFunction, Request, Response } from 'express';
 import { FhirError } from '../fhir/fhir-error.ts';
 import type { Perform } from '../gate/perform.ts';
 import type { FhirRequest } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
 import { aim } from './aim.ts';
+import { clientAddress } from './client-address.ts';
 import { errorResponse } from './error-response.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import type { Route } from './match-route.ts';
@@ -17,6 +19,8 @@ export interface FhirEntryParts {
   routes: readonly Route[];
   perform: Perform;
   logger: Logger;
+  /** Proxies whose word on the client's address counts. */
+  proxies: BlockList;
 }
 
 const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Accept-Encoding, Authorization', 'X-Content-Type-Options': 'nosniff' };
@@ -38,7 +42,7 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   const fhirRequest: FhirRequest = {
     requestId, method: request.method, url: request.url.replace(/^\//, ''), query: aimed.query, type: aimed.type, id: aimed.id, version: aimed.version,
     ...(aimed.compartment === undefined ? {} : { compartment: aimed.compartment }),
-    address: request.socket.remoteAddress, header,
+    address: clientAddress(request.socket.remoteAddress, header, parts.proxies), header,
     body: openBody(request, () => {
       if (waits && !response.headersSent) response.writeContinue();
       waits = false;

@@ -2,6 +2,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Registry } from 'prom-client';
+import type { Logger } from '../logger.ts';
+import { answerUnreadable } from './unreadable-request.ts';
 
 const DRAIN_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 30_000;
@@ -15,11 +17,12 @@ export interface Listener {
 }
 
 /** Raises an Error that names the port when it is taken. */
-export async function listen(handler: RequestListener, address: { port: number; host: string }): Promise<Listener> {
+export async function listen(handler: RequestListener, address: { port: number; host: string }, logger: Logger): Promise<Listener> {
   // A long upload has no time limit of its own; silence on the socket has.
   const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 65_000 }, handler);
   server.timeout = 120_000;
   server.on('checkContinue', handler);
+  answerUnreadable(server, logger);
   const sockets = trackSockets(server);
   let draining = false;
   server.on('request', (_request, response) => {

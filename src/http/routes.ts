@@ -86,7 +86,7 @@ export function buildRoutes(parts: RouteParts): Route[] {
   const routes: Route[] = [
     ...documents,
     route('Binary', 'create', createBinary(parts)),
-    route('Binary', 'read', readBinary({ fhirBase, content: parts.reader, form: binaryForm })),
+    ...(['read', 'vread'] as const).map((code) => route('Binary', code, readBinary({ fhirBase, content: parts.reader, form: binaryForm }, code))),
     ...records,
     { method: 'GET', path: '_history', type: 'Bundle', code: 'history-system', interaction: historySystem(parts, DOCUMENTS) },
     ...(outside === undefined ? [] : outside.types.flatMap((type) => (['read', 'vread'] as const).map((code) => route(type, code, readThrough(outside, code))))),

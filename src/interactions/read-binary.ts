@@ -1,20 +1,23 @@
-// read of Binary (R4 binary.html): the bytes, or the resource with the bytes in base64, as Accept asks. Every chunk is
+// read and vread of Binary (R4 binary.html): the bytes, or the resource with the bytes in base64, as Accept asks. Every chunk is
 // verified before it leaves; the first one before the access is recorded, so that a failure is still an answer.
 import type { ContentReader } from '../content/read-content.ts';
 import type { Transaction } from '../database/database.ts';
-import type { ContentRow } from '../database/tables.ts';
+import type { ContentRow, VersionRow } from '../database/tables.ts';
 import { parseByteRange } from '../fhir/byte-range.ts';
 import { bytesTag, parseTags, versionTag } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { printJson } from '../fhir/json.ts';
+import { summarise, type SummaryForm } from '../fhir/summary.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { findBinaryOwners } from '../resources/binary-access.ts';
+import { readResource } from '../resources/resource-text.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
-import { readNewest } from '../resources/read-version.ts';
+import { readNewest, readVersion } from '../resources/read-version.ts';
 import { base64Resource, base64ResourceLength, jsonFrame, xmlFrame } from './base64-resource.ts';
 import { notModified, type ConditionalVersion } from './conditional-read.ts';
 import { defineInteraction, type Interaction, type FhirRequest, type InteractionContext, type Outcome } from './interaction.ts';
 import { readerOf } from './prepare-document.ts';
-import { FHIR_JSON_TYPE, FHIR_XML_TYPE } from './representation.ts';
+import { FHIR_JSON_TYPE, FHIR_XML_TYPE, summaryFormOf } from './representation.ts';
 
 export interface ReadBinaryParts {
   fhirBase: string;
@@ -32,18 +35,24 @@ interface Found {
   row: ContentRow;
 }
 
-export function readBinary(parts: ReadBinaryParts): Interaction {
-  return defineInteraction({ code: 'read', kind: 'read', run: (tx, context) => runRead(parts, tx, context) });
+export function readBinary(parts: ReadBinaryParts, code: 'read' | 'vread'): Interaction {
+  return defineInteraction({ code, kind: 'read', run: (tx, context) => runRead(parts, tx, context, code) });
 }
 
-async function runRead(parts: ReadBinaryParts, tx: Transaction, context: InteractionContext): Promise<Outcome> {
+/** The newest version, or the one that the URL names; whether the caller may read it is the same question. */
+async function findVersion(tx: Transaction, { request, org }: InteractionContext, code: 'read' | 'vread'): Promise<VersionRow | undefined> {
+  if (code === 'read') return readNewest(tx, org.id, typeNumber('Binary'), request.id);
+  return /^[1-9]\d{0,8}$/.test(request.version) ? readVersion(tx, org.id, typeNumber('Binary'), request.id, Number(request.version)) : undefined;
+}
+
+async function runRead(parts: ReadBinaryParts, tx: Transaction, context: InteractionContext, code: 'read' | 'vread'): Promise<Outcome> {
   const { request, org } = context;
-  const binary = await readNewest(tx, org.id, typeNumber('Binary'), request.id);
-  const reference = `Binary/${request.id}`;
+  const binary = await findVersion(tx, context, code);
+  const reference = code === 'read' ? `Binary/${request.id}` : `Binary/${request.id}/_history/${request.version}`;
   if (binary === undefined) throw fhirError('not-found', `${reference} is not known here`);
   const owners = await findBinaryOwners(tx, readerOf(context, parts.fhirBase), binary);
   if (!owners.readable) throw fhirError('not-found', `${reference} is not known here`);
-  if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} was deleted`);
+  if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} ${code === 'read' ? 'was deleted' : 'is a deletion'}`);
   const resource = JSON.parse(binary.body) as { contentType: string; securityContext?: { reference?: string } };
   const found: Found = {
     version: binary.version, lastUpdated: binary.last_updated.getTime(), text: binary.body, contentType: resource.contentType,
@@ -52,7 +61,7 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
   const outcome = await answer(parts, request, found);
   outcome.entities = [
     ...owners.patients.map((patient) => ({ reference: patient, role: 'patient' as const })),
-    { reference: `${reference}/_history/${binary.version}`, role: 'data' },
+    { reference: `Binary/${request.id}/_history/${binary.version}`, role: 'data' },
     ...owners.users.map((user) => ({ reference: user, role: 'data' as const })),
   ];
   return outcome;
@@ -88,7 +97,10 @@ async function answerResource(parts: ReadBinaryParts, request: FhirRequest, foun
   const headers = { ...sharedHeaders(found), 'ETag': versionTag(found.version), 'Content-Type': format === 'json' ? FHIR_JSON_TYPE : FHIR_XML_TYPE };
   const bytes = { contentType: found.contentType, size: sizeOf(found.row) };
   if (await notModified(request, conditional(found))) return { response: { status: 304, headers }, entities: [], bytes };
-  const frame = format === 'json' ? jsonFrame(found.text) : xmlFrame(found.text);
+  const subset = summaryFormOf(request);
+  const text = subset === undefined ? found.text : printJson(summarise(readResource(found.text), subset));
+  if (subset !== undefined && !showsData(subset)) return { response: { status: 200, headers: { ...headers, 'Content-Type': FHIR_JSON_TYPE }, body: text }, entities: [], bytes };
+  const frame = format === 'json' ? jsonFrame(text) : xmlFrame(text);
   const length = base64ResourceLength(frame, sizeOf(found.row));
   return {
     response: { status: 200, headers },
@@ -98,6 +110,11 @@ async function answerResource(parts: ReadBinaryParts, request: FhirRequest, foun
       open: async () => ({ length, bytes: base64Resource(frame, await parts.content.open(found.row)) }),
     }),
   };
+}
+
+/** The bytes are in no summary, but for the one that leaves out narratives alone. */
+function showsData(form: SummaryForm): boolean {
+  return form.kind === 'data' || (form.kind === 'elements' && (form.names.has('data') || form.names.has('Binary.data')));
 }
 
 async function* nothing(): AsyncGenerator<Buffer> {

@@ -2,9 +2,10 @@
 import { versionTag } from '../fhir/etag.ts';
 import { fhirError, type Issue } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
-import { parseJson, printJson, type JsonObject } from '../fhir/json.ts';
+import { printJson } from '../fhir/json.ts';
 import { informationElement, issueElement, printIssues } from '../fhir/operation-outcome.ts';
 import { parseSummaryForm, summarise, type SummaryForm } from '../fhir/summary.ts';
+import { readResource } from '../resources/resource-text.ts';
 import type { FhirRequest, FhirResponse } from './interaction.ts';
 
 /** Answers of this type are resources: where they leave they become what the client accepts. */
@@ -29,7 +30,7 @@ export function versionHeaders(version: number, lastUpdated: number): Record<str
 
 /** A version as the answer of read and vread, or the part of it that `_summary` or `_elements` asks for. */
 export function representation(status: number, shown: Representation, form?: SummaryForm): FhirResponse {
-  const body = form === undefined ? shown.text : printJson(summarise(parseStored(shown.text), form));
+  const body = form === undefined ? shown.text : printJson(summarise(readResource(shown.text), form));
   return { status, headers: { ...versionHeaders(shown.version, shown.lastUpdated), 'Content-Type': FHIR_JSON_TYPE }, body, lastUpdated: shown.lastUpdated };
 }
 
@@ -38,11 +39,6 @@ export function summaryFormOf(request: FhirRequest): SummaryForm | undefined {
   const form = parseSummaryForm(request.query);
   if (form?.kind === 'count') throw fhirError('invalid-parameter', '_summary=count is for searches');
   return form;
-}
-
-/** What was stored was within the limits when it came. */
-function parseStored(text: string): JsonObject {
-  return parseJson(text, { depthMax: Infinity, keysMax: Infinity }) as JsonObject;
 }
 
 /** The answer of a write: `Prefer: return=minimal | representation | OperationOutcome`; the resource when it does not say. */

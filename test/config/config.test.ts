@@ -39,7 +39,7 @@ describe('defaults', () => {
   it('serve on loopback with embedded parts', () => {
     expect(loadConfig({})).toMatchObject({
       production: false, port: 3000, host: '127.0.0.1', baseUrl: 'http://localhost:3000', fhirBase: 'http://localhost:3000/fhir', databaseUrl: undefined, mirrorBaseUrl: undefined, mirrorAccess: 'writes',
-      clamav: undefined, scan: 'optional', trustedIssuers: [], metricsPort: 9464, operatorOrg: 'demo', bodyBytesMax: 36 * MIB, inlineBytesMax: 24 * MIB, uploadBytesMax: 5 * 1024 * MIB, logLevel: 'info',
+      clamav: undefined, scan: 'optional', trustedProxies: [], trustedIssuers: [], metricsPort: 9464, operatorOrg: 'demo', bodyBytesMax: 36 * MIB, inlineBytesMax: 24 * MIB, uploadBytesMax: 5 * 1024 * MIB, logLevel: 'info',
       storage: { type: 'local', keyTemplate: '{org}/{year}/{month}/{uuid}' },
     });
   });
@@ -66,6 +66,7 @@ describe('defaults', () => {
     [{ BODY_BYTES_MAX: '2MiB' }, { bodyBytesMax: 2 * MIB }],
     [{ UPLOAD_BYTES_MAX: '3 GiB' }, { uploadBytesMax: 3 * 1024 * MIB }],
     [{ INLINE_BYTES_MAX: '7KiB' }, { inlineBytesMax: 7 * 1024 }],
+    [{ TRUSTED_PROXIES: '10.0.0.0/8, 192.168.1.1,2001:db8::/32' }, { trustedProxies: ['10.0.0.0/8', '192.168.1.1', '2001:db8::/32'] }],
   ])('%j gives %j', (environment, expected) => {
     expect(loadConfig(environment)).toMatchObject(expected);
   });
@@ -84,6 +85,7 @@ describe('problems', () => {
     ['PORT', '-1'], ['PORT', '65536'], ['PORT', '3000.5'], ['PORT', '0x10000'], ['METRICS_PORT', 'off'],
     ['BODY_BYTES_MAX', '0'], ['BODY_BYTES_MAX', '-1'], ['BODY_BYTES_MAX', '1.5MiB'], ['BODY_BYTES_MAX', '36MB'], ['BODY_BYTES_MAX', 'MiB'],
     ['BASE_URL', 'ftp://documents.example'], ['BASE_URL', '/fhir'], ['MIRROR_BASE_URL', 'hapi:8080/fhir'], ['DATABASE_URL', 'http://db'], ['DATABASE_APP_URL', 'db'],
+    ['TRUSTED_PROXIES', 'proxy.example'], ['TRUSTED_PROXIES', '10.0.0.0/33'], ['TRUSTED_PROXIES', '10.0.0.0/8/8'], ['TRUSTED_PROXIES', '10.0.0.1 10.0.0.2'],
     ['OPERATOR_ORG', '-x'], ['OPERATOR_ORG', 'ü'], ['OPERATOR_ORG', 'x'.repeat(65)],
   ])('%s=%s is one', (name, value) => {
     expect(problemsOf({ [name]: value }).some((problem) => problem.startsWith(name))).toBe(true);

@@ -125,6 +125,30 @@ describe('Binary in XML', () => {
   });
 });
 
+describe('Binary', () => {
+  it('is read by its version as it is read without, in all three forms', async () => {
+    const { json } = await client.post('Binary', 'hello', { 'content-type': 'text/plain' });
+    for (const accept of ['*/*', 'application/fhir+json', FX]) {
+      const [now, then] = [await client.get(`Binary/${json.id}`, { accept }), await client.get(`Binary/${json.id}/_history/1`, { accept })];
+      expect([then.status, then.text, then.headers.get('content-type'), then.headers.get('etag')]).toEqual([200, now.text, now.headers.get('content-type'), now.headers.get('etag')]);
+      expect((await client.get(`Binary/${json.id}/_history/1`, { accept, 'if-none-match': now.headers.get('etag') ?? '' })).status).toBe(304);
+    }
+    for (const version of ['2', '0', 'x']) expect((await client.get(`Binary/${json.id}/_history/${version}`)).status).toBe(404);
+  });
+
+  it('shows its data in a part of it only when asked, and the bytes whole', async () => {
+    const { json } = await client.post('Binary', 'hello', { 'content-type': 'text/plain' });
+    const part = async (query: string, accept = 'application/fhir+json'): Promise<Answer> => client.get(`Binary/${json.id}?${query}`, { accept });
+    for (const query of ['_summary=true', '_summary=text', '_elements=contentType']) {
+      const { json: shown } = await part(query);
+      expect([query, shown.data, shown.contentType, shown.meta.tag[0].code]).toEqual([query, undefined, 'text/plain', 'SUBSETTED']);
+    }
+    for (const query of ['_summary=data', '_elements=data']) expect([query, (await part(query)).json.data]).toEqual([query, 'aGVsbG8=']);
+    expect(readXml((await part('_summary=true', FX)).text)['data']).toBeUndefined();
+    expect((await part('_summary=true', '*/*')).text).toBe('hello');
+  });
+});
+
 describe('_pretty', () => {
   it('puts each element on a line of its own, in JSON and XML, and changes nothing else', async () => {
     const { json } = await client.post('Media', media({ text: { status: 'generated', div: '<div xmlns="http://www.w3.org/1999/xhtml">a <b>b</b> <i>c</i></div>' } }));
