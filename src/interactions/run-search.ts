@@ -3,6 +3,7 @@
 import { authorize } from '../access/authorize.ts';
 import type { AccessEntity } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
+import { FhirError } from '../fhir/fhir-error.ts';
 import { preference } from '../fhir/prefer.ts';
 import { printJson } from '../fhir/json.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
@@ -90,14 +91,21 @@ function includedEntry(one: Pick<SearchMatch, 'type' | 'id' | 'text'>, fhirBase:
 
 /** What is passed on from elsewhere is asked for when our own transaction is over. */
 function searchOutcome(context: InteractionContext, parts: SearchParts, set: Searchset, matches: readonly SearchMatch[], included: Included): Outcome {
-  const answer = (outside: readonly OutsideResource[]): Outcome => ({
-    response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printSearchset({ ...set, entries: [...set.entries, ...outside.map((one) => includedEntry(one, parts.fhirBase))] }) },
+  const answer = (outside: readonly OutsideResource[], notes: Searchset['notes'] = set.notes): Outcome => ({
+    response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printSearchset({ ...set, notes, entries: [...set.entries, ...outside.map((one) => includedEntry(one, parts.fhirBase))] }) },
     ...shownEntities(matches, included.resources, outside),
   });
   const { outside } = parts;
   if (outside === undefined || included.outside.length === 0) return answer([]);
-  return { ...answer([]), complete: async () => answer(await outside.resolveOutside(context, included.outside.slice(0, INCLUDED_MAX))) };
+  const found = (): Promise<Outcome> => outside.resolveOutside(context, included.outside.slice(0, INCLUDED_MAX)).then((resources) => answer(resources));
+  return { ...answer([]), complete: () => found().catch((error: unknown) => {
+    // Documents are served whatever else is away; that something is missing is said.
+    if (error instanceof FhirError && error.detail === 'unavailable') return answer([], [...set.notes, AWAY]);
+    throw error;
+  }) };
 }
+
+const AWAY = { severity: 'warning', code: 'incomplete', diagnostics: 'What is passed on could not be included: its server does not answer' } as const;
 
 /** Exact when asked for, capped for an estimate, exact as well where the total is all that is answered, else not given. */
 async function readTotal(tx: Transaction, plan: SearchPlan, totalAlone: boolean): Promise<number | undefined> {

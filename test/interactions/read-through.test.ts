@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { PASSED_TYPES, passedParameters } from '../../src/search/passed-parameters.ts';
-import { fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
-import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
+import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
+import { freePort, startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
 type Json = any; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look into any shape
 
@@ -25,6 +25,26 @@ describe('without a mirror', () => {
       for (const type of PASSED_TYPES) expect([type, (await client.get(`${type}/1`)).status, (await client.get(type)).status]).toEqual([type, 404, 404]);
       const { json } = await client.get('metadata');
       expect(json.rest[0].resource.map((one: Json) => one.type).filter((type: string) => (PASSED_TYPES as string[]).includes(type))).toEqual([]);
+    } finally { await server.stop(); }
+  });
+});
+
+describe('with a mirror that does not answer', () => {
+  it('what is passed on is 503 at once and recorded; documents are served, without what would be included', async () => {
+    const server = await startMuniment({ MIRROR_BASE_URL: `http://127.0.0.1:${await freePort()}/fhir` });
+    try {
+      const client = fhirClient(server.fhirBase, await server.token());
+      const { json: { id } } = await client.post('DocumentReference', documentReference({ subject: { reference: 'Patient/p' } }));
+      for (const path of ['Patient/p', 'Patient/p/_history/1', 'Patient?family=x', 'Encounter', 'DocumentReference?patient.family=x']) {
+        const requestId = randomUUID();
+        const answer = await client.get(path, { 'x-request-id': requestId });
+        expect([path, answer.status, answer.headers.get('retry-after'), answer.json.issue[0].code]).toEqual([path, 503, '5', 'transient']);
+        expect((await client.auditOf(requestId)).map((event) => event.outcome)).toEqual(['8']);
+      }
+      expect((await client.get(`DocumentReference/${id}`)).status).toBe(200);
+      const found = await client.get('DocumentReference?patient=p&_include=DocumentReference:patient');
+      expect([found.status, matches(found), withMode(found, 'include')]).toEqual([200, [`DocumentReference/${id}`], []]);
+      expect(found.json.entry.at(-1)).toMatchObject({ search: { mode: 'outcome' }, resource: { issue: [{ severity: 'warning', code: 'incomplete' }] } });
     } finally { await server.stop(); }
   });
 });
