@@ -12,13 +12,15 @@ import { runSearchAll } from './search-all.ts';
 import type { Scenario } from './scenario.ts';
 import { startBarePipeline, startMuniment, startStub } from './servers.ts';
 import { validateScenario } from './validate-scenario.ts';
+import { xmlScenario } from './xml-scenario.ts';
 
-const REQUESTS = ['create', 'read', 'search'] as const;
+const REQUESTS = ['create', 'read', 'search', 'transaction'] as const;
 const BYTES = ['story-1m', 'upload-256m', 'download-64m', 'range-1m'] as const;
 const VALIDATE = 'validate';
+const XML = 'xml';
 const MEMORY = 'memory-1g';
 const SEARCH_ALL = 'search-all';
-const NAMES: readonly string[] = [VALIDATE, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL];
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -47,6 +49,8 @@ async function measure(scenario: Scenario, run: Run): Promise<void> {
   await keepResult(scenario.name, result, { quick: run.quick, rounds: run.rounds });
 }
 
+const writes = (name: string): boolean => name === 'create' || name === 'transaction';
+
 async function runRequests(run: Run, closers: Closers): Promise<void> {
   const names = REQUESTS.filter((name) => run.names.has(name));
   if (names.length === 0) return;
@@ -55,7 +59,7 @@ async function runRequests(run: Run, closers: Closers): Promise<void> {
   const scenarios = await loadRequestScenarios(muniment, stub, run.quick);
   closers.push(() => scenarios.close());
   // Creates come last: reads and searches then meet the same number of documents in every run.
-  for (const name of [...names].sort((a, b) => Number(a === 'create') - Number(b === 'create'))) await measure(scenarios.scenario(name), run);
+  for (const name of [...names].sort((a, b) => Number(writes(a)) - Number(writes(b)))) await measure(scenarios.scenario(name), run);
 }
 
 async function runBytes(run: Run, closers: Closers): Promise<void> {
@@ -98,6 +102,7 @@ async function main(): Promise<void> {
   if (bavail * bsize < FREE_BYTES_MIN) throw new Error('The disk of the project has less than 8 GB free');
   print(tableHead());
   if (run.names.has(VALIDATE)) await measure(validateScenario(run.quick), run);
+  if (run.names.has(XML)) await measure(xmlScenario(run.quick), run);
   await withClosers((closers) => runRequests(run, closers));
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);

@@ -1,4 +1,5 @@
-// Small requests against the driver's own ceiling: create, read, and a page of one patient's documents of one category.
+// Small requests against the driver's own ceiling: create, read, a page of one patient's documents of one category, and a
+// transaction of twenty documents.
 import { categoryQuery, documentText } from './bench-documents.ts';
 import { createdUrl, expectReply } from './expected-reply.ts';
 import { openConnections } from './keep-alive.ts';
@@ -21,7 +22,7 @@ interface Loaded {
 }
 
 export interface RequestScenarios {
-  scenario(name: 'create' | 'read' | 'search'): Scenario;
+  scenario(name: 'create' | 'read' | 'search' | 'transaction'): Scenario;
   close(): void;
 }
 
@@ -30,7 +31,7 @@ export async function loadRequestScenarios(muniment: Peer, stub: Peer, quick: bo
   const ours = await load('muniment', muniment, documents);
   const yardstick = await load('stub', stub, documents);
   const bounds: LoopBounds = { clients: CLIENTS, seconds: quick ? 1.5 : 5, countMax: 50_000 };
-  const works = { create, read, search };
+  const works = { create, read, search, transaction };
   const subject = (loaded: Loaded, name: keyof typeof works): Subject => ({ name: loaded.name, work: () => works[name](loaded) });
   return {
     scenario: (name) => ({ name, bounds, ours: subject(ours, name), yardstick: subject(yardstick, name) }),
@@ -66,4 +67,12 @@ async function read({ peer, connections, documents }: Loaded): Promise<void> {
 async function search({ peer, connections }: Loaded): Promise<void> {
   const url = `${peer.base}/DocumentReference?${categoryQuery(Math.floor(Math.random() * 1_000))}`;
   await expectReply(connections, { method: 'GET', url, headers: { ...peer.headers, accept: FHIR_JSON } }, 200);
+}
+
+const TRANSACTION_ENTRIES = 20;
+
+async function transaction({ peer, connections, next }: Loaded): Promise<void> {
+  const entries = Array.from({ length: TRANSACTION_ENTRIES }, () => `{"resource":${documentText(next(), ATTACHMENT)},"request":{"method":"POST","url":"DocumentReference"}}`);
+  const headers = { ...peer.headers, 'content-type': FHIR_JSON, accept: FHIR_JSON };
+  await expectReply(connections, { method: 'POST', url: peer.base, headers, body: `{"resourceType":"Bundle","type":"transaction","entry":[${entries.join(',')}]}` }, 200);
 }

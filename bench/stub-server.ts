@@ -31,7 +31,8 @@ function send(response: ServerResponse, status: number, body: Buffer, headers: R
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await bodyOf(request);
   const [, id] = /^\/fhir\/[A-Za-z]+\/([^?/]+)/.exec(request.url ?? '') ?? [];
-  if (request.method === 'POST') {
+  if (request.method === 'POST' && /^\/fhir\/?$/.test(request.url ?? '')) send(response, 200, body);
+  else if (request.method === 'POST') {
     const created = keep(body);
     send(response, 201, body, { location: `/fhir/DocumentReference/${created}/_history/1`, etag: 'W/"1"' });
   } else if (id === undefined) send(response, 200, page);
