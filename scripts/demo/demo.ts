@@ -9,6 +9,7 @@ import { findDocuments, readRanges, readWhole } from './find-and-read.ts';
 import { lookUpAccesses } from './look-up-accesses.ts';
 import { NotReady, openMuniment } from './open-muniment.ts';
 import { inksFor, printSize, printTime, type Inks } from './paper.ts';
+import { readPatientThrough } from './read-through.ts';
 import { refuseWrongClaims, repeatRequest } from './refuse-and-repeat.ts';
 import { readHistory, removeDocument, reviseLetter } from './revise-and-remove.ts';
 import type { Scene } from './scene.ts';
@@ -17,7 +18,7 @@ import { createStage } from './stage.ts';
 const USAGE = `Usage: npm run demo [-- --small]
   MUNIMENT_BASE     FHIR base of the server, http://localhost:3000/fhir
   MUNIMENT_TOKEN    bearer token; unset = signed with the development key in DATA_DIR (./data)
-  MIRROR_BASE_URL   FHIR base of the mirror, to compare its copies
+  MIRROR_BASE_URL   FHIR base of the mirror, to compare its copies and to read through to it
   --small           a video of 20 MB in place of 300 MB
 `;
 
@@ -41,6 +42,7 @@ async function tell(scene: Scene): Promise<void> {
   await readHistory(scene, letter, revised);
   await removeDocument(scene);
   await lookUpAccesses(scene, letter);
+  if (scene.muniment.mirror !== undefined) await readPatientThrough(scene, scene.muniment.mirror);
 }
 
 async function run(checks: Checks, inks: Inks, videoBytes: number): Promise<void> {

@@ -152,7 +152,7 @@ export function createStage(muniment: Muniment, checks: Checks, inks: Inks, writ
 
 /** The data that an AuditEvent names: not the patient, nor the outcome that it contains. */
 function entitiesOf({ entity }: AuditEvent): string[] {
-  return (entity ?? []).flatMap(({ what }) => (what?.reference === undefined || /^(Patient\/|#)/.test(what.reference) ? [] : [what.reference]));
+  return (entity ?? []).flatMap(({ what }) => (what?.reference === undefined || /^(Patient\/[^/]+$|#)/.test(what.reference) ? [] : [what.reference]));
 }
 
 /** What the copy is, in words. */

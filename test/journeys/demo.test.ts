@@ -52,12 +52,15 @@ describe('the demo', () => {
 });
 
 describe('the demo beside a mirror', () => {
-  withHapi('waits for the copy of each write and compares it', async () => {
+  withHapi('waits for the copy of each write and compares it, and reads its patient through', async () => {
     const server = await startMuniment({ MIRROR_BASE_URL: HAPI ?? '' });
     try {
       const run = await runDemo({ MUNIMENT_BASE: server.fhirBase, DATA_DIR: server.dataDir, MIRROR_BASE_URL: HAPI ?? '' });
       expect(run).toMatchObject({ code: 0, problems: '' });
       expect(run.out.match(/^ +HAPI +.+, and its Provenance, after .+$/gm)?.length).toBeGreaterThan(10);
+      expect(run.out).toMatch(/Patient: a placeholder is nobody +404 .*\n(.+\n)+ +GET +Patient +200 .+Dora Demo\n/);
+      expect(run.out).toMatch(/found, their patient included once\n/);
+      expect(run.out).toMatch(/\n15 steps, \d{3} checks, all good, .+\n$/);
     } finally { await server.stop(); }
   }, TIMEOUT_MS);
 });
