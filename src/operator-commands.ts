@@ -1,4 +1,4 @@
-// Commands of operators, over the database of the configuration: migrate, mirror, sweep. `--json` prints one document.
+// Commands of operators, over the database of the configuration: migrate, mirror, sweep, reindex. `--json` prints one document.
 import { parseArgs } from 'node:util';
 import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
@@ -7,6 +7,7 @@ import type { Database } from './database/database.ts';
 import { createLogger } from './logger.ts';
 import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
 import { openConfiguredDatabase, openConfiguredStore } from './open-parts.ts';
+import { reindexStatus, restartReindex, runReindex } from './resources/reindex.ts';
 
 interface Answer {
   code: 0 | 1 | 2;
@@ -14,7 +15,7 @@ interface Answer {
   value: unknown;
 }
 
-const OPTIONS = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string', default: 'demo' } } as const;
+const OPTIONS = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string', default: 'demo' }, status: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } } as const;
 
 function print(answer: Answer, asJson: boolean): number {
   const lines = typeof answer.value === 'string' ? answer.value : JSON.stringify(answer.value, undefined, asJson ? undefined : 2);
@@ -22,7 +23,7 @@ function print(answer: Answer, asJson: boolean): number {
   return answer.code;
 }
 
-type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string }) => Promise<Answer>;
+type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string; status: boolean; all: boolean }) => Promise<Answer>;
 
 /** Opens the configured database for one command. */
 async function withDatabase(flags: readonly string[], environment: Environment, usage: string, work: Work): Promise<number> {
@@ -51,6 +52,18 @@ export function runSweepCommand(flags: readonly string[], environment: Environme
   return withDatabase(flags, environment, 'Usage: muniment sweep [--json]', async (database, config) => {
     const store = await openConfiguredStore(config, database);
     return { code: 0, value: await sweepContent({ database, stores: [store] }) };
+  });
+}
+
+/** Exit code 1 while something is lacking, also when another server fills it. */
+export function runReindexCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  return withDatabase(flags, environment, 'Usage: muniment reindex [--status | --all] [--json]   fills search parameters for resources that were stored before them', async (database, config, _words, { status, all }) => {
+    if (!status) {
+      if (all) await restartReindex({ database });
+      await runReindex({ database, fhirBase: config.fhirBase });
+    }
+    const found = await reindexStatus({ database });
+    return { code: found.every(({ state }) => state === 'complete') ? 0 : 1, value: found };
   });
 }
 

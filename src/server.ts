@@ -34,6 +34,7 @@ import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './ope
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
+import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
@@ -136,6 +137,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const mirror = startMirror(config, database, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
   stops.push(startSweeping({ database, stores: [store], logger }));
+  const reindex = await startReindexing({ database, fhirBase, logger });
+  stops.push(reindex.stop);
   registerGauges(metrics, recorder, mirror);
 
   const reader = createContentReader({
@@ -155,7 +158,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const routes = buildRoutes({
     ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
-    perform, cursorKey: await sharedSecret(database, 'cursor'), ...openReadThrough(config, database, logger),
+    perform, cursorKey: await sharedSecret(database, 'cursor'), lacking: reindex.lacking, ...openReadThrough(config, database, logger),
   });
 
   let draining = (): boolean => false;

@@ -13,6 +13,7 @@ import * as mirror from '../../migrations/0008-mirror.ts';
 import * as searchWords from '../../migrations/0009-search-words.ts';
 import * as historyIndex from '../../migrations/0010-history-index.ts';
 import * as idempotencyAnswer from '../../migrations/0011-idempotency-answer.ts';
+import * as searchReindex from '../../migrations/0012-search-reindex.ts';
 
 interface Migration {
   name: string;
@@ -31,6 +32,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0009-search-words', up: searchWords.up },
   { name: '0010-history-index', up: historyIndex.up },
   { name: '0011-idempotency-answer', up: idempotencyAnswer.up },
+  { name: '0012-search-reindex', up: searchReindex.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -26,6 +26,7 @@ import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
+import type { Lacking } from '../search/lacking-notes.ts';
 import { aim } from './aim.ts';
 import { printOutcome } from './error-response.ts';
 import type { Route, RouteCode } from './match-route.ts';
@@ -36,6 +37,8 @@ export interface RouteParts extends DocumentParts {
   newest: NewestLoader;
   uploadBytesMax: number;
   cursorKey: Buffer;
+  /** Search parameters that are still being filled. */
+  lacking?: Lacking;
   /** What is passed on from HAPI; undefined without a mirror. */
   outside?: OutsideReading & OutsideResources;
   /** The door; the entries of a batch pass it one by one. */

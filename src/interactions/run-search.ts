@@ -11,6 +11,7 @@ import { summarise, type SummaryForm } from '../fhir/summary.ts';
 import { INCLUDED_MAX, readIncluded, type Included } from '../resources/read-included.ts';
 import { readResource } from '../resources/resource-text.ts';
 import type { SearchMatch } from '../resources/search-source.ts';
+import { lackingNotes, type Lacking } from '../search/lacking-notes.ts';
 import { outsideQuestions, questionKey } from '../search/parse-links.ts';
 import { isRecord } from '../search/record-type.ts';
 import { takeResultParameters, type ResultParameters } from '../search/result-parameters.ts';
@@ -31,6 +32,8 @@ export interface SearchParts {
   cursorKey: Buffer;
   /** What is passed on from elsewhere; undefined where nothing is. */
   outside?: OutsideResources;
+  /** Parameters that older resources may lack; none where nothing is being filled. */
+  lacking?: Lacking;
 }
 
 export interface PreparedSearch {
@@ -71,11 +74,12 @@ export async function runSearch(tx: Transaction, context: InteractionContext, pa
     org: context.org.id, fhirBase: parts.fhirBase, outsideTypes: parts.outside?.types ?? [],
     mayInclude: (type, reverse) => authorize(context.principal, { interaction: reverse ? 'search-type' : 'read', type }).permit,
   });
+  const notes = parts.lacking === undefined ? plan.notes : [...plan.notes, ...lackingNotes(parts.lacking, searched.types, plan.used)];
   const set: Searchset = {
     links: place.links(page, plan.merged),
     ...(total === undefined ? {} : { total }),
     entries: [...page.matches.map((match) => matchEntry(match, result.summary, parts.fhirBase)), ...included.resources.map((one) => includedEntry(one, parts.fhirBase))],
-    notes: included.truncated ? [...plan.notes, { severity: 'warning', code: 'incomplete', diagnostics: `More than ${INCLUDED_MAX} resources would be included on this page; the rest was left out` }] : plan.notes,
+    notes: included.truncated ? [...notes, { severity: 'warning', code: 'incomplete', diagnostics: `More than ${INCLUDED_MAX} resources would be included on this page; the rest was left out` }] : notes,
   };
   return searchOutcome(context, parts, set, page.matches, included);
 }

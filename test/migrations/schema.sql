@@ -141,6 +141,16 @@ search_reference.param smallint not null
 search_reference.hash bigint not null
 search_reference.last_updated timestamp(3) with time zone not null
 search_reference.id text collate "C" not null
+search_reindex.type smallint not null
+search_reindex.fingerprint text collate "C" not null
+search_reindex.parameters integer[] not null
+search_reindex.started_at timestamp(3) with time zone not null default now()
+search_reindex.finished_at timestamp(3) with time zone
+search_reindex.done bigint not null default 0
+search_reindex.cursor_org integer not null default 0
+search_reindex.cursor_id text collate "C" not null default ''::text
+search_reindex.lease uuid
+search_reindex.leased_until timestamp with time zone
 search_string.org integer not null
 search_string.type smallint not null
 search_string.param smallint not null
@@ -194,6 +204,7 @@ resource_history resource_history_pkey PRIMARY KEY (org, type, id, version)
 search_composite search_composite_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
 search_date search_date_pkey PRIMARY KEY (org, type, param, lo, hi, last_updated, id)
 search_reference search_reference_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
+search_reindex search_reindex_pkey PRIMARY KEY (type, fingerprint)
 search_string search_string_pkey PRIMARY KEY (org, type, param, norm, last_updated, id)
 search_token search_token_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
 search_uri search_uri_pkey PRIMARY KEY (org, type, param, value, last_updated, id)
@@ -238,6 +249,7 @@ CREATE UNIQUE INDEX search_composite_pkey ON public.search_composite USING btree
 CREATE UNIQUE INDEX search_date_pkey ON public.search_date USING btree (org, type, param, lo, hi, last_updated, id)
 CREATE INDEX search_date_version ON public.search_date USING btree (org, type, param, last_updated, id) INCLUDE (lo, hi)
 CREATE UNIQUE INDEX search_reference_pkey ON public.search_reference USING btree (org, type, param, hash, last_updated, id)
+CREATE UNIQUE INDEX search_reindex_pkey ON public.search_reindex USING btree (type, fingerprint)
 CREATE UNIQUE INDEX search_string_pkey ON public.search_string USING btree (org, type, param, norm, last_updated, id)
 CREATE UNIQUE INDEX search_token_pkey ON public.search_token USING btree (org, type, param, hash, last_updated, id)
 CREATE UNIQUE INDEX search_uri_pkey ON public.search_uri USING btree (org, type, param, value, last_updated, id)
@@ -261,6 +273,7 @@ resource_history enabled forced
 search_composite enabled forced
 search_date enabled forced
 search_reference enabled forced
+search_reindex off
 search_string enabled forced
 search_token enabled forced
 search_uri enabled forced
@@ -335,6 +348,8 @@ search_date to muniment_app: delete, insert, select
 search_date to muniment_worker: delete, insert, select
 search_reference to muniment_app: delete, insert, select
 search_reference to muniment_worker: delete, insert, select
+search_reindex to muniment_app: select
+search_reindex to muniment_worker: insert, select, update
 search_string to muniment_app: delete, insert, select
 search_string to muniment_worker: delete, insert, select
 search_token to muniment_app: delete, insert, select
@@ -346,6 +361,12 @@ server_secret to muniment_app: insert, select
 
 -- grants on columns
 outbox.taken to muniment_worker: update
+resource.date_hi to muniment_worker: update
+resource.date_lo to muniment_worker: update
+resource.patient to muniment_worker: update
+resource.present to muniment_worker: update
+resource.status to muniment_worker: update
+resource.words to muniment_worker: update
 
 -- functions
 CREATE OR REPLACE FUNCTION public.refuse_change()
