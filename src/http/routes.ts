@@ -13,6 +13,8 @@ import type { Interaction } from '../interactions/interaction.ts';
 import type { OutsideReading, OutsideResources } from '../interactions/outside-resources.ts';
 import type { DocumentParts } from '../interactions/prepare-document.ts';
 import { patch } from '../interactions/patch.ts';
+import { readConformance } from '../interactions/read-conformance.ts';
+import { searchConformanceType } from '../interactions/search-conformance.ts';
 import { read } from '../interactions/read.ts';
 import { readBinary } from '../interactions/read-binary.ts';
 import { historyRecord, readRecord } from '../interactions/read-record.ts';
@@ -24,6 +26,8 @@ import { searchType } from '../interactions/search-type.ts';
 import { update } from '../interactions/update.ts';
 import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
+import { validate } from '../operations/validate.ts';
+import { CONFORMANCE_TYPES } from '../search/conformance-parameters.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
 import type { Lacking } from '../search/lacking-notes.ts';
@@ -85,6 +89,10 @@ export function buildRoutes(parts: RouteParts): Route[] {
     route(type, 'vread', readRecord('vread')),
     route(type, 'history-instance', historyRecord(fhirBase)),
   ]);
+  const conformance = CONFORMANCE_TYPES.flatMap((type): Route[] => [
+    route(type, 'read', readConformance(type)),
+    { method: 'GET', path: type, type, code: 'search-type', interaction: searchConformanceType(type, fhirBase) },
+  ]);
   const bundle = processBundle({ ...parts, aim: (asked) => aim(routes, asked), printOutcome });
   const routes: Route[] = [
     ...documents,
@@ -94,10 +102,22 @@ export function buildRoutes(parts: RouteParts): Route[] {
     { method: 'GET', path: '_history', type: 'Bundle', code: 'history-system', interaction: historySystem(parts, DOCUMENTS) },
     ...(outside === undefined ? [] : outside.types.flatMap((type) => (['read', 'vread'] as const).map((code) => route(type, code, readThrough(outside, code))))),
     ...searchRoutes(parts),
+    ...operationRoutes(parts),
+    ...conformance,
     { method: 'POST', path: '', type: 'Bundle', code: 'transaction', interaction: bundle },
     { method: 'POST', path: '', type: 'Bundle', code: 'batch', interaction: bundle },
   ];
   return routes;
+}
+
+/** $validate stands on the type and, where resources are searched, on the instance (R4 operations.html). */
+function operationRoutes(parts: RouteParts): Route[] {
+  const interaction = validate(parts);
+  const at = (method: 'GET' | 'POST', path: string, type: ResourceType): Route => ({ method, path, type, code: 'operation', interaction });
+  return [
+    ...DOCUMENTS.flatMap((type) => [at('POST', `${type}/$validate`, type), at('GET', `${type}/[id]/$validate`, type), at('POST', `${type}/[id]/$validate`, type)]),
+    at('POST', 'Binary/$validate', 'Binary'),
+  ];
 }
 
 const SEARCHED = ['DocumentReference', 'Media', 'List', 'AuditEvent', 'Provenance'] as const;

@@ -3,6 +3,7 @@
 import { includable, leadsTo, reverseIncludable } from '../search/parse-include.ts';
 import { PATCH_FORMATS } from './read-patch.ts';
 import { isPassed, passedParameters } from '../search/passed-parameters.ts';
+import { CONFORMANCE_PARAMETERS, isConformanceType } from '../search/conformance-parameters.ts';
 import { CANONICAL_BASE, isSearchable, SEARCH_PARAMETERS } from '../search/search-parameters.ts';
 
 export interface CapabilityParts {
@@ -18,10 +19,15 @@ const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance',
 const SYSTEM_ORDER = ['transaction', 'batch', 'search-system', 'history-system'];
 
 function searchParams(type: string): object[] {
-  const parameters = isSearchable(type) ? SEARCH_PARAMETERS[type] : isPassed(type) ? passedParameters(type) : [];
-  return parameters.map((parameter) => ({
-    name: parameter.name, definition: parameter.definition, type: parameter.type, documentation: parameter.documentation,
-  }));
+  const parameters = isSearchable(type) ? SEARCH_PARAMETERS[type] : isPassed(type) ? passedParameters(type) : isConformanceType(type) ? CONFORMANCE_PARAMETERS[type] : [];
+  return parameters.map(({ name, definition, type: kind, documentation }) => ({ name, definition, type: kind, documentation }));
+}
+
+/** Operations of a type, on whatever level; each has its OperationDefinition in profiles/. */
+function operations(routes: CapabilityParts['routes'], type: string): object {
+  const names = routes.filter((route) => route.type === type && route.code === 'operation').map(({ path }) => path.split('/$')[1] ?? '');
+  if (names.length === 0) return {};
+  return { operation: [...new Set(names)].map((name) => ({ name, definition: `${CANONICAL_BASE}/OperationDefinition/${name}` })) };
 }
 
 /** What `_include` and `_revinclude` can bring, among the types that are served. */
@@ -39,6 +45,11 @@ const NOTES: Record<string, string> = {
   Provenance: 'Written by this server alone: one for each access.',
   DocumentReference: 'Inline attachment.data is moved to a Binary and answered as url, size, hash (SHA-1) and alternate-hash (SHA-256).',
   List: 'Folders and submission sets of documents.',
+  StructureDefinition: 'What this server defines, and the profiles that it knows: a resource that declares one is checked against it.',
+  SearchParameter: 'All parameters of the types that are searched here.',
+  CodeSystem: 'What this server defines.',
+  ValueSet: 'What this server defines.',
+  OperationDefinition: 'What this server offers.',
   Media: 'Inline content.data is moved to a Binary, as for DocumentReference.',
 };
 
@@ -51,7 +62,7 @@ function resourceOf(type: string, codes: ReadonlySet<string>, conditional: Reado
     ...(NOTES[type] === undefined ? {} : { documentation: NOTES[type] }),
     ...(isPassed(type) ? { documentation: PASSED_NOTE } : {}),
     interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })),
-    versioning: codes.has('update') ? 'versioned-update' : 'versioned',
+    versioning: codes.has('update') ? 'versioned-update' : isConformanceType(type) ? 'no-version' : 'versioned',
     readHistory: codes.has('vread'),
     updateCreate: codes.has('update'),
     conditionalCreate: codes.has('create') && params.length > 0,
@@ -107,7 +118,7 @@ export function printCapabilities(parts: CapabilityParts): string {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
       },
-      resource: types.map((type) => resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served)),
+      resource: types.map((type) => ({ ...resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served), ...operations(parts.routes, type) })),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
       ...(system.includes('search-system') ? { searchParam: systemSearchParams([...byType.keys()]) } : {}),
       compartment: compartments(parts.routes),

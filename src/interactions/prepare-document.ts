@@ -10,7 +10,6 @@ import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { FhirError, fhirError, type Issue } from '../fhir/fhir-error.ts';
 import { profileIssues } from '../validation/check-resource.ts';
-import { inspectResource } from '../validation/validate-resource.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { FhirRequest, InteractionContext } from './interaction.ts';
@@ -30,7 +29,7 @@ export interface PreparedDocument {
   resource: JsonObject;
   moved: MovedAttachment[];
   linked: LinkedBinary[];
-  /** Asked for by `Prefer: return=OperationOutcome`, else empty. */
+  /** Of its profiles; told where `Prefer: return=OperationOutcome` asks. */
   warnings: readonly Issue[];
 }
 
@@ -92,8 +91,7 @@ async function requireProfiles(request: FhirRequest, resource: JsonObject): Prom
   const issues = await profileIssues(resource, request.type);
   const refusals = issues.filter(({ severity }) => severity === 'error');
   if (refusals.length > 0) throw new FhirError(refusals);
-  if (!/return=OperationOutcome/.test(request.header('prefer') ?? '')) return [];
-  return [...inspectResource(resource, request.type), ...issues].filter(({ severity }) => severity === 'warning');
+  return issues;
 }
 
 /** Binaries of the same transaction come before those that the database holds. */

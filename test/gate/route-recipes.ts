@@ -18,6 +18,7 @@ const STATUS_LIST = { resourceType: 'List', status: 'current', mode: 'working', 
 const BODIES: Record<string, () => Record<string, unknown>> = {
   DocumentReference: documentReference,
   Media: media,
+  Binary: () => ({ resourceType: 'Binary', contentType: 'text/plain', data: 'QQ==' }),
   List: () => ({ ...STATUS_LIST, identifier: [{ system: 'urn:walk', value: randomUUID() }] }),
 };
 
