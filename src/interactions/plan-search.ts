@@ -7,6 +7,7 @@ import { parseLinkedSearch } from '../resources/resolve-links.ts';
 import { searchSource, type SearchSource } from '../resources/search-source.ts';
 import { compartmentClauses, type Compartment } from '../search/compartment.ts';
 import { parseIncludes, type Include } from '../search/parse-include.ts';
+import type { Reachable } from '../search/parse-links.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
 import type { ResultParameters } from '../search/result-parameters.ts';
 import { SEARCH_PARAMETERS, type SearchableType } from '../search/search-parameters.ts';
@@ -64,8 +65,7 @@ function sourceOf(type: SearchableType, parsed: ParsedSearch, context: Interacti
 
 /** What a search needs from elsewhere, which was asked for before its transaction. */
 export interface SearchLinks {
-  /** Types that chains can reach. */
-  reachable: readonly string[];
+  reachable: Reachable;
   /** What other servers found, by questionKey. */
   outside: ReadonlyMap<string, readonly string[]>;
 }

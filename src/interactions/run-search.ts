@@ -48,9 +48,10 @@ export async function prepareSearch(context: InteractionContext, { outside }: Se
   const result = takeResultParameters([...request.query, ...form]);
   const [type] = searched.types;
   const held = Object.keys(SEARCH_PARAMETERS);
-  if (searched.several || type === undefined) return { result, links: { reachable: held, outside: new Map() } };
+  const permits = (one: string): boolean => authorize(context.principal, { interaction: 'search-type', type: one }).permit;
+  if (searched.several || type === undefined) return { result, links: { reachable: { types: held, permits }, outside: new Map() } };
   const chained = outside !== undefined && result.rest.some(([name]) => name.includes('.'));
-  const reachable = chained && await outside.serves(org) ? [...held, ...outside.types] : held;
+  const reachable = { types: chained && await outside.serves(org) ? [...held, ...outside.types] : held, permits };
   const answers = new Map<string, readonly string[]>();
   for (const question of outsideQuestions(type, result.rest, reachable)) {
     const found = await outside?.resolveChain(context, question.type as ResourceType, [[question.name, question.value]]);

@@ -6,7 +6,7 @@ import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { followReferences } from '../search/follow-references.ts';
 import { parseClause } from '../search/parse-clause.ts';
-import { LINK_DEPTH_MAX, parseLinks, questionKey, type Link, type LinkQuestion } from '../search/parse-links.ts';
+import { LINK_DEPTH_MAX, parseLinks, questionKey, type Link, type LinkQuestion, type Reachable } from '../search/parse-links.ts';
 import { parseSearch, type ParsedSearch, type SearchClause } from '../search/parse-search.ts';
 import { isSearchable, SEARCH_PARAMETERS, type SearchableType } from '../search/search-parameters.ts';
 import { readResource } from './resource-text.ts';
@@ -19,8 +19,7 @@ export interface LinkScope {
   org: number;
   principal: Principal;
   fhirBase: string;
-  /** Types that can be searched, here or elsewhere. */
-  reachable: readonly string[];
+  reachable: Reachable;
   /** `Type/id` of what questions to other servers found, by questionKey. */
   outside: ReadonlyMap<string, readonly string[]>;
 }

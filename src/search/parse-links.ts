@@ -21,6 +21,14 @@ export type Link =
   /** What answers the question refers, by `parameter`, to the resource. */
   | { kind: 'has'; key: string; value: string; parameter: SearchParameter; question: LinkQuestion & { type: SearchableType } };
 
+/** Where links may lead. */
+export interface Reachable {
+  /** Types that can be searched, here or elsewhere. */
+  types: readonly string[];
+  /** Whether the caller may search a type. */
+  permits(type: string): boolean;
+}
+
 /** Steps from resource to resource, at most. */
 export const LINK_DEPTH_MAX = 3;
 
@@ -50,26 +58,35 @@ function parseHas(type: string, key: string, value: string): Link {
 }
 
 /** Types that are asked. A reference to anything asks the record only where it is named: there is too much of it. */
-function askedTypes({ targets }: SearchParameter, target: string | undefined, reachable: readonly string[]): string[] {
-  return reachable.filter((type) => (target === undefined ? targets !== undefined || !isRecord(type) : type === target) && (targets?.includes(type) ?? true));
+function askedTypes({ targets }: SearchParameter, target: string | undefined, { types }: Reachable): string[] {
+  return types.filter((type) => (target === undefined ? targets !== undefined || !isRecord(type) : type === target) && (targets?.includes(type) ?? true));
 }
 
-function parseChain(type: string, parameter: SearchParameter, target: string | undefined, rest: string, key: string, value: string, reachable: readonly string[]): Link & { kind: 'chain' } {
+/** A type that is named must be permitted; of several that may be meant, those that are not are left out. */
+function permittedTypes(candidates: readonly string[], otherwiseFound: boolean, reachable: Reachable): string[] {
+  const permitted = candidates.filter((type) => reachable.permits(type));
+  if (permitted.length === 0 && candidates.length > 0 && !otherwiseFound) throw fhirError('forbidden', `The scope or the role does not allow a search of ${candidates.join(', ')}`);
+  return permitted;
+}
+
+function parseChain(type: string, parameter: SearchParameter, target: string | undefined, rest: string, key: string, value: string, reachable: Reachable): Link & { kind: 'chain' } {
   if (parameter.type !== 'reference') throw invalid(`${key.slice(0, 80)}: ${parameter.name} is no reference`);
   if (target !== undefined && !(parameter.targets?.includes(target) ?? true)) throw invalid(`${key.slice(0, 80)}: ${parameter.name} never refers to a ${target}`);
-  const questions = askedTypes(parameter, target, reachable).filter((type) => declares(type, rest)).map((type) => ({ type, name: rest, value }));
+  const candidates = askedTypes(parameter, target, reachable).filter((candidate) => declares(candidate, rest));
   // A logical reference has the identifier in itself (R4 references.html#logical): it is found although nothing is reached.
   const logical = rest === 'identifier' && !isRecord(type);
   const contained = parametersOf(type).find((candidate) => candidate.name === `${parameter.name}.${rest.split(':', 1)[0] ?? ''}`);
-  if (questions.length === 0 && !logical && contained === undefined) throw invalid(`${key.slice(0, 80)}: no type that ${parameter.name} refers to and that is searched here has the parameter ${rest.slice(0, 40)}`);
+  const otherwiseFound = logical || contained !== undefined;
+  if (candidates.length === 0 && !otherwiseFound) throw invalid(`${key.slice(0, 80)}: no type that ${parameter.name} refers to and that is searched here has the parameter ${rest.slice(0, 40)}`);
+  const questions = permittedTypes(candidates, target === undefined && otherwiseFound, reachable).map((asked) => ({ type: asked, name: rest, value }));
   return { kind: 'chain', key, value, parameter, questions, logical, contained };
 }
 
 /**
- * Parts what reaches another resource from what does not. `reachable` are the types that can be searched. Raises 400
+ * Parts what reaches another resource from what does not. `reachable` says where they may lead. Raises 400
  * `invalid-parameter` for a chain that is not declared, `too-costly` past LINKS_MAX; a name that no parameter begins is left to whom it may concern.
  */
-export function parseLinks(type: string, pairs: readonly (readonly [string, string])[], reachable: readonly string[]): { links: Link[]; rest: [string, string][] } {
+export function parseLinks(type: string, pairs: readonly (readonly [string, string])[], reachable: Reachable): { links: Link[]; rest: [string, string][] } {
   const links: Link[] = [];
   const rest: [string, string][] = [];
   for (const [key, value] of pairs) {
@@ -88,7 +105,7 @@ export function parseLinks(type: string, pairs: readonly (readonly [string, stri
 }
 
 /** The questions to types that are not searched here, however deep they stand. Raises 400 past LINK_DEPTH_MAX. */
-export function outsideQuestions(type: string, pairs: readonly (readonly [string, string])[], reachable: readonly string[], depth = 1): LinkQuestion[] {
+export function outsideQuestions(type: string, pairs: readonly (readonly [string, string])[], reachable: Reachable, depth = 1): LinkQuestion[] {
   return parseLinks(type, pairs, reachable).links.flatMap((link) => {
     if (depth > LINK_DEPTH_MAX) throw invalid(`${link.key.slice(0, 80)}: at most ${LINK_DEPTH_MAX} steps are followed`);
     const questions = link.kind === 'has' ? [link.question] : link.questions;

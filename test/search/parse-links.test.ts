@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FhirError } from '../../src/fhir/fhir-error.ts';
-import { LINKS_MAX, outsideQuestions, parseLinks, type Link } from '../../src/search/parse-links.ts';
+import { LINKS_MAX, outsideQuestions, parseLinks, type Link, type Reachable } from '../../src/search/parse-links.ts';
 import { SEARCH_PARAMETERS } from '../../src/search/search-parameters.ts';
 
-const HELD = Object.keys(SEARCH_PARAMETERS);
-const PASSED = [...HELD, 'Patient', 'Practitioner', 'Organization', 'Encounter'];
+const all = (types: string[]): Reachable => ({ types, permits: () => true });
+const HELD = all(Object.keys(SEARCH_PARAMETERS));
+const PASSED = all([...HELD.types, 'Patient', 'Practitioner', 'Organization', 'Encounter']);
 const shown = (link: Link): string => (link.kind === 'has'
   ? `${link.question.type}.${link.parameter.name} <- ${link.question.name}=${link.question.value}`
   : `${link.parameter.name} -> ${link.questions.map(({ type, name }) => `${type}.${name}`).join(', ')}${link.logical ? ' or itself' : ''}${link.contained === undefined ? '' : ' or contained'}`);
@@ -37,6 +38,14 @@ describe('a parameter that reaches another resource', () => {
 
   it.each(['subject:Patient.name', 'patient.name', 'status.x', 'relatesto.nope', 'relatesto:Media.type', 'encounter.status', '_has', '_has:List', '_has:List:item', '_has:List:item:', '_has:List:nope:code', '_has:Patient:link:name', '_has:Media:subject:status'])('%s is 400 where nothing is passed on', (key) => {
     expect(() => parseLinks('DocumentReference', [[key, 'x']], HELD)).toThrow(FhirError);
+  });
+
+  it('asks what the caller may search of the types that may be meant, and is 403 where that is nothing', () => {
+    const some = (...denied: string[]): Reachable => ({ ...PASSED, permits: (type) => !denied.includes(type) });
+    expect(links('subject.name', some('Patient'))).toEqual(['subject -> Practitioner.name']);
+    expect(links('patient.identifier', some('Patient'))).toEqual(['patient ->  or itself']);
+    expect(links('author.family', some('Patient', 'Practitioner'))).toEqual(['author ->  or contained']);
+    for (const key of ['patient.name', 'subject:Patient.name']) expect(() => links(key, some('Patient'))).toThrow('does not allow a search');
   });
 
   it('leaves everything else as it was, and an empty value counts for nothing', () => {
