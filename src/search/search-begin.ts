@@ -8,8 +8,8 @@ export type Begin =
   | { kind: 'column' }
   /** One key's index rows, which have the order of time. */
   | { kind: 'index'; clause: SearchClause }
-  /** All versions in the ranges of a clause, few enough to be sorted. */
-  | { kind: 'ranges'; ranges: readonly ClauseRange[]; clause?: SearchClause }
+  /** All versions in the ranges of a clause, or of a list of which one must hold, few enough to be sorted. */
+  | { kind: 'ranges'; ranges: readonly ClauseRange[]; clause?: SearchClause; list?: readonly SearchClause[] }
   /** The resources in the order of the result; each is compared, until the page is full. */
   | { kind: 'order' }
   /** A plan for these values. */

@@ -2,6 +2,7 @@
 // that one has a million documents: what the plan must know is counted first, up to a bound, on the indexes alone.
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { rangesOfAny } from './any-of.ts';
 import { clauseRanges, dateRangesTogether, rangeQuery, type ClauseRange } from './clause-ranges.ts';
 import type { SearchClause } from './parse-clause.ts';
 import type { ParsedSearch } from './parse-search.ts';
@@ -38,6 +39,7 @@ interface RangedPart {
   ranges: ClauseRange[];
   /** Of which these are exactly the matches; without it, all clauses are compared. */
   clause?: SearchClause;
+  list?: readonly SearchClause[];
 }
 
 /** Two dates of one element, such as ge and lt: each may leave half of everything, and both together a day. */
@@ -51,8 +53,11 @@ function datesTogether(clauses: readonly SearchClause[]): RangedPart[] {
 /** What ranges bound: clauses, and lists of them of which one must hold. */
 function rangedParts({ clauses, anyOf = [] }: ParsedSearch, fhirBase: string): RangedPart[] {
   const single = clauses.flatMap((clause) => clauseRanges(clause, fhirBase).map((ranges): RangedPart => ({ clause, ranges })));
-  const lists = anyOf.map((list) => list.map((clause) => clauseRanges(clause, fhirBase)[0]));
-  return [...datesTogether(clauses), ...single, ...lists.filter((list): list is ClauseRange[][] => !list.includes(undefined)).map((list) => ({ ranges: list.flat() }))];
+  const lists = anyOf.flatMap((list): RangedPart[] => {
+    const ranges = rangesOfAny(list, fhirBase);
+    return ranges === undefined ? [] : [{ list, ranges }];
+  });
+  return [...datesTogether(clauses), ...single, ...lists];
 }
 
 /** Chooses, after a look at the indexes where that decides. Raises 400 `too-costly` for what nothing bounds. */

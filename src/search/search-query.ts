@@ -81,7 +81,7 @@ function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, be
   }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
   if (scope.restriction.kind === 'nothing') parts.where.push('false');
-  parsed.anyOf?.forEach((clauses, position) => { parts.where.push(anyOfPredicate(clauses, position, scope, values)); });
+  parsed.anyOf?.forEach((clauses, position) => { if (begin.kind !== 'ranges' || begin.list !== clauses || clauses.some(isLong)) parts.where.push(anyOfPredicate(clauses, position, scope, values, begin.kind === 'planner')); });
   parsed.clauses.forEach((clause, position) => addClause(parts, clause, position, scope, values));
   return parts;
 }

@@ -91,6 +91,8 @@ describe('a page of twenty', () => {
   it('of a compartment begins at its references', async () => {
     const parsed = parseSearch('DocumentReference', [], BASE, true);
     const source = searchSource('DocumentReference', { ...parsed, anyOf: [compartmentClauses('DocumentReference', { type: 'Patient', id: 'p0' })] }, { org: 1, restriction: { kind: 'none' }, fhirBase: BASE });
+    const counted = await plansOf((tx) => source.count(tx, true));
+    expect(counted.at(-1)).toContain('search_reference_pkey');
     let found = 0;
     const plans = await plansOf(async (tx) => { found = (await source.page(tx, undefined, false)).length; });
     expect(found).toBe(21);
