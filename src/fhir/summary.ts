@@ -68,6 +68,11 @@ export function isSubsetted(resource: JsonObject): boolean {
   return Array.isArray(tags) && tags.some((tag) => isJsonObject(tag) && tag['code'] === SUBSETTED.code && tag['system'] === SUBSETTED.system);
 }
 
+/** A copy that says of itself that something is left out. */
+export function markSubsetted(resource: JsonObject): JsonObject {
+  return { ...resource, meta: subsettedMeta(resource['meta']) };
+}
+
 function isKept(rule: ElementRule, form: SummaryForm, type: string, required: ReadonlySet<string>): boolean {
   if (rule.modifier || required.has(rule.name)) return true;
   switch (form.kind) {

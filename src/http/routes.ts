@@ -24,6 +24,7 @@ import { searchSystem } from '../interactions/search-system.ts';
 import { searchThrough } from '../interactions/search-through.ts';
 import { searchType } from '../interactions/search-type.ts';
 import { update } from '../interactions/update.ts';
+import { updateBinary } from '../interactions/update-binary.ts';
 import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import { validate } from '../operations/validate.ts';
@@ -98,6 +99,9 @@ export function buildRoutes(parts: RouteParts): Route[] {
     ...documents,
     route('Binary', 'create', createBinary(parts)),
     ...(['read', 'vread'] as const).map((code) => route('Binary', code, readBinary({ fhirBase, content: parts.reader, form: binaryForm }, code))),
+    route('Binary', 'update', updateBinary(parts)),
+    route('Binary', 'delete', deleteInteraction(fhirBase)),
+    route('Binary', 'history-instance', historyInstance(parts)),
     ...records,
     { method: 'GET', path: '_history', type: 'Bundle', code: 'history-system', interaction: historySystem(parts, DOCUMENTS) },
     ...(outside === undefined ? [] : outside.types.flatMap((type) => (['read', 'vread'] as const).map((code) => route(type, code, readThrough(outside, code))))),

@@ -40,7 +40,7 @@ function includes(type: string, served: readonly string[]): object {
 }
 
 const NOTES: Record<string, string> = {
-  Binary: 'Raw bytes of any media type of the allow-list, or the resource in FHIR JSON or XML. Read answers the bytes unless Accept asks for application/fhir+json or application/fhir+xml; single byte ranges are served. Readable by whoever may read a document that points to it.',
+  Binary: 'Raw bytes of any media type of the allow-list, or the resource in FHIR JSON or XML. Read answers the bytes unless Accept asks for application/fhir+json or application/fhir+xml; single byte ranges are served. Readable by whoever may read a document that points to it. While one does, neither changed nor deleted (409). Its history leaves the bytes out.',
   AuditEvent: 'Written by this server alone: one for each access.',
   Provenance: 'Written by this server alone: one for each access.',
   DocumentReference: 'Inline attachment.data is moved to a Binary and answered as url, size, hash (SHA-1) and alternate-hash (SHA-256).',

@@ -4,6 +4,7 @@ import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
+import { isBinaryInUse } from '../resources/binary-access.ts';
 import { publishDeletion } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
@@ -37,6 +38,7 @@ async function runDelete(tx: Transaction, context: InteractionContext, id: strin
   if (previous.deleted) {
     return { response: { status: 204, headers: { ETag: versionTag(previous.version) } }, entities: [...patientEntity(previous.patient), { reference: removed, role: 'data' }] };
   }
+  if (request.type === 'Binary' && await isBinaryInUse(tx, org.id, id)) throw fhirError('conflict', 'A document uses these bytes, so they cannot be deleted');
   const { version, patient } = await publishDeletion(tx, { type: request.type, previous, fhirBase, now, event: eventId });
   return {
     response: { status: 204, headers: { ETag: versionTag(version) } },

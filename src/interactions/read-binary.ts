@@ -33,30 +33,34 @@ interface Found {
   contentType: string;
   securityContext: string | undefined;
   row: ContentRow;
+  previousUpdated: () => Promise<number | undefined>;
 }
 
 export function readBinary(parts: ReadBinaryParts, code: 'read' | 'vread'): Interaction {
   return defineInteraction({ code, kind: 'read', run: (tx, context) => runRead(parts, tx, context, code) });
 }
 
-/** The newest version, or the one that the URL names; whether the caller may read it is the same question. */
-async function findVersion(tx: Transaction, { request, org }: InteractionContext, code: 'read' | 'vread'): Promise<VersionRow | undefined> {
-  if (code === 'read') return readNewest(tx, org.id, typeNumber('Binary'), request.id);
-  return /^[1-9]\d{0,8}$/.test(request.version) ? readVersion(tx, org.id, typeNumber('Binary'), request.id, Number(request.version)) : undefined;
+/** The newest version, or the one that the URL names. */
+async function findVersion(tx: Transaction, { request, org }: InteractionContext, newest: VersionRow | undefined, code: 'read' | 'vread'): Promise<VersionRow | undefined> {
+  if (code === 'read' || newest === undefined) return newest;
+  return /^[1-9]\d{0,8}$/.test(request.version) ? readVersion(tx, org.id, newest.type, request.id, Number(request.version)) : undefined;
 }
 
 async function runRead(parts: ReadBinaryParts, tx: Transaction, context: InteractionContext, code: 'read' | 'vread'): Promise<Outcome> {
   const { request, org } = context;
-  const binary = await findVersion(tx, context, code);
+  const newest = await readNewest(tx, org.id, typeNumber('Binary'), request.id);
+  const binary = await findVersion(tx, context, newest, code);
   const reference = code === 'read' ? `Binary/${request.id}` : `Binary/${request.id}/_history/${request.version}`;
-  if (binary === undefined) throw fhirError('not-found', `${reference} is not known here`);
-  const owners = await findBinaryOwners(tx, readerOf(context, parts.fhirBase), binary);
+  if (newest === undefined || binary === undefined) throw fhirError('not-found', `${reference} is not known here`);
+  // The newest version says whose it is; one that is a deletion says nothing of it.
+  const owners = await findBinaryOwners(tx, readerOf(context, parts.fhirBase), newest.body === null ? binary : newest);
   if (!owners.readable) throw fhirError('not-found', `${reference} is not known here`);
   if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} ${code === 'read' ? 'was deleted' : 'is a deletion'}`);
   const resource = JSON.parse(binary.body) as { contentType: string; securityContext?: { reference?: string } };
   const found: Found = {
     version: binary.version, lastUpdated: binary.last_updated.getTime(), text: binary.body, contentType: resource.contentType,
     securityContext: resource.securityContext?.reference, row: await readContentRow(tx, org.id, binary.content),
+    previousUpdated: async () => (await readVersion(tx, org.id, binary.type, binary.id, binary.version - 1))?.last_updated.getTime(),
   };
   const outcome = await answer(parts, request, found);
   outcome.entities = [
@@ -88,9 +92,8 @@ function sharedHeaders(found: Found): Record<string, string> {
   };
 }
 
-/** The bytes of a Binary never change: a new version of it has another id. */
-function conditional({ version, lastUpdated }: Found): ConditionalVersion {
-  return { version, lastUpdated, previousUpdated: async () => undefined };
+function conditional({ version, lastUpdated, previousUpdated }: Found): ConditionalVersion {
+  return { version, lastUpdated, previousUpdated };
 }
 
 async function answerResource(parts: ReadBinaryParts, request: FhirRequest, found: Found, format: 'json' | 'xml'): Promise<Outcome> {

@@ -33,6 +33,17 @@ function contextOf(binary: VersionRow, fhirBase: string): { type: ResourceType; 
   return local !== undefined && Object.hasOwn(RESOURCE_TYPES, local.type) && local.type !== 'Patient' ? { type: local.type as ResourceType, id: local.id } : undefined;
 }
 
+/** Whether a document that is not deleted points to the Binary, be it in an older version. */
+export async function isBinaryInUse(tx: Transaction, org: OrgId, id: string): Promise<boolean> {
+  const { rows } = await tx.query({
+    name: 'binary-in-use',
+    text: `select 1 from attachment_use u join resource r on r.org = u.org and r.type = u.type and r.id = u.id
+      where u.org = $1 and u."binary" = $2 and not r.deleted limit 1`,
+    values: [org, id],
+  });
+  return rows.length > 0;
+}
+
 /** Whether the caller may read the bytes, and through which documents. */
 export async function findBinaryOwners(tx: Transaction, reader: BinaryReader, binary: VersionRow): Promise<BinaryOwners> {
   const rows = await readBinaryUses(tx, reader.org, binary.id);

@@ -49,15 +49,35 @@ export function laterThan(now: number, previous: VersionRow | undefined): number
   return previous === undefined ? now : Math.max(now, previous.last_updated.getTime() + 1);
 }
 
-/** Stores a new Binary over bytes that were received, and publishes them. */
-export async function publishBinary(tx: Transaction, binary: { org: number; id: string; contentType: string; securityContext?: JsonObject; creator: string; now: number; event: string; received: ReceivedContent }): Promise<string> {
+export interface BinaryPublication {
+  org: number;
+  id: string;
+  contentType: string;
+  securityContext?: JsonObject;
+  creator: string;
+  /** Milliseconds; later than the version before. */
+  now: number;
+  event: string;
+  received: ReceivedContent;
+  /** How it comes about; POST unless told. */
+  method?: 'POST' | 'PUT';
+  /** The version that it follows, locked by the transaction. */
+  previous?: VersionRow;
+}
+
+/** Stores a Binary over bytes that were received, and publishes them. Answers its text. */
+export async function publishBinary(tx: Transaction, binary: BinaryPublication): Promise<string> {
+  const { previous } = binary;
+  const version = (previous?.version ?? 0) + 1;
   const resource: JsonObject = { resourceType: 'Binary', contentType: binary.contentType, ...(binary.securityContext === undefined ? {} : { securityContext: binary.securityContext }) };
-  const text = stampResource(resource, { id: binary.id, version: 1, lastUpdated: binary.now });
+  const text = stampResource(resource, { id: binary.id, version, lastUpdated: binary.now });
   await publishContent(tx, binary.org, binary.received);
-  insertFirstVersion(tx, {
-    org: binary.org, type: typeNumber('Binary'), id: binary.id, version: 1, lastUpdated: binary.now, method: 'POST', body: text,
+  const next: NewVersion = {
+    org: binary.org, type: typeNumber('Binary'), id: binary.id, version, lastUpdated: binary.now, method: binary.method ?? 'POST', body: text,
     content: binary.received.id, creator: binary.creator, masterIdentifier: null, index: NO_INDEX_VALUES, binaries: [], event: binary.event,
-  });
+  };
+  if (previous === undefined) insertFirstVersion(tx, next);
+  else await supersedeVersion(tx, next, previous);
   return text;
 }
 
@@ -131,7 +151,7 @@ export async function publishDeletion(tx: Transaction, deletion: { type: Resourc
   const version = previous.version + 1;
   await supersede(tx, {
     org: previous.org, type: previous.type, id: previous.id, version, lastUpdated: laterThan(deletion.now, previous), method: 'DELETE', body: null,
-    content: null, creator: null, masterIdentifier: null, index: { ...NO_INDEX_VALUES, patient: index.patient }, binaries: [], event: deletion.event,
+    content: null, creator: previous.creator, masterIdentifier: null, index: { ...NO_INDEX_VALUES, patient: index.patient }, binaries: [], event: deletion.event,
   }, previous, type, deletion.fhirBase);
   return { version, patient: index.patient };
 }
