@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createAuthenticator } from './access/authenticate.ts';
 import type { IssuerKeys } from './access/bearer-strategy.ts';
 import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
+import { OBSERVER_PREFIX } from './audit/who.ts';
 import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
 import { createContentReader, quarantineContent } from './content/read-content.ts';
@@ -131,7 +132,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   // Whoever has no organisation is recorded here, so this one must be there before the first request.
   await organisations.open(operatorOrg);
   const recorder = createAccessRecorder(database);
-  const observer = `muniment@${hostname()}`;
+  const observer = `${OBSERVER_PREFIX}${hostname()}`;
   const refusals = createRefusalRecord({ recorder, organisations, operatorOrg, observer, logger });
   stops.push(refusals.stop);
   const mirror = startMirror(config, database, logger, metrics);

@@ -31,9 +31,11 @@ const LIFECYCLES: Partial<Record<InteractionCode, Coding>> = {
 
 const WRITE_LIFECYCLES = { CREATE: ORIGINATION, UPDATE: AMENDMENT, DELETE: LOGICAL_DELETION, OBSOLETE: AMENDMENT } as const;
 
-const DATA_ROLES = new Map([['DocumentReference', REPORT_ROLE], ['Media', REPORT_ROLE], ['Binary', REPORT_ROLE], ['List', JOB_ROLE]]);
+/** Roles of data by its resource type; what is not here is a domain resource. */
+export const DATA_ROLES: ReadonlyMap<string, Coding> = new Map([['DocumentReference', REPORT_ROLE], ['Media', REPORT_ROLE], ['Binary', REPORT_ROLE], ['List', JOB_ROLE]]);
 
-const QUERIES: ReadonlySet<InteractionCode> = new Set(['search-type', 'search-system', 'history-type', 'history-system', 'operation']);
+/** Interactions whose request is shown as an entity. */
+export const QUERIES: ReadonlySet<InteractionCode> = new Set(['search-type', 'search-system', 'history-type', 'history-system', 'operation']);
 
 export function auditEntities(event: AccessEvent): AuditEntity[] {
   const failed = event.outcome !== 0;

@@ -5,12 +5,12 @@ import { auditAgents } from './audit-agents.ts';
 import type { AuditAgent } from './audit-agents.ts';
 import { auditEntities } from './audit-entities.ts';
 import type { AuditEntity } from './audit-entities.ts';
+import { balpProfiles } from './balp-profile.ts';
 import { containedOutcome, outcomeText } from './audit-outcome.ts';
 import type { ContainedOutcome } from './audit-outcome.ts';
 import { APPLICATION_SERVER, REST, RESTFUL_INTERACTION } from './coding.ts';
 import type { Coding } from './coding.ts';
 import { shownText } from './shown-text.ts';
-import { touchedData, touchedPatients } from './touched-references.ts';
 import { serverWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
@@ -38,7 +38,7 @@ export function renderAuditEvent(event: AccessEvent): RenderedAuditEvent {
   return withoutUndefined({
     resourceType: 'AuditEvent' as const,
     id,
-    meta: withoutUndefined({ versionId: '1' as const, lastUpdated: recorded, profile: profileOf(told) }),
+    meta: withoutUndefined({ versionId: '1' as const, lastUpdated: recorded, profile: balpProfiles(told) }),
     contained: outcome === 0 ? undefined : [containedOutcome(told)],
     type: REST,
     subtype: [{ system: RESTFUL_INTERACTION, code: told.interaction, display: told.interaction }],
@@ -55,22 +55,4 @@ export function renderAuditEvent(event: AccessEvent): RenderedAuditEvent {
 /** An update that created its resource is told as a create. */
 function toldInteraction({ interaction, action }: AccessEvent): InteractionCode {
   return interaction === 'update' && action === 'C' ? 'create' : interaction;
-}
-
-const BALP = 'https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.';
-
-/** The pattern of an interaction and the action that it fixes; the other interactions have none. */
-const PATTERNS: Partial<Record<InteractionCode, [pattern: string, action: AuditAction]>> = {
-  'read': ['Read', 'R'], 'vread': ['Read', 'R'], 'create': ['Create', 'C'], 'update': ['Update', 'U'], 'patch': ['Update', 'U'],
-  'delete': ['Delete', 'D'], 'search-type': ['Query', 'E'], 'search-system': ['Query', 'E'],
-};
-
-/** The BALP profile that this event meets: successes alone have one, with the client's address and what was touched. */
-function profileOf(event: AccessEvent): string[] | undefined {
-  const [pattern, action] = PATTERNS[event.interaction] ?? [];
-  if (pattern === undefined || action !== event.action || event.outcome !== 0) return undefined;
-  if (shownText(event.address) === undefined) return undefined;
-  if (pattern !== 'Query' && touchedData(event).length === 0) return undefined;
-  const patients = touchedPatients(event);
-  return [`${BALP}${patients.length === 1 ? 'Patient' : ''}${pattern}`];
 }

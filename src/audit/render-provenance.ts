@@ -10,6 +10,7 @@ import { touchedData } from './touched-references.ts';
 import { agentType, clientWho, hasUser, organisationWho, serverWho, userWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
+import { agentAuthors, agentCustodian, fullWrite } from './write-agents.ts';
 
 type ProvenanceAgent = { type: CodeableConcept; who: Who; onBehalfOf?: Who };
 type Reference = { reference: string };
@@ -30,7 +31,7 @@ export type RenderedProvenance = {
 
 export function renderProvenance(event: AccessEvent): RenderedProvenance {
   const { id, recorded } = event;
-  const write = event.outcome === 0 && event.write !== undefined && event.write.targets.length > 0 ? event.write : undefined;
+  const write = fullWrite(event);
   return withoutUndefined({
     resourceType: 'Provenance' as const,
     id,
@@ -65,9 +66,9 @@ function useActivity({ action, outcome }: AccessEvent): CodeableConcept {
 
 function writeAgents(event: AccessEvent, write: AccessWrite): ProvenanceAgent[] {
   const user = userOrClient(event, PROVENANCE_AUTHOR);
-  const authors = [...new Set(write.authors)].filter((author) => author !== user.who.reference && agentType(author) !== undefined);
-  const organisation = organisationWho(event);
-  const custodian = write.custodian !== undefined && agentType(write.custodian) !== undefined ? { reference: write.custodian } : organisation;
+  const authors = agentAuthors(write).filter((author) => author !== user.who.reference);
+  const reference = agentCustodian(write);
+  const custodian = reference === undefined ? organisationWho(event) : { reference };
   return [
     user,
     ...authors.map((reference) => agent(event, concept(PROVENANCE_AUTHOR), { reference })),

@@ -43,6 +43,9 @@ export function clientWho(event: AccessEvent): Who {
   return { type: 'Device', identifier: logical };
 }
 
+/** How the name of an instance of this server begins: no client and no subject is called so. */
+export const OBSERVER_PREFIX = 'muniment@';
+
 /** This server, by the name of its instance: its address is no part of the record. */
 export function serverWho(event: AccessEvent): Who {
   return { type: 'Device', ...named(event.observer) };

@@ -14,6 +14,7 @@ import * as searchWords from '../../migrations/0009-search-words.ts';
 import * as historyIndex from '../../migrations/0010-history-index.ts';
 import * as idempotencyAnswer from '../../migrations/0011-idempotency-answer.ts';
 import * as searchReindex from '../../migrations/0012-search-reindex.ts';
+import * as accessEventSearch from '../../migrations/0013-access-event-search.ts';
 
 interface Migration {
   name: string;
@@ -33,6 +34,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0010-history-index', up: historyIndex.up },
   { name: '0011-idempotency-answer', up: idempotencyAnswer.up },
   { name: '0012-search-reindex', up: searchReindex.up },
+  { name: '0013-access-event-search', up: accessEventSearch.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

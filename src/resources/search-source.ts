@@ -7,7 +7,8 @@ import { uuidV7Ceil, uuidV7Floor, uuidV7Time } from '../fhir/uuid-v7.ts';
 import type { Restriction } from '../access/authorize.ts';
 import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
-import { recordCountQuery, recordPageQuery } from '../search/record-query.ts';
+import type { OpenValues } from '../search/record-open-values.ts';
+import { readOpenValues, recordCountQuery, recordPageQuery } from '../search/record-query.ts';
 import { isRecord, type RecordType } from '../search/record-type.ts';
 import { keysetOf, reversed, type SortedRow } from '../search/search-order.ts';
 import { findBegin } from '../search/search-plan.ts';
@@ -79,17 +80,21 @@ function recordKeyset(from: Keyset, descending: boolean): Keyset {
   return { value: from.value, id: descending ? uuidV7Floor(ms) : uuidV7Ceil(ms) };
 }
 
-function recordSource(type: RecordType, parsed: ParsedSearch, { org, restriction }: SourceScope): SearchSource {
+function recordSource(type: RecordType, parsed: ParsedSearch, { org, fhirBase, restriction }: SourceScope): SearchSource {
   const nothing = restriction.kind === 'nothing';
+  const scope = { type, org, fhirBase };
+  let open: Promise<OpenValues> | undefined;
+  const openValues = (tx: Transaction): Promise<OpenValues> => open ??= readOpenValues(tx, parsed, scope);
   return {
     type,
     async page(tx, from, backwards) {
+      if (nothing) return [];
       const asked = turned(parsed, backwards);
       const at = from === undefined ? undefined : recordKeyset(from, asked.sort.descending);
-      const rows = nothing ? [] : await runSearchQuery<{ id: string; body: string }>(tx, recordPageQuery(asked, org, at));
+      const rows = await runSearchQuery<{ id: string; body: string }>(tx, recordPageQuery(asked, scope, at, await openValues(tx)));
       return rows.map((row) => ({ type, id: row.id, version: 1, patient: null, text: renderRecord(type, row.body), keyset: { value: uuidV7Time(row.id), id: row.id } }));
     },
-    count: async (tx, exact) => (nothing ? 0 : runCount(tx, recordCountQuery(parsed, org, exact ? undefined : ESTIMATE_MAX))),
+    count: async (tx, exact) => (nothing ? 0 : runCount(tx, recordCountQuery(parsed, scope, exact ? undefined : ESTIMATE_MAX, await openValues(tx)))),
   };
 }
 

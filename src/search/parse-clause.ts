@@ -22,6 +22,8 @@ export type SearchValue =
   | { kind: 'text'; exact: string[]; prefixes: string[] }
   /** Something that stands in the words of a version: at the beginning of a text, or anywhere in it. */
   | { kind: 'words'; text: string; anywhere: boolean }
+  /** A text as it was sent, which rows of the record are compared with. */
+  | { kind: 'plain'; text: string }
   | { kind: 'missing'; missing: boolean };
 
 /** One occurrence of a parameter: its values are joined by OR, clauses by AND. */
@@ -38,8 +40,6 @@ export interface ClauseScope {
   fhirBase: string;
   /** All parameters of the type. */
   parameters: readonly SearchParameter[];
-  /** True for the rows of the record, which are no index: they know no modifier but a type. */
-  record?: true;
 }
 
 /** Values of one parameter at most: each is a key that is looked up. */
@@ -63,7 +63,7 @@ function findUnescaped(text: string, separator: string, from = 0): number {
 }
 
 /** Splits where no backslash escapes the separator; the escapes stay. */
-function splitUnescaped(text: string, separator: string): string[] {
+export function splitUnescaped(text: string, separator: string): string[] {
   const parts: string[] = [];
   let start = 0;
   for (let at = findUnescaped(text, separator); at >= 0; at = findUnescaped(text, separator, start)) {
@@ -73,11 +73,11 @@ function splitUnescaped(text: string, separator: string): string[] {
   return [...parts, text.slice(start)];
 }
 
-function unescape(text: string): string {
+export function unescape(text: string): string {
   return text.replace(/\\([,$|\\])/g, '$1');
 }
 
-function parseToken(text: string): { kind: 'token'; system: string | undefined; code: string } {
+export function parseToken(text: string): { kind: 'token'; system: string | undefined; code: string } {
   const bar = findUnescaped(text, '|');
   if (bar < 0) return { kind: 'token', system: undefined, code: unescape(text) };
   return { kind: 'token', system: unescape(text.slice(0, bar)), code: unescape(text.slice(bar + 1)) };
@@ -115,7 +115,7 @@ function parseValueSet(parameter: SearchParameter, text: string): SearchValue[] 
   return codes.map((code) => ({ kind: 'token', system: undefined, code }));
 }
 
-function parseTokenValue(parameter: SearchParameter, text: string, modifier: string | undefined): SearchValue {
+export function parseTokenValue(parameter: SearchParameter, text: string, modifier: string | undefined): SearchValue {
   switch (modifier) {
     case 'text': return { kind: 'words', text: normalizeText(unescape(text)), anywhere: false };
     case 'of-type': return parseOfType(parameter, text);
@@ -132,10 +132,10 @@ function parseLogical(text: string): SearchValue {
 
 const VERSION = /\/_history\/[A-Za-z0-9\-.]{1,64}$/;
 
-function parseReference(parameter: SearchParameter, text: string, modifier: string | undefined, { fhirBase, record }: ClauseScope): SearchValue {
+function parseReference(parameter: SearchParameter, text: string, modifier: string | undefined, { fhirBase }: ClauseScope): SearchValue {
   const value = unescape(text);
   if (!value.includes('/') && ID_PATTERN.test(value)) {
-    const types = modifier === undefined ? parameter.targets ?? (record === true ? [] : undefined) : [modifier];
+    const types = modifier === undefined ? parameter.targets : [modifier];
     if (types === undefined) throw invalid(`${parameter.name} may point to any type: name it, as in ${parameter.name}=DocumentReference/${value}`);
     return { kind: 'reference', keys: types.map((type) => `${type}/${value}`), text: value };
   }
@@ -144,7 +144,7 @@ function parseReference(parameter: SearchParameter, text: string, modifier: stri
   return { kind: 'reference', keys: [`${key}${VERSION.exec(value)?.[0] ?? ''}`], text: value };
 }
 
-function parseDate(name: string, text: string): SearchValue {
+export function parseDate(name: string, text: string): SearchValue {
   const [, prefix = 'eq', value = ''] = /^(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)$/s.exec(text) ?? [];
   // An unescaped + of a zone arrives as a space.
   const range = parseDateRange(value.replace(/ (\d{2}:\d{2})$/, '+$1'));
@@ -233,8 +233,7 @@ function rowsOf(parameter: SearchParameter, values: readonly SearchValue[], modi
 
 /** Raises 400 `invalid-parameter` for a modifier that does not suit, for a value that breaks its type's syntax, and for too many values. */
 export function parseClause(parameter: SearchParameter, modifier: string | undefined, text: string, scope: ClauseScope): SearchClause {
-  const known = modifier === undefined || (suits(parameter, modifier) && (scope.record === undefined || parameter.targets?.includes(modifier) === true));
-  if (!known) throw refuseModifier(parameter, modifier);
+  if (modifier !== undefined && !suits(parameter, modifier)) throw refuseModifier(parameter, modifier);
   const parts = splitUnescaped(text, ',').filter((part) => part !== '');
   if (parts.length > VALUES_MAX) throw fhirError('too-costly', `${parameter.name} has ${parts.length} values; ${VALUES_MAX} are allowed`);
   const values = parts.flatMap((part) => parseValues(parameter, part, modifier, scope));

@@ -1,6 +1,8 @@
 // From a query string to clauses (R4 search.html). Pure. Syntax errors are refused here; a value that nothing matches is not one.
 import { fhirError } from '../fhir/fhir-error.ts';
 import { parseClause, type ClauseScope, type SearchClause } from './parse-clause.ts';
+import { parseRecordClause, recordKey } from './record-clause.ts';
+import { isRecord } from './record-type.ts';
 import { isSearchable, SEARCH_PARAMETERS, type SearchColumn, type SearchParameter } from './search-parameters.ts';
 
 export { type DatePrefix, type SearchClause, type SearchValue } from './parse-clause.ts';
@@ -43,8 +45,7 @@ const SORT_KEYS_MAX = 5;
 /** Parameters of one search at most: each is looked up for each match. */
 const CLAUSES_MAX = 50;
 /** Records have one order: that of time, which is also the one of their ids. */
-const RECORD_TYPES: ReadonlySet<string> = new Set(['AuditEvent', 'Provenance']);
-const RECORD_SORTS: ReadonlySet<string> = new Set(['_lastUpdated', '_id', 'date', 'recorded']);
+const RECORD_SORTS: ReadonlySet<string> = new Set(['_lastUpdated', '_id', 'date', 'recorded', 'when']);
 
 const invalid = (diagnostics: string): Error => fhirError('invalid-parameter', diagnostics);
 
@@ -72,7 +73,7 @@ function parseSort(text: string, type: string, parameters: readonly SearchParame
   const [first, ...rest] = terms as [SortTerm, ...SortTerm[]];
   const { column } = first.parameter;
   const { descending } = first;
-  if (RECORD_TYPES.has(type)) return RECORD_SORTS.has(first.parameter.name) && rest.every((term) => term.parameter.column === 'id') ? { column: column ?? 'last_updated', descending } : undefined;
+  if (isRecord(type)) return RECORD_SORTS.has(first.parameter.name) && rest.every((term) => term.parameter.column === 'id') ? { column: column ?? 'last_updated', descending } : undefined;
   const ordered = column === 'id' || column === 'last_updated' || column === 'date';
   const tied = column === 'id' || rest.length === 0 || (rest[0]?.parameter.column === 'id' && rest[0].descending === descending);
   return ordered && tied ? { column, descending } : { column: column ?? 'last_updated', descending, terms };
@@ -98,18 +99,19 @@ function applyControl(parsed: ParsedSearch, name: string, value: string, type: s
  */
 export function parseSearch(type: string, pairs: Iterable<[string, string]>, fhirBase: string, strict: boolean): ParsedSearch {
   const parameters: readonly SearchParameter[] = isSearchable(type) ? SEARCH_PARAMETERS[type] : [];
-  const scope: ClauseScope = { fhirBase, parameters, ...(RECORD_TYPES.has(type) ? { record: true } : {}) };
+  const scope: ClauseScope = { fhirBase, parameters };
+  const record = isRecord(type);
   const parsed: ParsedSearch = { clauses: [], sort: { column: 'last_updated', descending: true }, count: COUNT_DEFAULT, total: 'none', cursor: undefined, used: [], ignored: [] };
   for (const [key, value] of pairs) {
     if (`${key}${value}`.includes('\u0000')) throw invalid('A search cannot hold the character NUL');
-    const [, name = '', modifier] = /^([^:]*)(?::(.*))?$/s.exec(key) ?? [];
+    const [, name = '', modifier] = /^([^:]*)(?::(.*))?$/s.exec(record ? recordKey(key) : key) ?? [];
     if (FORM_PARAMETERS.has(name) || value === '') continue;
     if (CONTROL_PARAMETERS.has(name)) { applyControl(parsed, name, value, type, parameters); continue; }
     // A named query changes what is found altogether; leaving it out would answer another question (R4 search.html 3.1.1.5.12).
     if (name === '_query') throw invalid(`This server has no query named ${value.slice(0, 60)}`);
     const parameter = parameters.find((candidate) => candidate.name === name);
     if (parameter === undefined) { parsed.ignored.push(key.slice(0, 60)); continue; }
-    const clause = parseClause(parameter, modifier, value, scope);
+    const clause = record ? parseRecordClause(parameter, modifier, value, fhirBase) : parseClause(parameter, modifier, value, scope);
     if (clause.values.length === 0) continue;
     parsed.clauses.push(clause);
     if (parsed.clauses.length > CLAUSES_MAX) throw fhirError('too-costly', `A search takes ${CLAUSES_MAX} parameters`);

@@ -1,103 +1,101 @@
 // Search of the record: AuditEvent and Provenance are two views of the access rows. The row's id is a UUIDv7 of its
 // recorded instant, so the primary key is the order of time and a range of dates is a range of ids.
-import { uuidV7Ceil, uuidV7Floor } from '../fhir/uuid-v7.ts';
+import type { Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import type { Keyset } from './page-cursor.ts';
-import type { ParsedSearch, SearchClause, SearchValue } from './parse-search.ts';
-import { instantPredicate, Values, type SearchQuery } from './search-query.ts';
-
-const ROLE_DATA = 2;
-
-/** Ids hold 48 bits of milliseconds from 1970 on; nothing was recorded outside them. */
-const idTime = (ms: number): number => Math.min(Math.max(ms, 0), 2 ** 48 - 1);
+import type { ParsedSearch, SearchClause } from './parse-search.ts';
+import { clauseSql, type ClauseSql } from './record-conditions.ts';
+import { AUDIT_EVENT_LOOKUPS, PROVENANCE_LOOKUPS, type RecordLookup } from './record-lookups.ts';
+import { matchingValues, openValuesQuery, type OpenField, type OpenValues } from './record-open-values.ts';
+import { allOf, anyOf, statement, type Condition, type RecordScope, type RecordSql } from './record-sql.ts';
+import { Values } from './query-values.ts';
+import type { SearchQuery } from './search-query.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const NOTHING_OPEN: OpenValues = new Map();
 
-function datePredicate(value: SearchValue, values: Values): string {
-  if (value.kind !== 'date') return 'false';
-  return instantPredicate('e.recorded', value.prefix, value.range, (ms) => values.instant(ms));
+function lookupOf({ parameter }: SearchClause, type: RecordScope['type']): RecordLookup {
+  const lookup = (type === 'AuditEvent' ? AUDIT_EVENT_LOOKUPS : PROVENANCE_LOOKUPS)[parameter.name];
+  if (lookup === undefined) throw new Error(`No row of ${type} is found by ${parameter.name}`);
+  return lookup;
 }
 
-/** Narrows by id what `recorded` says exactly; a part of a date range that has no bound is left open. */
-function idBounds(clause: SearchClause, values: Values): string[] {
-  const only = clause.values.length === 1 ? clause.values[0] : undefined;
-  if (only === undefined || only.kind !== 'date') return [];
-  const { prefix, range } = only;
-  const bounds: string[] = [];
-  if (['eq', 'ap', 'ge'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(idTime(range.lo)), '::uuid')}`);
-  if (['gt', 'sa'].includes(prefix)) bounds.push(`e.id >= ${values.add(uuidV7Floor(idTime(range.hi)), '::uuid')}`);
-  if (['eq', 'ap', 'le'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(idTime(range.hi)), '::uuid')}`);
-  if (['lt', 'eb'].includes(prefix)) bounds.push(`e.id <= ${values.add(uuidV7Ceil(idTime(range.lo)), '::uuid')}`);
-  return bounds;
+const sqlFor = (scope: RecordScope): RecordSql => ({ ...scope, values: new Values() });
+
+/** The rows of the organisation that meet the conditions. */
+function rowsWhere({ values, org }: RecordSql, ...conditions: Condition[]): string {
+  return `from access_event e where e.org = ${values.add(org)} and ${String(allOf(conditions))}`;
 }
 
-function agentPredicate(value: SearchValue, values: Values): string {
-  if (value.kind !== 'reference') return 'false';
-  const keys = values.add(value.keys, '::text[]');
-  const byUser = `e.agent_user = any(${keys})`;
-  if (value.text.includes('/')) return byUser;
-  const bare = values.add(value.text);
-  return `(${byUser} or e.agent_client = ${bare} or e.agent_subject = ${bare})`;
+/** Raises 400 `too-costly` where each row of the record would be looked into. */
+function refuseUnbounded(clauses: readonly { clause: SearchClause; made: ClauseSql }[]): void {
+  const costly = clauses.find(({ made }) => made.costly);
+  if (costly === undefined || clauses.some(({ made }) => made.bounds)) return;
+  const { parameter, modifier } = costly.clause;
+  throw fhirError('too-costly', `${parameter.name}${modifier === undefined ? '' : `:${modifier}`} is looked up in each record: narrow the search by a date, an agent, an entity or a patient`);
 }
 
-/** An access that touched nothing has itself as target. */
-function targetPredicate(value: SearchValue, values: Values, org: number): string {
-  if (value.kind !== 'reference') return 'false';
-  const own = value.keys.flatMap((key) => (key.startsWith('AuditEvent/') && UUID.test(key.slice(11)) ? [key.slice(11)] : []));
-  const touched = `exists (select 1 from access_entity t where t.org = ${values.add(org)} and t.reference = any(${values.add(value.keys, '::text[]')}) and t.event = e.id and t.role = ${ROLE_DATA})`;
-  return own.length === 0 ? touched : `(${touched} or (e.id = any(${values.add(own, '::uuid[]')}) and not exists (select 1 from access_entity n where n.org = e.org and n.event = e.id and n.role = ${ROLE_DATA})))`;
+/** What all rows must meet, and the alternatives of one clause of which each is asked by itself. */
+interface Where {
+  all: Condition;
+  alternatives: Condition[];
 }
 
-function tokenPredicate(clause: SearchClause, value: SearchValue, values: Values): string {
-  if (value.kind !== 'token') return 'false';
-  const { name, system } = clause.parameter;
-  if (name === '_id') return UUID.test(value.code) ? `e.id = ${values.add(value.code, '::uuid')}` : 'false';
-  if (value.system !== undefined && value.system !== system && !(value.system === '' && system === undefined)) return 'false';
-  if (name === 'action') return `e.action = ${values.add(value.code)}`;
-  if (name === 'outcome') return /^\d{1,2}$/.test(value.code) ? `e.outcome = ${values.add(Number(value.code))}` : 'false';
-  if (name === 'request-id') return `e.request_id = ${values.add(value.code)}`;
-  return 'false';
+function whereOf(parsed: ParsedSearch, sql: RecordSql, open: OpenValues, leftOut?: SearchClause): Where {
+  const made = parsed.clauses.filter((clause) => clause !== leftOut).map((clause) => ({ clause, made: clauseSql(clause, lookupOf(clause, sql.type), sql, open) }));
+  if (leftOut === undefined) refuseUnbounded(made);
+  const lists = made.map(({ made: { alternatives } }) => alternatives.filter((one) => one !== false));
+  const branching = lists.find((list) => list.length > 1 && !list.includes(true));
+  const all = [...lists.filter((list) => list !== branching).map(anyOf), ...(parsed.anyOf ?? []).map((clauses) => anyOfClauses(clauses, sql, open))];
+  return { all: allOf(all), alternatives: branching ?? [true] };
 }
 
-function clauseSql(clause: SearchClause, values: Values, org: number): string {
-  const any = clause.values.map((value) => {
-    switch (clause.parameter.name) {
-      case 'agent': return agentPredicate(value, values);
-      case 'target': return targetPredicate(value, values, org);
-      case 'date': case 'recorded': case '_lastUpdated': return datePredicate(value, values);
-      default: return tokenPredicate(clause, value, values);
-    }
-  });
-  return [`(${any.join(' or ')})`, ...(clause.parameter.type === 'date' ? idBounds(clause, values) : [])].join(' and ');
+/** One of the clauses is enough. */
+function anyOfClauses(clauses: readonly SearchClause[], sql: RecordSql, open: OpenValues): Condition {
+  return anyOf(clauses.flatMap((clause) => clauseSql(clause, lookupOf(clause, sql.type), sql, open).alternatives));
 }
 
-/** The entity index knows no versions; where a versioned reference is asked for, the row's text decides. */
-function conditions(parsed: ParsedSearch, org: number, values: Values): string {
-  const where = [`e.org = ${values.add(org)}`];
+/** What matches the open texts of a search; asked for once, before its page and its count. Raises 400 `too-costly`. */
+export async function readOpenValues(tx: Transaction, parsed: ParsedSearch, scope: RecordScope): Promise<OpenValues> {
+  const found = new Map<SearchClause, string[][]>();
   for (const clause of parsed.clauses) {
-    if (clause.parameter.name !== 'entity') { where.push(clauseSql(clause, values, org)); continue; }
-    const keys = clause.values.flatMap((value) => (value.kind === 'reference' ? value.keys : []));
-    where.push(`exists (select 1 from access_entity x where x.org = ${values.add(org)} and x.reference = any(${values.add(keys, '::text[]')}) and x.event = e.id)`);
-    const versioned = clause.values.flatMap((value) => (value.kind === 'reference' && value.text.includes('/_history/') ? [value.text] : []));
-    if (versioned.length === clause.values.length && versioned.length > 0) where.push(`(${versioned.map((text) => `strpos(e.body, ${values.add(`"${lastTwo(text)}"`)}) > 0`).join(' or ')})`);
+    const lookup = lookupOf(clause, scope.type);
+    if (lookup.kind !== 'open') continue;
+    whereOf(parsed, sqlFor(scope), NOTHING_OPEN);
+    const lists: string[][] = [];
+    for (const field of lookup.fields) lists.push(await matchingValues(tx, clause, field, valuesQuery(parsed, scope, clause, field)));
+    found.set(clause, lists);
   }
-  return where.join(' and ');
+  return found;
 }
 
-/** Type/id/_history/n of a reference in any form. */
-function lastTwo(reference: string): string {
-  return reference.split('/').slice(-4).join('/');
+/** The values of one open field in the rows that the other clauses leave; what other open clauses ask is left out as well. */
+function valuesQuery(parsed: ParsedSearch, scope: RecordScope, clause: SearchClause, field: OpenField): SearchQuery {
+  const sql = sqlFor(scope);
+  const others = parsed.clauses.filter((one) => one === clause || lookupOf(one, scope.type).kind !== 'open');
+  const { all, alternatives } = whereOf({ ...parsed, clauses: others }, sql, NOTHING_OPEN, clause);
+  return openValuesQuery(sql, field, rowsWhere(sql, all, anyOf(alternatives)));
 }
 
-/** One page and one row more, newest first unless sorted otherwise. */
-export function recordPageQuery(parsed: ParsedSearch, org: number, after: Keyset | undefined): SearchQuery {
-  const values = new Values();
-  const where = conditions(parsed, org, values);
-  const page = after !== undefined && UUID.test(after.id) ? ` and e.id ${parsed.sort.descending ? '<' : '>'} ${values.add(after.id, '::uuid')}` : '';
-  return { text: `select e.id, e.body from access_event e where ${where}${page} order by e.id ${parsed.sort.descending ? 'desc' : 'asc'} limit ${parsed.count + 1}`, values: values.list, plannedOnce: false };
+/** One page and one row more, newest first unless sorted otherwise. Raises 400 `too-costly`. */
+export function recordPageQuery(parsed: ParsedSearch, scope: RecordScope, after: Keyset | undefined, open: OpenValues = NOTHING_OPEN): SearchQuery {
+  const sql = sqlFor(scope);
+  const { all, alternatives } = whereOf(parsed, sql, open);
+  const { descending } = parsed.sort;
+  const page = after !== undefined && UUID.test(after.id) ? `e.id ${descending ? '<' : '>'} ${sql.values.add(after.id, '::uuid')}` : true;
+  const ordered = (id: string): string => `order by ${id} ${descending ? 'desc' : 'asc'} limit ${parsed.count + 1}`;
+  const branches = alternatives.map((one) => rowsWhere(sql, all, one, page));
+  const [only] = branches;
+  const text = branches.length === 1
+    ? `select e.id, e.body ${only} ${ordered('e.id')}`
+    : `select r.id, r.body from (select b.id from (${branches.map((branch) => `(select e.id ${branch} ${ordered('e.id')})`).join(' union ')}) b ${ordered('b.id')}) p join access_event r on r.org = ${sql.values.add(scope.org)} and r.id = p.id ${ordered('r.id')}`;
+  return { ...statement(text, sql), plannedOnce: false };
 }
 
-export function recordCountQuery(parsed: ParsedSearch, org: number, limit: number | undefined): SearchQuery {
-  const values = new Values();
-  const rows = `select 1 from access_event e where ${conditions(parsed, org, values)}`;
-  return { text: `select count(*)::int as total from (${limit === undefined ? rows : `${rows} limit ${limit}`}) as matches`, values: values.list, plannedOnce: false };
+export function recordCountQuery(parsed: ParsedSearch, scope: RecordScope, limit: number | undefined, open: OpenValues = NOTHING_OPEN): SearchQuery {
+  const sql = sqlFor(scope);
+  const { all, alternatives } = whereOf(parsed, sql, open);
+  const rows = alternatives.map((one) => `select e.id ${rowsWhere(sql, all, one)}`).map((one) => (alternatives.length === 1 ? one : `(${one})`)).join(' union ');
+  const counted = alternatives.length === 1 ? rows : `select u.id from (${rows}) u`;
+  return { ...statement(`select count(*)::int as total from (${limit === undefined ? counted : `${counted} limit ${limit}`}) as matches`, sql), plannedOnce: false };
 }

@@ -18,6 +18,11 @@ access_event.agent_user text collate "C"
 access_event.agent_subject text collate "C"
 access_event.agent_client text collate "C"
 access_event.write boolean not null default false
+access_event.subtype text collate "C" default 
+CASE
+    WHEN (action = 'C'::text) THEN 'create'::text
+    ELSE split_part(split_part(body, '"interaction":"'::text, 2), '"'::text, 1)
+END
 attachment_use.org integer not null
 attachment_use.binary text collate "C" not null
 attachment_use.type smallint not null
@@ -213,10 +218,13 @@ server_secret server_secret_pkey PRIMARY KEY (name)
 
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
+CREATE INDEX access_event_action ON public.access_event USING btree (org, action, id)
 CREATE INDEX access_event_client ON public.access_event USING btree (org, agent_client, id) WHERE (agent_client IS NOT NULL)
+CREATE INDEX access_event_outcome ON public.access_event USING btree (org, outcome, id) WHERE (outcome <> 0)
 CREATE UNIQUE INDEX access_event_pkey ON public.access_event USING btree (org, id)
 CREATE INDEX access_event_request ON public.access_event USING btree (org, request_id, id)
 CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent_subject, id) WHERE (agent_subject IS NOT NULL)
+CREATE INDEX access_event_subtype ON public.access_event USING btree (org, subtype, id)
 CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
