@@ -3,7 +3,7 @@
 import type { ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { JsonObject } from '../fhir/json.ts';
 import { patientKey } from '../search/extract-index-values.ts';
-import { checkClaims, linkBinaries, readClaims, takeInlineAttachments, type LinkedBinary, type MovedAttachment } from '../resources/attachments.ts';
+import { checkClaims, linkBinaries, linkInlineData, readClaims, takeInlineAttachments, type LinkedBinary, type MovedAttachment } from '../resources/attachments.ts';
 import { findBinaryOwners, type BinaryOwners, type BinaryReader } from '../resources/binary-access.ts';
 import { readLinkTarget, type LinkTargetLoader } from '../resources/load-link-target.ts';
 import type { Transaction } from '../database/database.ts';
@@ -41,7 +41,8 @@ export async function prepareDocument(parts: DocumentParts, context: Interaction
 export async function receiveDocument(parts: DocumentParts, context: InteractionContext, resource: JsonObject): Promise<PreparedDocument> {
   const reader = readerOf(context, parts.fhirBase);
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
-  const linked = await linkBinaries({ targets: linkTargets(parts, context), mayRead }, reader, resource, context.request.type);
+  const links = { targets: linkTargets(parts, context), mayRead };
+  const linked = await linkBinaries(links, reader, resource, context.request.type);
   const warnings = await requireProfiles(context.request, resource);
   const moved: MovedAttachment[] = [];
   try {
@@ -59,6 +60,10 @@ export async function receiveDocument(parts: DocumentParts, context: Interaction
       });
       moved.push({ ...inline, received });
       checkClaims(claims, received, inline.expression);
+      if (inline.attachment['url'] === undefined) continue;
+      linked.push(await linkInlineData(links, reader, inline, received));
+      moved.pop();
+      await parts.content.discard(context.org.id, received);
     }
     return { resource, moved, linked, warnings };
   } catch (error) {

@@ -49,7 +49,7 @@ async function runConditional(parts: DocumentParts, tx: Transaction, context: In
   }
   if (typeof id !== 'string') {
     checkPreconditions(context, '', undefined);
-    return writeDocument(parts, tx, context, { id: newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
+    return writeDocument(parts, tx, context, { id: context.assignedId ?? newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
   }
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
   checkPreconditions(context, id, previous);

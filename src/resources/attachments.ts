@@ -148,6 +148,21 @@ export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resou
   return [...linked.values()];
 }
 
+/**
+ * For inline data beside a url: both must be the same content (R4 datatypes.html#Attachment). Bytes elsewhere are never
+ * fetched, so they cannot be compared. Raises 422 `unknown-binary` or `claim-mismatch`.
+ */
+export async function linkInlineData(parts: LinkParts, reader: BinaryReader, { attachment, expression }: InlineAttachment, digests: Digests): Promise<LinkedBinary> {
+  const { url } = attachment;
+  const id = typeof url === 'string' ? localBinary(url, reader.fhirBase, expression) : undefined;
+  if (id === undefined) throw fhirError('claim-mismatch', 'The url leads elsewhere, where nothing is fetched: it cannot be compared with the data; send one of them', { expression: `${expression}.url` });
+  const binary = await parts.targets.load(reader.org, id);
+  if (binary === undefined || !(binary.creator === reader.creator || await parts.mayRead(binary))) throw unknownBinary(expression);
+  if (!binary.sha256.equals(digests.sha256)) throw fhirError('claim-mismatch', 'The data and the bytes at the url are not the same', { expression: `${expression}.data` });
+  describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
+  return { id, version: binary.version };
+}
+
 function unknownBinary(expression: string): Error {
   return fhirError('unknown-binary', 'The url names no Binary of this server that you may read', { expression: `${expression}.url` });
 }

@@ -92,6 +92,18 @@ describe('conditional update', () => {
     expect(await count(value)).toBe(2);
   });
 
+  it('creates inside a transaction too, where links lead to it', async () => {
+    const value = newValue();
+    const fullUrl = `urn:uuid:${randomUUID()}`;
+    const answer = await client.post('', { resourceType: 'Bundle', type: 'transaction', entry: [
+      { fullUrl, request: { method: 'PUT', url: criteria(value) }, resource: about(value) },
+      { request: { method: 'POST', url: 'List' }, resource: { resourceType: 'List', status: 'current', mode: 'working', entry: [{ item: { reference: fullUrl } }] } },
+    ] });
+    expect([answer.status, answer.json.entry?.map((entry: { response: { status: string } }) => entry.response.status.slice(0, 3))]).toEqual([200, ['201', '201']]);
+    const list = await client.get(answer.json.entry[1].response.location);
+    expect((await client.get(list.json.entry[0].item.reference)).json.identifier[0].value).toBe(value);
+  });
+
   it('twenty at once make one resource', async () => {
     const value = newValue();
     const answers = await Promise.all(Array.from({ length: 20 }, (_, number) => client.put(criteria(value), about(value, { subject: { reference: 'Patient/p' }, description: `n${number}` }))));

@@ -104,6 +104,23 @@ describe('create', () => {
   });
 });
 
+describe('data beside a url', () => {
+  const data = Buffer.from('the same').toString('base64');
+  const attached = (attachment: object): object => documentReference({ content: [{ attachment: { contentType: 'text/plain', ...attachment } }] });
+
+  it('is a link when both are the same bytes; other bytes and another server are 422, and nothing is kept', async () => {
+    const { json } = await client.post('Binary', 'the same', { 'content-type': 'text/plain' });
+    const before = await kept();
+    for (const attachment of [{ data: Buffer.from('another').toString('base64'), url: `Binary/${json.id}` }, { data, url: 'https://elsewhere.example/x' }]) {
+      const refused = await client.post('DocumentReference', attached(attachment));
+      expect([refused.status, refused.json.issue[0].details.coding[0].code]).toEqual([422, 'claim-mismatch']);
+    }
+    expect(await kept()).toBe(before);
+    const created = await client.post('DocumentReference', attached({ data, url: `Binary/${json.id}` }));
+    expect([created.status, created.json.content[0].attachment.url, created.json.content[0].attachment.data]).toEqual([201, `${client.base}/Binary/${json.id}`, undefined]);
+  });
+});
+
 describe('If-None-Exist', () => {
   it('creates where nothing matches, answers the one match, and refuses several', async () => {
     const value = randomUUID();
