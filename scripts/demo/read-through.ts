@@ -27,11 +27,11 @@ export async function readPatientThrough(scene: Scene, mirror: Mirror): Promise<
   });
   await stage.perform(searchOf(scene, `Patient?identifier=${IDENTIFIERS}|${id}&birthdate=ge1980`, 'Patient: by identifier', [version]));
   await stage.perform({
-    method: 'GET', path: `DocumentReference?patient=${patient}&_include=DocumentReference:patient`, label: 'DocumentReference, with its Patient', interaction: 'search-type', status: 200, touched: versionsOf,
+    method: 'GET', path: `DocumentReference?patient=${patient}&_include=DocumentReference:patient`, label: 'Documents, with their Patient', interaction: 'search-type', status: 200, touched: versionsOf,
     check: (answer) => checkIncluded(scene, answer, version),
   });
   await stage.perform({
-    method: 'GET', path: `DocumentReference?patient.identifier=${IDENTIFIERS}|${id}`, label: 'DocumentReference: by Patient', interaction: 'search-type', status: 200, touched: versionsOf,
+    method: 'GET', path: `DocumentReference?patient.identifier=${IDENTIFIERS}|${id}`, label: 'Documents: by their Patient', interaction: 'search-type', status: 200, touched: versionsOf,
     check(answer) {
       checks.equal('documents by the identifier of their patient', versionsOf(answer).length > 0, true);
       return `${versionsOf(answer).length} found`;

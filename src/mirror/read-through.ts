@@ -158,6 +158,7 @@ export function createReadThrough({ baseUrl, publicBase, database, log, timeoutM
       if (!isPassed(type) || !(await serves(asking.org))) throw fhirError('invalid-parameter', `A chain through ${type.slice(0, 64)} is not supported for this organisation`);
       const asked = await begin(asking, type);
       const parsed = parse(asking, asked.type, criteria, asked.hapiBase, true);
+      if (parsed.criteria.length === 0) throw fhirError('invalid-parameter', `Which ${type} is meant is not said`);
       const { matches, next } = await collect({ ...parsed, includes: [], sort: [], bare: true, form: undefined, count: CHAIN_MAX + 1, total: 'none' }, undefined, asked);
       if (matches.length > CHAIN_MAX || next !== undefined) throw fhirError('too-costly', `More than ${CHAIN_MAX} ${type} match ${criteria.map(([name]) => name.slice(0, 60)).join(', ')}; narrow the search`);
       return matches.map(({ id }) => `${type}/${id}`);

@@ -230,6 +230,7 @@ describe('reading through to a HAPI that fails', () => {
     people.push({ id: 'one-more' });
     await expect(through.resolveChain(asking, 'Patient', [['family', 'x']])).rejects.toMatchObject({ status: 400, detail: 'too-costly' });
     await expect(through.resolveChain(asking, 'Patient', [['nonsense', 'x']])).rejects.toMatchObject({ status: 400, detail: 'invalid-parameter' });
+    await expect(through.resolveChain(asking, 'Patient', [['_count', '5']])).rejects.toMatchObject({ status: 400, detail: 'invalid-parameter' });
     await expect(through.resolveChain(asking, 'Group', [['family', 'x']])).rejects.toMatchObject({ status: 400 });
     const reader = { ...asking, principal: { ...principal, scopes: [{ context: 'user' as const, type: 'Patient', permissions: new Set(['r'] as const) }] } };
     await expect(through.resolveChain(reader, 'Patient', [['family', 'x']])).rejects.toMatchObject({ status: 403 });
