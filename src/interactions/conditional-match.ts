@@ -65,15 +65,15 @@ export async function findExisting(tx: Transaction, context: InteractionContext,
 }
 
 /**
- * Ids of what the criteria of an entry or of a conditional reference match, two at most, outside any transaction. Raises
+ * Ids of what the criteria of an entry or of a conditional reference match, two and `more` at most, outside any transaction. Raises
  * 403 without the right to search the type, 400 for criteria that are empty or not understood.
  */
-export async function findMatches(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string): Promise<string[]> {
+export async function findMatches(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string, more = 0): Promise<string[]> {
   const decision = authorize(context.principal, { interaction: 'search-type', type });
   if (!decision.permit) throw fhirError('forbidden', decision.reason);
   const parsed = parseSearch(type, new URLSearchParams(criteria.replace(/^[^?]*\?/, '')), fhirBase, true);
   if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'A condition must hold search parameters');
-  const query = pageQuery({ ...parsed, count: 2, sort: { column: 'id', descending: false } }, { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase }, undefined);
+  const query = pageQuery({ ...parsed, count: 2 + more, sort: { column: 'id', descending: false } }, { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase }, undefined);
   const rows = await context.read((tx) => runSearchQuery<{ id: string }>(tx, query));
   return rows.map((row) => row.id);
 }

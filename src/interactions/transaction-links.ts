@@ -18,12 +18,12 @@ export interface EntryTarget {
   creates: boolean;
 }
 
-/** Raises 400 or 412 for criteria of the entry that cannot be used. */
-export async function targetOf(context: InteractionContext, { entry, request, passage }: AimedEntry, fhirBase: string): Promise<EntryTarget | undefined> {
+/** `deleted` are the `Type/id` that entries of the same transaction delete before it creates. Raises 400 or 412 for criteria of the entry that cannot be used. */
+export async function targetOf(context: InteractionContext, { entry, request, passage }: AimedEntry, fhirBase: string, deleted: ReadonlySet<string>): Promise<EntryTarget | undefined> {
   const { code } = passage.interaction;
   if (code === 'create') {
     const criteria = request.header('if-none-exist');
-    const match = criteria === undefined ? undefined : await oneMatch(context, request.type, criteria, fhirBase);
+    const match = criteria === undefined ? undefined : await oneMatch(context, request.type, criteria, fhirBase, deleted);
     if (match !== undefined) return { reference: `${request.type}/${match}`, creates: false };
     const assignedId = newUuidV7(context.now);
     return { reference: `${request.type}/${assignedId}`, assignedId, creates: true };
@@ -38,8 +38,8 @@ export async function targetOf(context: InteractionContext, { entry, request, pa
   return { reference: `${request.type}/${assignedId}`, assignedId, creates: true };
 }
 
-async function oneMatch(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string): Promise<string | undefined> {
-  const matches = await findMatches(context, type, criteria, fhirBase);
+async function oneMatch(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string, deleted: ReadonlySet<string> = new Set()): Promise<string | undefined> {
+  const matches = (await findMatches(context, type, criteria, fhirBase, deleted.size)).filter((id) => !deleted.has(`${type}/${id}`));
   if (matches.length > 1) throw fhirError('multiple-matches', 'The condition matches more than one resource');
   return matches[0];
 }

@@ -72,7 +72,8 @@ export async function prepareTransaction(parts: TransactionParts, context: Inter
     const aimed = aimEntry(parts, context, entry);
     return { ...aimed, access: context.enterEntry(aimed.passage, aimed.request), target: undefined, prepared: undefined };
   });
-  for (const planned of entries) planned.target = await targetOf(context, planned, parts.fhirBase).catch((error: unknown) => { problems.add(planned.entry.index, error); return undefined; });
+  const deleted = new Set(entries.flatMap(({ passage, request }) => (passage.interaction.code === 'delete' && request.id !== '' ? [`${request.type}/${request.id}`] : [])));
+  for (const planned of entries) planned.target = await targetOf(context, planned, parts.fhirBase, deleted).catch((error: unknown) => { problems.add(planned.entry.index, error); return undefined; });
   findOverlaps(entries, problems);
   await linkEntries(parts, context, entries, problems);
   const share: TransactionShare = { created: new Set(entries.flatMap(({ target }) => (target?.creates === true ? [target.reference] : []))), binaries: new Map(), superseded: new Map() };
