@@ -1,27 +1,13 @@
 // FHIR XML read as FHIR JSON (http://hl7.org/fhir/R4/xml.html), strictly: namespaces, order, names and attributes are those of the
 // structures; nothing outside the document is looked at. Values keep their text, decimals their digits, narratives their markup.
-import { SaxesParser, type SaxesAttributeNS, type SaxesOptions, type SaxesTagNS } from 'saxes';
+import type { SaxesAttributeNS, SaxesTagNS } from 'saxes';
 import type { JsonObject, JsonValue } from './json.ts';
 import { isResourceType } from './structure.ts';
 import { XhtmlReader } from './xml-narrative.ts';
+import { LongValues } from './xml-long-values.ts';
 import { FHIR_NAMESPACE, XHTML_NAMESPACE, xmlPlanOf, type PlannedElement } from './xml-plan.ts';
+import { beginsWithDoctype, NO_DOCTYPE, strictParser, XmlSyntaxError } from './xml-syntax.ts';
 import { valueOfText } from './xml-value.ts';
-
-/** The text is not XML, or breaks a rule of FHIR XML. The message is for people; line and column count from 1. */
-export class XmlSyntaxError extends Error {
-  readonly line: number;
-  readonly column: number;
-  /** FHIRPath of the element that was being read; undefined before the first. */
-  readonly expression: string | undefined;
-
-  constructor(fault: string, place: { line: number; column: number }, expression: string | undefined) {
-    super(`${fault}, at line ${place.line}, column ${place.column}`);
-    this.name = 'XmlSyntaxError';
-    this.line = place.line;
-    this.column = place.column;
-    this.expression = expression;
-  }
-}
 
 export interface XmlLimits {
   /** Levels of arrays and objects that the JSON would have inside each other; 64 unless told. */
@@ -29,12 +15,6 @@ export interface XmlLimits {
   /** Elements outside narratives; 50,000 unless told. Elements of narratives and comments may be twice as many, and so may references such as &#160;. */
   elementsMax?: number;
 }
-
-/** No element of FHIR has more than three, and none of XHTML that a narrative may hold comes near. */
-const ATTRIBUTES_MAX = 100;
-/** Comments and a declaration aside. */
-const FIRST_MARKUP = /<(?:[A-Za-z_]|!DOCTYPE)/;
-const NO_DOCTYPE = 'A document type (DOCTYPE) is not allowed';
 
 /**
  * The resource of an XML document. A byte order mark at the start is skipped, comments are dropped.
@@ -44,29 +24,6 @@ const NO_DOCTYPE = 'A document type (DOCTYPE) is not allowed';
  */
 export function readXml(text: string, limits: XmlLimits = {}): JsonObject {
   return new XmlReader(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text, { depthMax: 64, elementsMax: 50_000, ...limits }).document();
-}
-
-/** The outermost element of a document that is well-formed, whatever it is about. Throws XmlSyntaxError, also for a document type. */
-export function xmlRoot(text: string): { namespace: string; name: string } {
-  let root: { namespace: string; name: string } | undefined;
-  const parser = strictParser((fault) => new XmlSyntaxError(fault, { line: parser.line, column: Math.max(1, parser.column) }, undefined));
-  parser.on('opentag', (tag) => { root ??= { namespace: tag.uri, name: tag.local }; });
-  parser.write(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text).close();
-  return root ?? { namespace: '', name: '' };
-}
-
-type StrictParser = SaxesParser<SaxesOptions & { xmlns: true }>;
-
-/** A parser that ends at the first fault, and knows neither document types nor another encoding than UTF-8. */
-function strictParser(faultOf: (fault: string) => XmlSyntaxError): StrictParser {
-  const parser: StrictParser = new SaxesParser({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true });
-  parser.on('error', (error) => { throw faultOf(`The XML is not well-formed: ${error.message.replace(/^\d+:\d+: /, '').replace(/\.$/, '').slice(0, 120)}`); });
-  parser.on('xmldecl', ({ encoding }) => { if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) throw faultOf('The encoding must be UTF-8'); });
-  let attributes = 0;
-  parser.on('opentagstart', () => { attributes = 0; });
-  parser.on('attribute', () => { if (++attributes > ATTRIBUTES_MAX) throw faultOf(`An element has more than ${ATTRIBUTES_MAX} attributes`); });
-  parser.on('doctype', () => { throw faultOf(NO_DOCTYPE); });
-  return parser;
 }
 
 /** An element that is open. */
@@ -98,6 +55,7 @@ class XmlReader {
   private readonly parser = strictParser((fault) => this.fault(fault));
   private readonly frames: Frame[] = [];
   private readonly text: string;
+  private readonly long: LongValues;
   private readonly limits: Required<XmlLimits>;
   private elements = 0;
   /** Elements of narratives, and comments. */
@@ -106,7 +64,8 @@ class XmlReader {
   private result: JsonObject | undefined;
 
   constructor(text: string, limits: Required<XmlLimits>) {
-    this.text = text;
+    this.long = new LongValues(text);
+    this.text = this.long.text;
     this.limits = limits;
     const { parser } = this;
     parser.on('processinginstruction', () => { throw this.fault('A processing instruction is not allowed'); });
@@ -119,7 +78,7 @@ class XmlReader {
 
   document(): JsonObject {
     // The parser tells of a document type at its end only, and it may be as long as the body.
-    if (FIRST_MARKUP.exec(this.text)?.[0] === '<!DOCTYPE') throw this.fault(NO_DOCTYPE);
+    if (beginsWithDoctype(this.text)) throw this.fault(NO_DOCTYPE);
     let references = 0;
     for (let at = this.text.indexOf('&'); at >= 0; at = this.text.indexOf('&', at + 1)) references += 1;
     if (references > 2 * this.limits.elementsMax) throw this.fault(`More than ${2 * this.limits.elementsMax} references`);
@@ -131,7 +90,9 @@ class XmlReader {
   private fault(fault: string, below?: string): XmlSyntaxError {
     const steps = this.frames.filter((frame) => frame.kind !== 'resource' || frame === this.frames[0]).map((frame) => frame.step);
     const expression = [...steps, ...(below === undefined ? [] : [below])].join('.');
-    return new XmlSyntaxError(fault, { line: this.parser.line, column: Math.max(1, this.parser.column) }, expression === '' ? undefined : expression);
+    const { line, column, columnIndex, position } = this.parser;
+    const left = this.long.lengthBetween(position - columnIndex, position);
+    return new XmlSyntaxError(fault, { line, column: Math.max(1, column + left) }, expression === '' ? undefined : expression);
   }
 
   private open(tag: SaxesTagNS): void {
@@ -199,8 +160,9 @@ class XmlReader {
       if (!isKnown) throw this.fault(`${frame.element?.rule.name ?? ''} has no attribute ${shown(attribute.name)}`);
       if (attribute.value === '') throw this.fault(`The attribute ${attribute.name} may not be empty`);
       frame.isEmpty = false;
-      if (isValue) frame.value = attribute.value;
-      else frame.object[attribute.name] = attribute.value;
+      const value = this.long.restore(attribute.value);
+      if (isValue) frame.value = value;
+      else frame.object[attribute.name] = value;
     }
   }
 
@@ -249,7 +211,7 @@ class XmlReader {
 
   private closeXhtml(narrative: XhtmlReader, tag: SaxesTagNS): void {
     if (!narrative.close(tag)) return;
-    (this.frames.at(-1) as Frame).object['div'] = narrative.xhtml(this.parser.position);
+    (this.frames.at(-1) as Frame).object['div'] = this.long.restore(narrative.xhtml(this.parser.position));
     this.narrative = undefined;
   }
 }

@@ -13,7 +13,7 @@ import { openBody, sendAnswer } from './exchange.ts';
 import type { Route } from './match-route.ts';
 import { presentAnswer } from './present.ts';
 import { headerOf, requestIdOf } from './request-headers.ts';
-import { wishOf } from './wish.ts';
+import { wishOf, wishOfForm } from './wish.ts';
 
 export interface FhirEntryParts {
   routes: readonly Route[];
@@ -50,7 +50,7 @@ async function answer(parts: FhirEntryParts, request: Request, response: Respons
   };
   try {
     const access = await parts.perform(aimed.passage, fhirRequest);
-    const shown = await presentAnswer(access.response, wish);
+    const shown = await presentAnswer(access.response, fhirRequest.form === undefined ? wish : wishOfForm(wish, fhirRequest.form));
     const end = await sendAnswer(response, request.method, { ...shown, headers: { ...shared, ...shown.headers } });
     if (end !== undefined) await access.transferEnded(end).catch((error: unknown) => parts.logger.error({ requestId, err: error }, 'the end of a transfer could not be recorded'));
   } catch (error) {

@@ -29,6 +29,18 @@ export function wishOf({ url, header }: Asked): Wish {
   };
 }
 
+/** What the form of a search by POST says of the same (R4 search.html 3.1.1.1.1); what it says of the format and is not offered counts for nothing. */
+export function wishOfForm(wish: Wish, form: string): Wish {
+  const parameters = new URLSearchParams(form);
+  const format = parameters.get('_format');
+  const pretty = parameters.get('_pretty');
+  return {
+    ...wish,
+    format: (format === null ? undefined : negotiate(format, undefined)) ?? wish.format,
+    pretty: pretty === null ? wish.pretty : pretty === 'true',
+  };
+}
+
 function negotiateOnce(format: string | undefined, accept: string | undefined): FhirFormat | undefined {
   if (format !== undefined) return negotiate(format, accept);
   if (known.has(accept)) return known.get(accept);

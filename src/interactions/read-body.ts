@@ -1,7 +1,8 @@
 // The resource in a request's body: parsed losslessly, of the type that the URL names, valid base R4.
 import { ERRORS, fhirError, FhirError, type Issue } from '../fhir/fhir-error.ts';
 import { isJsonObject, JsonSyntaxError, parseJson, type JsonLimits, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { readXml, XmlSyntaxError } from '../fhir/read-xml.ts';
+import { readXml } from '../fhir/read-xml.ts';
+import { XmlSyntaxError } from '../fhir/xml-syntax.ts';
 import { isSubsetted } from '../fhir/summary.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { FhirRequest } from './interaction.ts';

@@ -5,7 +5,7 @@ import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, printJson, type JsonObject } from '../fhir/json.ts';
-import { xmlRoot, XmlSyntaxError } from '../fhir/read-xml.ts';
+import { xmlRoot, XmlSyntaxError } from '../fhir/xml-syntax.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { FHIR_NAMESPACE } from '../fhir/xml-plan.ts';

@@ -1,7 +1,8 @@
 // What is no FHIR XML, with the place of each fault; and what hostile XML costs.
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readXml, XmlSyntaxError } from '../../src/fhir/read-xml.ts';
+import { readXml } from '../../src/fhir/read-xml.ts';
+import { xmlRoot, XmlSyntaxError } from '../../src/fhir/xml-syntax.ts';
 
 const media = (inner: string, attributes = 'xmlns="http://hl7.org/fhir"'): string => `<Media ${attributes}>${inner}</Media>`;
 const S = '<status value="completed"/>';
@@ -79,6 +80,13 @@ describe('FHIR XML is read strictly', () => {
     expect(faultOf(`<Media xmlns="http://hl7.org/fhir">\n  <status value="completed"/>\n  <foo/>\n</Media>`)).toMatchObject({ line: 3, column: 8 });
     expect(faultOf(media(`<${'x'.repeat(100_000)}/>`)).message.length).toBeLessThan(300);
     expect(faultOf(media('x'.repeat(100_000))).message.length).toBeLessThan(300);
+  });
+});
+
+describe('the outermost element', () => {
+  it('is told of any XML that is well-formed, and of no other', () => {
+    expect(xmlRoot('\ufeff<?xml version="1.0"?><!-- c --><a:b xmlns:a="urn:x"><c/></a:b>')).toEqual({ namespace: 'urn:x', name: 'b' });
+    for (const text of ['', '<a>', '<a/><b/>', '<!DOCTYPE a><a/>', '<x:a/>', `${'<a>'.repeat(1_001)}${'</a>'.repeat(1_001)}`]) expect(() => xmlRoot(text)).toThrow(XmlSyntaxError);
   });
 });
 

@@ -55,6 +55,33 @@ describe('JSON → XML → JSON', () => {
   });
 });
 
+describe('long values', () => {
+  const base64 = 'QUJD'.repeat(50_000);
+  const binary = (data: string, more = ''): string => `<Binary ${NS}><contentType value="a/b"/><data value="${data}"/>${more}</Binary>`;
+
+  it('come back as they are, several of them, beside quotes and marks too', () => {
+    const attachment = { contentType: 'a/b', data: base64, title: '"x" \' y' };
+    const document: JsonObject = { resourceType: 'DocumentReference', text: { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml"><p title="${base64}">"${base64}"</p></div>` }, status: 'current', content: [{ attachment }, { attachment: { ...attachment, data: `${base64}QQ==` } }] };
+    expect(printJson(readXml(printXml(document)))).toBe(printJson(document));
+    const marked = { ...document, description: '\ue0000\ue000' };
+    expect(readXml(printXml(marked))).toEqual(marked);
+  });
+
+  it('count in the column of a fault behind them, and are no stranger to one', () => {
+    const text = binary(base64, '<foo/>');
+    expect(() => readXml(text)).toThrow(expect.objectContaining({ line: 1, column: text.indexOf('<foo/>') + 6 }));
+    expect(() => readXml(binary(`${base64}<`))).toThrow(/not well-formed/);
+    expect(() => readXml(`<Binary ${NS} id="${base64}"/>`)).toThrow(/no attribute "id"/);
+  });
+
+  it('are read in the time that it takes to find their end', () => {
+    const text = binary('QUJD'.repeat(6_000_000));
+    const start = performance.now();
+    expect((readXml(text)['data'] as string).length).toBe(24_000_000);
+    expect(performance.now() - start).toBeLessThan(1_500);
+  });
+});
+
 describe('beside another library', () => {
   const other = new Fhir();
   const known = json('{"resourceType":"DocumentReference","id":"d","language":"de","contained":[{"resourceType":"Organization","id":"o","name":"Ward \\"2\\" & <3>"}],"extension":[{"url":"urn:e","valueInteger":3}],"status":"current","_status":{"id":"s"},"custodian":{"reference":"#o"},"content":[{"attachment":{"contentType":"text/plain","size":3,"title":"a"}}]}');

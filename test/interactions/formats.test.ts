@@ -71,6 +71,13 @@ describe('FHIR XML', () => {
     expectXml(await client.post('DocumentReference', documentReference(), { accept: FX, prefer: 'return=OperationOutcome' }), 201, 'OperationOutcome');
   });
 
+  it('answers a search by POST as its form says', async () => {
+    const search = async (form: string): Promise<Answer> => client.post('DocumentReference/_search', form, { 'content-type': 'application/x-www-form-urlencoded' });
+    expectXml(await search('_format=xml&status=current&_count=1'), 200, 'Bundle');
+    expect((await search('_format=application/fhir+xml&_pretty=true&_count=1')).text).toMatch(/^<Bundle [^>]*>\n/);
+    expect((await search('_format=ttl&_count=1')).json.resourceType).toBe('Bundle');
+  });
+
   it('a transaction and its answer are Bundles in XML too', async () => {
     const bundle = { resourceType: 'Bundle', type: 'transaction', entry: [{ fullUrl: 'urn:uuid:c757873d-ec9a-4326-a141-556f43239520', resource: media({ content: { contentType: 'text/plain', url: 'https://elsewhere.example/x' } }), request: { method: 'POST', url: 'Media' } }] };
     const answer = expectXml(await client.post('', xmlOf(bundle), XML), 200, 'Bundle');
