@@ -59,9 +59,10 @@ export interface JsonLimits {
 
 /**
  * The value of a JSON text. Objects are plain and keep the order of their keys (but for keys that are array indexes,
- * which FHIR does not have). A byte order mark at the start is skipped.
+ * which FHIR does not have).
  * Throws JsonSyntaxError: bad syntax, a key twice in one object, the key `__proto__`, control characters other than tab, line feed and
- * carriage return inside strings (also escaped), lone surrogates, and whatever is over the limits.
+ * carriage return inside strings (also escaped), lone surrogates, a byte order mark (RFC 8259 8.1), numbers of more than 100 characters,
+ * and whatever is over the limits.
  */
 export function parseJson(text: string, limits: JsonLimits = {}): JsonValue {
   return new JsonReader(text, { depthMax: 64, keysMax: 50_000, ...limits }).document();
@@ -108,6 +109,10 @@ type Text2024 = string & { isWellFormed(): boolean };
 
 /** Up to here a loop finds the end of a string faster than a regular expression does. */
 const SHORT_STRING = 48;
+/** R4 asks for 18 digits; nobody measures with more than these, and programs that calculate with them are slow. */
+const NUMBER_CHARACTERS_MAX = 100;
+const LARGE_EXPONENT = /[eE][+-]?0*[1-9][0-9]{3}/;
+
 /** Digits that a double holds exactly, whatever they are. */
 const SAFE_DIGITS = 15;
 
@@ -128,7 +133,7 @@ class JsonReader {
   }
 
   document(): JsonValue {
-    if (this.text.charCodeAt(0) === 0xfeff) this.at = 1;
+    if (this.text.charCodeAt(0) === 0xfeff) throw this.fault('The text begins with a byte order mark, which JSON does not have');
     const value = this.value(this.next());
     if (!Number.isNaN(this.next())) throw this.fault('Text after the end of the JSON value');
     return value;
@@ -285,6 +290,8 @@ class JsonReader {
     if (!NUMBER_HERE.test(this.text)) throw this.fault('A digit was expected after the minus sign');
     this.at = NUMBER_HERE.lastIndex;
     const text = this.text.slice(start, this.at);
+    if (text.length > NUMBER_CHARACTERS_MAX) throw this.fault(`A number has more than ${NUMBER_CHARACTERS_MAX} characters`, start);
+    if (LARGE_EXPONENT.test(text)) throw this.fault('The exponent of a number has more than three digits', start);
     return String(Number(text)) === text ? Number(text) : new JsonNumber(text);
   }
 

@@ -14,6 +14,7 @@ export type PrimitiveCheck = (value: JsonValue) => PrimitiveFault | undefined;
 
 /** 1024 * 1024, R4's limit of string; it serves for all text but base64Binary and xhtml. */
 const CHARACTERS_MAX = 1_048_576;
+const DECIMAL_CHARACTERS_MAX = 100;
 const INTEGER_MAX = 2_147_483_647;
 
 const ID = /^[A-Za-z0-9.-]{1,64}$/;
@@ -31,7 +32,7 @@ export const PRIMITIVES: ReadonlyMap<string, PrimitiveCheck> = new Map([
   ['integer', whole(-INTEGER_MAX - 1)],
   ['unsignedInt', whole(0)],
   ['positiveInt', whole(1)],
-  ['decimal', (value) => (typeof value === 'number' || value instanceof JsonNumber ? undefined : wrongType('a number', value))],
+  ['decimal', decimal],
   ['string', text(() => true, '')],
   ['markdown', text(() => true, '')],
   ['code', text((value) => CODE.test(value), 'must be a code: no space at start or end, nor two in a row')],
@@ -65,6 +66,14 @@ export function shownValue(value: string): string {
 
 function wrongType(expected: string, value: JsonValue): PrimitiveFault {
   return { detail: 'structure', text: `must be ${expected}; ${jsonTypeOf(value)} was found` };
+}
+
+/** A number of a JSON text is bounded already; one of XML is not. */
+function decimal(value: JsonValue): PrimitiveFault | undefined {
+  if (typeof value === 'number') return undefined;
+  if (!(value instanceof JsonNumber)) return wrongType('a number', value);
+  const isSmall = value.text.length <= DECIMAL_CHARACTERS_MAX && !/[eE][+-]?0*[1-9][0-9]{3}/.test(value.text);
+  return isSmall ? undefined : { detail: 'invalid-value', text: `may have ${DECIMAL_CHARACTERS_MAX} characters and an exponent of three digits; ${shownValue(value.text)} was found` };
 }
 
 function whole(minimum: number): PrimitiveCheck {

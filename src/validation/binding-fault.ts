@@ -22,6 +22,13 @@ const GRAMMARS: Readonly<Record<string, { pattern: RegExp; example: string; syst
   'ucum-units': { pattern: UCUM, example: 'a UCUM unit such as mg/dL', system: 'http://unitsofmeasure.org' },
 };
 
+/** Longer ones are no codes of these systems, and are not looked at. */
+const CODE_CHARACTERS_MAX = 256;
+
+function keepsGrammar(pattern: RegExp, code: string): boolean {
+  return code.length <= CODE_CHARACTERS_MAX && pattern.test(code);
+}
+
 /** What is wrong with a code or a CodeableConcept, as the rest of a sentence that begins with its place; undefined when nothing is. */
 export function bindingFault(rule: ElementRule, value: JsonValue): string | undefined {
   if (typeof value === 'string') return codeFault(rule, value);
@@ -35,7 +42,7 @@ function codeFault({ codes, valueSet }: ElementRule, code: string): string | und
     return `must be ${allowed}; ${shownValue(code)} was found`;
   }
   const grammar = GRAMMARS[valueSet ?? ''];
-  return grammar === undefined || grammar.pattern.test(code) ? undefined : `must be ${grammar.example}; ${shownValue(code)} was found`;
+  return grammar === undefined || keepsGrammar(grammar.pattern, code) ? undefined : `must be ${grammar.example}; ${shownValue(code)} was found`;
 }
 
 /** One coding has to be of the value set; codes of other systems may stand beside it. */
@@ -44,7 +51,7 @@ function conceptFault({ codes, valueSet }: ElementRule, concept: JsonObject): st
   if (codes === undefined && grammar === undefined) return undefined;
   const codings = Array.isArray(concept['coding']) ? concept['coding'].filter(isJsonObject) : [];
   const fits = codings.some(({ system, code }) => typeof code === 'string'
-    && (codes === undefined ? system === grammar?.system && grammar?.pattern.test(code) === true : typeof system === 'string' && codes.has(`${system}|${code}`)));
+    && (codes === undefined ? system === grammar?.system && grammar !== undefined && keepsGrammar(grammar.pattern, code) : typeof system === 'string' && codes.has(`${system}|${code}`)));
   if (fits) return undefined;
   const shown = codes === undefined || codes.size > SHOWN_CODES_MAX ? `the value set ${valueSet}` : [...codes].join(', ');
   const found = codings.map(({ code }) => code).find((code) => typeof code === 'string');

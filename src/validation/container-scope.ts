@@ -8,6 +8,7 @@ export class ContainerScope {
   readonly container: JsonObject;
   /** The contained resource that is being walked. */
   inside: JsonObject | undefined;
+  private byId: ReadonlyMap<string, JsonObject> | undefined;
   private readonly referred = new Set<string>();
   /** Contained resources that refer back to the container by `#`. */
   private readonly referringBack = new Set<JsonObject>();
@@ -25,9 +26,22 @@ export class ContainerScope {
 
   /** Whether `#id` names a contained resource; `#`, the container itself, is for contained resources alone. */
   resolves(local: string): boolean {
-    if (local === '#') return this.inside !== undefined;
+    return local === '#' ? this.inside !== undefined : this.contained().has(local.slice(1));
+  }
+
+  /** The resource type that `#id` or `#` names; undefined when it names none. */
+  targetType(local: string): string | undefined {
+    const type = (local === '#' ? this.container : this.contained().get(local.slice(1)))?.['resourceType'];
+    return typeof type === 'string' ? type : undefined;
+  }
+
+  /** By id, the first of each; made once, for there may be thousands, and as many references to them. */
+  private contained(): ReadonlyMap<string, JsonObject> {
+    if (this.byId !== undefined) return this.byId;
     const { contained } = this.container;
-    return Array.isArray(contained) && contained.some((resource) => isJsonObject(resource) && resource['id'] === local.slice(1));
+    const resources = Array.isArray(contained) ? contained.filter(isJsonObject) : [];
+    this.byId = new Map(resources.reverse().flatMap((resource) => (typeof resource['id'] === 'string' ? [[resource['id'], resource] as const] : [])));
+    return this.byId;
   }
 
   /** Whether something refers to this contained resource, or it to the container. */

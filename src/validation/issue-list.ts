@@ -34,6 +34,11 @@ export class IssueList {
     if (this.warnings.length < ISSUES_MAX) this.warnings.push({ ...this.issue(detail, text), severity: 'warning' });
   }
 
+  /** No further error is kept. */
+  get isFull(): boolean {
+    return this.errors.length >= ISSUES_MAX;
+  }
+
   /** Errors, then warnings, each in the order in which they were found. */
   all(): Issue[] {
     return [...this.errors, ...this.warnings];

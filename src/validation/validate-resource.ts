@@ -57,6 +57,8 @@ class Walk {
     let choices: Map<string, string> | undefined;
     for (const key in object) {
       isEmpty = false;
+      // Nothing more would be told: what is hostile ends here.
+      if (this.list.isFull) break;
       const value = object[key] as JsonValue;
       const element = structure.elements.get(key);
       const rule = element ?? structure.companions.get(key);
@@ -208,7 +210,7 @@ class Walk {
       if (!this.scope.resolves(literal)) this.breaks('ref-1', `: ${shownValue(literal)}`);
     }
     if (targets === undefined) return;
-    const literalType = typeof literal === 'string' ? literalTargetType(literal, this.scope.container) : undefined;
+    const literalType = typeof literal !== 'string' ? undefined : literal.startsWith('#') ? this.scope.targetType(literal) : literalTargetType(literal, {});
     const statedType = typeof stated === 'string' ? statedTargetType(stated) : undefined;
     for (const found of literalType === statedType ? [literalType] : [literalType, statedType]) {
       if (found === undefined || targets.has(found)) continue;

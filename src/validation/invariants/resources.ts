@@ -137,8 +137,8 @@ function codingsOf(element: JsonObject): string[] {
 }
 
 function repeatsCode(observation: JsonObject): boolean {
-  const own = codingsOf(observation);
-  return objects(observation, 'component').some((component) => codingsOf(component).some((coding) => own.includes(coding)));
+  const own = new Set(codingsOf(observation));
+  return objects(observation, 'component').some((component) => codingsOf(component).some((coding) => own.has(coding)));
 }
 
 function isPercentage(range: JsonObject | undefined, name: string): boolean {
