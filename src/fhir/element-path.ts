@@ -22,6 +22,11 @@ export interface ElementEntry {
   companion: JsonObject | undefined;
 }
 
+/** How many elements the paths of one patch may still look at. */
+export interface Effort {
+  left: number;
+}
+
 type Item = ElementPlace | { literal: JsonValue };
 
 export function rootPlace(resource: JsonObject): ElementPlace {
@@ -88,11 +93,13 @@ function holds(items: readonly Item[]): boolean {
   return items.length === 1 && valueOf(items[0] as Item) !== false;
 }
 
-function step(items: readonly Item[], { kind, name, argument }: Exclude<PathStep, { kind: 'index' }>): Item[] {
+function step(items: readonly Item[], { kind, name, argument }: Exclude<PathStep, { kind: 'index' }>, effort: Effort): Item[] {
+  effort.left -= items.length + 1;
+  if (effort.left < 0) throw fhirError('patch-failed', 'The paths of the patch look at too many elements');
   const places = items.filter(isPlace);
   if (kind === 'name') return name === '$this' ? [...items] : places.flatMap((place) => children(place, name));
   switch (name) {
-    case 'where': return places.filter((place) => argument !== undefined && holds(evaluate(argument, [place])));
+    case 'where': return places.filter((place) => argument !== undefined && holds(evaluate(argument, [place], effort)));
     case 'first': return items.slice(0, 1);
     case 'last': return items.slice(-1);
     case 'ofType': case 'as': {
@@ -103,24 +110,24 @@ function step(items: readonly Item[], { kind, name, argument }: Exclude<PathStep
       const url = argument?.kind === 'literal' ? argument.value : undefined;
       return places.flatMap((place) => children(place, 'extension')).filter((place) => isJsonObject(place.value) && place.value['url'] === url);
     }
-    case 'exists': return bool((argument === undefined ? items : places.filter((place) => holds(evaluate(argument, [place])))).length > 0);
+    case 'exists': return bool((argument === undefined ? items : places.filter((place) => holds(evaluate(argument, [place], effort)))).length > 0);
     case 'empty': return bool(items.length === 0);
     case 'not': return bool(!holds(items));
     default: throw fhirError('structure', `The function ${name.slice(0, 40)}() is not supported in the path of a patch`);
   }
 }
 
-function evaluate(expression: PathExpression, focus: readonly Item[]): Item[] {
+function evaluate(expression: PathExpression, focus: readonly Item[], effort: Effort): Item[] {
   switch (expression.kind) {
     case 'literal': return [{ literal: expression.value }];
-    case 'path': return evaluateSteps(expression.steps, focus);
-    case 'operator': return evaluateOperator(expression, focus);
+    case 'path': return evaluateSteps(expression.steps, focus, effort);
+    case 'operator': return evaluateOperator(expression, focus, effort);
   }
 }
 
-function evaluateOperator({ operator, left, right }: Extract<PathExpression, { kind: 'operator' }>, focus: readonly Item[]): Item[] {
-  const a = evaluate(left, focus);
-  const b = evaluate(right, focus);
+function evaluateOperator({ operator, left, right }: Extract<PathExpression, { kind: 'operator' }>, focus: readonly Item[], effort: Effort): Item[] {
+  const a = evaluate(left, focus, effort);
+  const b = evaluate(right, focus, effort);
   if (operator === 'and') return bool(holds(a) && holds(b));
   if (operator === 'or') return bool(holds(a) || holds(b));
   if (a.length === 0 || b.length === 0) return [];
@@ -128,10 +135,10 @@ function evaluateOperator({ operator, left, right }: Extract<PathExpression, { k
   return bool(same === (operator === '='));
 }
 
-function evaluateSteps(steps: readonly PathStep[], focus: readonly Item[]): Item[] {
+function evaluateSteps(steps: readonly PathStep[], focus: readonly Item[], effort: Effort): Item[] {
   let items: Item[] = [...focus];
   for (const part of steps) {
-    items = part.kind === 'index' ? items.slice(part.index, part.index + 1) : step(items, part);
+    items = part.kind === 'index' ? items.slice(part.index, part.index + 1) : step(items, part, effort);
   }
   return items;
 }
@@ -145,17 +152,17 @@ function pathSteps(text: string, resourceType: string): readonly PathStep[] {
 }
 
 /** The places that `path` finds in the resource. */
-export function findPlaces(resource: JsonObject, path: string): ElementPlace[] {
+export function findPlaces(resource: JsonObject, path: string, effort: Effort): ElementPlace[] {
   const root = rootPlace(resource);
-  return evaluateSteps(pathSteps(path, root.type), [root]).filter(isPlace);
+  return evaluateSteps(pathSteps(path, root.type), [root], effort).filter(isPlace);
 }
 
 /** The list that a path names by its last step, there or not: what holds it, and its rule. undefined when no such list can be. */
-export function findLists(resource: JsonObject, path: string): { holder: ElementPlace; rule: ElementRule }[] | undefined {
+export function findLists(resource: JsonObject, path: string, effort: Effort): { holder: ElementPlace; rule: ElementRule }[] | undefined {
   const root = rootPlace(resource);
   const steps = pathSteps(path, root.type);
   const last = steps.at(-1);
   if (last?.kind !== 'name') return undefined;
-  const holders = evaluateSteps(steps.slice(0, -1), [root]).filter(isPlace);
+  const holders = evaluateSteps(steps.slice(0, -1), [root], effort).filter(isPlace);
   return holders.flatMap((holder) => rulesOf(holder.type, last.name).filter((rule) => rule.many && rule.path === last.name).map((rule) => ({ holder, rule })));
 }

@@ -1,5 +1,5 @@
 // FHIRPath Patch (R4 fhirpatch.html): Parameters whose operations add, insert, delete, replace and move elements.
-import { findLists, findPlaces, membersOf, readEntries, rulesOf, writeEntries, type ElementEntry, type ElementPlace } from './element-path.ts';
+import { findLists, findPlaces, membersOf, readEntries, rulesOf, writeEntries, type Effort, type ElementEntry, type ElementPlace } from './element-path.ts';
 import { fhirError } from './fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { ElementRule } from './structure.ts';
@@ -21,6 +21,8 @@ export interface FhirPathOperation {
 }
 
 const OPERATIONS_MAX = 1_000;
+/** Elements that the paths of one patch may look at together. */
+const EFFORT_MAX = 200_000;
 
 const unreadable = (at: number, text: string): Error => fhirError('structure', `Operation ${at} ${text}`, { expression: `Parameters.parameter[${at}]` });
 const failed = (at: number, text: string): Error => fhirError('patch-failed', `Operation ${at} ${text}`, { expression: `Parameters.parameter[${at}]` });
@@ -84,19 +86,20 @@ function textOf(part: JsonObject | undefined): string | undefined {
 
 /** Applies the operations in their order, in place. Raises 422 `patch-failed` where one does not apply. */
 export function applyFhirPathPatch(resource: JsonObject, operations: readonly FhirPathOperation[]): void {
+  const effort: Effort = { left: EFFORT_MAX };
   operations.forEach((operation, at) => {
     switch (operation.type) {
-      case 'add': add(resource, operation, at); break;
-      case 'insert': insert(resource, operation, at); break;
-      case 'delete': remove(resource, operation, at); break;
-      case 'replace': replace(resource, operation, at); break;
-      case 'move': move(resource, operation, at); break;
+      case 'add': add(resource, operation, at, effort); break;
+      case 'insert': insert(resource, operation, at, effort); break;
+      case 'delete': remove(resource, operation, at, effort); break;
+      case 'replace': replace(resource, operation, at, effort); break;
+      case 'move': move(resource, operation, at, effort); break;
     }
   });
 }
 
-function onePlace(resource: JsonObject, path: string, at: number): ElementPlace {
-  const places = findPlaces(resource, path);
+function onePlace(resource: JsonObject, path: string, at: number, effort: Effort): ElementPlace {
+  const places = findPlaces(resource, path, effort);
   const [place] = places;
   if (place === undefined || places.length > 1) throw failed(at, `must name one element; ${path.slice(0, 100)} names ${places.length}`);
   return place;
@@ -115,8 +118,8 @@ function openMembers(place: ElementPlace): JsonObject {
   return made;
 }
 
-function add(resource: JsonObject, { path, name = '', value = {} }: FhirPathOperation, at: number): void {
-  const place = onePlace(resource, path, at);
+function add(resource: JsonObject, { path, name = '', value = {} }: FhirPathOperation, at: number, effort: Effort): void {
+  const place = onePlace(resource, path, at, effort);
   const { rule, entry } = elementFor(place.type, name, value, at);
   const members = openMembers(place);
   const isThere = rulesOf(place.type, rule.path).some((variant) => readEntries(members, variant).length > 0);
@@ -124,8 +127,8 @@ function add(resource: JsonObject, { path, name = '', value = {} }: FhirPathOper
   writeEntries(members, rule, [...readEntries(members, rule), entry]);
 }
 
-function insert(resource: JsonObject, { path, value = {}, index = 0 }: FhirPathOperation, at: number): void {
-  const { holder, rule } = oneList(resource, path, at);
+function insert(resource: JsonObject, { path, value = {}, index = 0 }: FhirPathOperation, at: number, effort: Effort): void {
+  const { holder, rule } = oneList(resource, path, at, effort);
   const { entry } = elementFor(holder.type, rule.name, value, at);
   const members = openMembers(holder);
   const entries = readEntries(members, rule);
@@ -133,15 +136,15 @@ function insert(resource: JsonObject, { path, value = {}, index = 0 }: FhirPathO
   writeEntries(members, rule, entries.toSpliced(index, 0, entry));
 }
 
-function oneList(resource: JsonObject, path: string, at: number): { holder: ElementPlace; rule: ElementRule } {
-  const lists = findLists(resource, path);
+function oneList(resource: JsonObject, path: string, at: number, effort: Effort): { holder: ElementPlace; rule: ElementRule } {
+  const lists = findLists(resource, path, effort);
   const [list] = lists ?? [];
   if (lists === undefined || list === undefined || lists.length > 1) throw failed(at, `must name one list; ${path.slice(0, 100)} does not`);
   return list;
 }
 
-function move(resource: JsonObject, { path, source = 0, destination = 0 }: FhirPathOperation, at: number): void {
-  const { holder, rule } = oneList(resource, path, at);
+function move(resource: JsonObject, { path, source = 0, destination = 0 }: FhirPathOperation, at: number, effort: Effort): void {
+  const { holder, rule } = oneList(resource, path, at, effort);
   const members = openMembers(holder);
   const entries = readEntries(members, rule);
   const moved = entries[source];
@@ -149,10 +152,10 @@ function move(resource: JsonObject, { path, source = 0, destination = 0 }: FhirP
   writeEntries(members, rule, entries.toSpliced(source, 1).toSpliced(destination, 0, moved));
 }
 
-function remove(resource: JsonObject, { path }: FhirPathOperation, at: number): void {
-  const places = findPlaces(resource, path);
+function remove(resource: JsonObject, { path }: FhirPathOperation, at: number, effort: Effort): void {
+  const places = findPlaces(resource, path, effort);
   if (places.length === 0) return;
-  const { holder, rule, index } = placeInHolder(onePlace(resource, path, at), at);
+  const { holder, rule, index } = placeInHolder(onePlace(resource, path, at, effort), at);
   const members = openMembers(holder);
   writeEntries(members, rule, readEntries(members, rule).toSpliced(index, 1));
 }
@@ -162,8 +165,8 @@ function placeInHolder(place: ElementPlace, at: number): NonNullable<ElementPlac
   return place.at;
 }
 
-function replace(resource: JsonObject, { path, value = {} }: FhirPathOperation, at: number): void {
-  const { holder, rule, index } = placeInHolder(onePlace(resource, path, at), at);
+function replace(resource: JsonObject, { path, value = {} }: FhirPathOperation, at: number, effort: Effort): void {
+  const { holder, rule, index } = placeInHolder(onePlace(resource, path, at, effort), at);
   const next = elementFor(holder.type, rule.path, value, at);
   const members = openMembers(holder);
   if (next.rule.name === rule.name) {

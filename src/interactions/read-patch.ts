@@ -3,6 +3,7 @@ import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import { applyFhirPathPatch, readFhirPathPatch } from '../fhir/fhirpath-patch.ts';
 import { applyJsonPatch, isSameJson, readJsonPatch } from '../fhir/json-patch.ts';
 import { isJsonObject, JsonSyntaxError, parseJson, printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { isSubsetted } from '../fhir/summary.ts';
 import { readResource } from '../resources/resource-text.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { FhirRequest } from './interaction.ts';
@@ -58,6 +59,7 @@ function checked(before: JsonObject, next: JsonValue, type: string): JsonObject 
   const meta = membersOf(before['meta']);
   const stamped = Object.entries(membersOf(resource['meta'])).filter(([name]) => name === 'versionId' || name === 'lastUpdated');
   for (const [name, value] of stamped) requireSame(value, meta[name], `meta.${name}`, type);
+  if (isSubsetted(resource)) throw fhirError('business-rule', 'The tag SUBSETTED says that this is a part of a resource; only a whole one can be stored', { expression: `${type}.meta.tag` });
   removeStaleText(before, resource);
   const issues = validateResource(resource, type);
   if (issues.length > 0) throw new FhirError(issues, { status: 422 });

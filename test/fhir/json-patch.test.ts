@@ -74,7 +74,7 @@ describe('what does not apply is 422', () => {
   it('a list that is copied into itself again and again ends at a bound, at once', () => {
     const operations = Array.from({ length: 60 }, () => '{"op":"copy","from":"/a","path":"/a/-"}').join(',');
     const start = performance.now();
-    expect(refusal('{"a":[1]}', `[${operations}]`)).toEqual([422, expect.stringMatching(/too large|levels deep/)]);
+    expect(refusal('{"a":[1]}', `[${operations}]`)).toEqual([422, expect.stringMatching(/carries too much|levels deep/)]);
     expect(performance.now() - start).toBeLessThan(1_000);
   });
 });
@@ -90,7 +90,7 @@ describe('equality', () => {
   it('is that of values: a decimal equals itself however many zeros are written', () => {
     fc.assert(fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.nat(40), fc.nat(5), (digits, scale, zeros) => {
       const plain = parseJson(`${digits}e-${scale}`);
-      const padded = parseJson(`${digits}${'0'.repeat(zeros)}e-${scale + zeros}`);
+      const padded = parseJson(`${digits}${digits === 0n ? '' : '0'.repeat(zeros)}e-${scale + zeros}`);
       const next = parseJson(`${digits + 1n}e-${scale}`);
       return isSameJson(plain, padded) && !isSameJson(plain, next);
     }));
