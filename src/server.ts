@@ -37,6 +37,7 @@ import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
+import { PASSED_TYPES } from './search/passed-parameters.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
 export interface RunningServer {
@@ -64,7 +65,7 @@ function smartConfiguration(config: Config): object {
     ...(trusted === undefined ? {} : { issuer: trusted.issuer, jwks_uri: trusted.jwks_uri }),
     grant_types_supported: ['client_credentials'],
     capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
-    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/List.cruds', 'user/Binary.crud', 'user/AuditEvent.rs', 'user/Provenance.rs'],
+    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/List.cruds', 'user/Binary.crud', 'user/AuditEvent.rs', 'user/Provenance.rs', ...(config.mirrorBaseUrl === undefined ? [] : PASSED_TYPES.map((type) => `user/${type}.rs`))],
     code_challenge_methods_supported: ['S256'],
   };
 }
