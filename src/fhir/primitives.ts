@@ -2,6 +2,7 @@
 import { JsonNumber, type JsonValue } from './json.ts';
 import { isBase64 } from './base64-syntax.ts';
 import { narrativeFault } from './narrative.ts';
+import { numberBoundsFault } from './number-bounds.ts';
 
 export interface PrimitiveFault {
   /** `structure` = wrong JSON type or empty; `invalid-value` = the text or the range. */
@@ -14,7 +15,6 @@ export type PrimitiveCheck = (value: JsonValue) => PrimitiveFault | undefined;
 
 /** 1024 * 1024, R4's limit of string; it serves for all text but base64Binary and xhtml. */
 const CHARACTERS_MAX = 1_048_576;
-const DECIMAL_CHARACTERS_MAX = 100;
 const INTEGER_MAX = 2_147_483_647;
 
 const ID = /^[A-Za-z0-9.-]{1,64}$/;
@@ -72,8 +72,8 @@ function wrongType(expected: string, value: JsonValue): PrimitiveFault {
 function decimal(value: JsonValue): PrimitiveFault | undefined {
   if (typeof value === 'number') return undefined;
   if (!(value instanceof JsonNumber)) return wrongType('a number', value);
-  const isSmall = value.text.length <= DECIMAL_CHARACTERS_MAX && !/[eE][+-]?0*[1-9][0-9]{3}/.test(value.text);
-  return isSmall ? undefined : { detail: 'invalid-value', text: `may have ${DECIMAL_CHARACTERS_MAX} characters and an exponent of three digits; ${shownValue(value.text)} was found` };
+  const fault = numberBoundsFault(value.text);
+  return fault === undefined ? undefined : { detail: 'invalid-value', text: `is out of bounds: ${fault}; ${shownValue(value.text)} was found` };
 }
 
 function whole(minimum: number): PrimitiveCheck {
