@@ -6,7 +6,8 @@ import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { indexHash } from '../search/index-hash.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
-import { pageQuery } from '../search/search-query.ts';
+import { findBegin } from '../search/search-plan.ts';
+import { pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
 import type { InteractionContext } from './interaction.ts';
 
@@ -40,6 +41,12 @@ function parseCriteria(type: ResourceType, pairs: readonly [string, string][], f
   return parsed;
 }
 
+/** So many at most: beyond that it only counts that there are several. A page reads one row more than it shows. */
+async function matches(tx: Transaction, parsed: ParsedSearch, scope: SearchScope, countMax: number): Promise<SearchQuery> {
+  const asked: ParsedSearch = { ...parsed, count: countMax - 1, sort: { column: 'last_updated', descending: true } };
+  return pageQuery(asked, scope, undefined, await findBegin(tx, asked, scope));
+}
+
 /**
  * The one resource that the criteria name, as far as the caller may search: what is hidden is not there. With `wait`,
  * requests with the same criteria follow one another. Raises 400 for criteria that are empty or not understood, 412
@@ -52,7 +59,7 @@ export async function findMatch(tx: Transaction, context: InteractionContext, pa
     const lock = indexHash(JSON.stringify([org.id, request.type, parsed.used.filter(([name]) => !FORM.test(name)).sort()]));
     await tx.query('select pg_advisory_xact_lock($1)', [lock.toString()]);
   }
-  const query = pageQuery({ ...parsed, count: 2, sort: { column: 'id', descending: false } }, { org: org.id, type: typeNumber(request.type), restriction: context.restriction, fhirBase }, undefined);
+  const query = await matches(tx, parsed, { org: org.id, type: typeNumber(request.type), restriction: context.restriction, fhirBase }, 2);
   const rows = await runSearchQuery<{ id: string; version: number; last_updated: Date; body: string; patient: string | null }>(tx, query);
   if (rows.length > 1) throw fhirError('multiple-matches', 'The criteria match more than one resource');
   const row = rows[0];
@@ -73,7 +80,7 @@ export async function findMatches(context: InteractionContext, type: ResourceTyp
   if (!decision.permit) throw fhirError('forbidden', decision.reason);
   const parsed = parseSearch(type, new URLSearchParams(criteria.replace(/^[^?]*\?/, '')), fhirBase, true);
   if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'A condition must hold search parameters');
-  const query = pageQuery({ ...parsed, count: 2 + more, sort: { column: 'id', descending: false } }, { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase }, undefined);
-  const rows = await context.read((tx) => runSearchQuery<{ id: string }>(tx, query));
+  const scope: SearchScope = { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase };
+  const rows = await context.read(async (tx) => runSearchQuery<{ id: string }>(tx, await matches(tx, parsed, scope, 2 + more)));
   return rows.map((row) => row.id);
 }

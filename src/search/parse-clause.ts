@@ -7,7 +7,7 @@ import { exactTextKey, logicalReferenceKey, ofTypeKey, relationKey, tokenSearchK
 import { normalizeText } from './normalize-text.ts';
 import type { SearchParameter } from './search-parameter.ts';
 import { absoluteUri, mimeAbove, mimeBelow, uriAbove, uriBelow } from './search-uri.ts';
-import { valueSetCodes } from './value-set-codes.ts';
+import { valueSetTokens } from './value-set-codes.ts';
 
 export type DatePrefix = 'eq' | 'ne' | 'gt' | 'lt' | 'ge' | 'le' | 'sa' | 'eb' | 'ap';
 
@@ -110,9 +110,9 @@ function parseOfType(parameter: SearchParameter, text: string): SearchValue {
 
 /** The codes of a value set that this server holds, as tokens. */
 function parseValueSet(parameter: SearchParameter, text: string): SearchValue[] {
-  const codes = valueSetCodes(unescape(text), parameter.system);
-  if (codes === undefined) throw invalid(`The value set ${text.slice(0, 200)} is not held here, so that ${parameter.name} cannot be compared with it`);
-  return codes.map((code) => ({ kind: 'token', system: undefined, code }));
+  const tokens = valueSetTokens(unescape(text), parameter.system);
+  if (tokens === undefined) throw invalid(`The value set ${text.slice(0, 200)} is not held here, so that ${parameter.name} cannot be compared with it`);
+  return tokens;
 }
 
 export function parseTokenValue(parameter: SearchParameter, text: string, modifier: string | undefined): SearchValue {
@@ -217,6 +217,11 @@ export function suits(parameter: SearchParameter, modifier: string): boolean {
     case 'in': case 'not-in': return parameter.identifier !== true && parameter.mime !== true && parameter.column !== 'id';
     default: return true;
   }
+}
+
+/** The modifiers that suit a parameter, without the types that a reference may be narrowed to. */
+export function modifiersOf(parameter: SearchParameter): string[] {
+  return SUITABLE[parameter.type].filter((modifier) => suits(parameter, modifier));
 }
 
 function refuseModifier(parameter: SearchParameter, modifier: string): Error {

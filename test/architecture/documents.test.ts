@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { printSearchPage } from '../../scripts/generate/search-page.ts';
 import { VARIABLES } from '../../src/config/env.ts';
 import { ERRORS } from '../../src/fhir/fhir-error.ts';
 import { SOFTWARE_VERSION } from '../../src/software-version.ts';
@@ -30,6 +31,10 @@ describe('documents say what the code says', () => {
   it('docs/errors.md has each code with its status and issue code, and no other', () => {
     const rows = [...read('docs/errors.md').matchAll(/^\| `([a-z-]+)` \| (\d{3}) \| `([a-z-]+)` \| (.*) \|$/gm)].map(([, code, status, issue, text]) => [code, Number(status), issue, text]);
     expect(rows).toEqual(Object.entries(ERRORS).map(([code, error]) => [code, error.status, error.code, error.text]));
+  });
+
+  it('docs/search.md is what the table of search parameters makes it', () => {
+    expect(read('docs/search.md')).toBe(printSearchPage());
   });
 
   it('docs/ARCHITECTURE.md names each room of src', () => {
