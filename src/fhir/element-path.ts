@@ -4,7 +4,7 @@ import { fhirError } from './fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import { isSameJson } from './json-patch.ts';
 import { parsePath, type PathExpression, type PathStep } from './element-path-syntax.ts';
-import { isResourceType, structureOf, type ElementRule } from './structure.ts';
+import { isResourceType, structureOf, type ElementRule, type Structure } from './structure.ts';
 
 /** One element of a resource, or the resource itself where it has no `holder`. */
 export interface ElementPlace {
@@ -39,11 +39,22 @@ export function membersOf(place: ElementPlace): JsonObject | undefined {
 }
 
 /** The variants of an element by its name in FHIRPath or in JSON; value and value[x] are all variants. */
-export function rulesOf(type: string, name: string): ElementRule[] {
-  const { elements } = structureOf(type);
-  const bare = name.replace(/\[x\]$/, '');
-  const exact = elements.get(name);
-  return exact !== undefined ? [exact] : [...elements.values()].filter((rule) => rule.path === bare);
+export function rulesOf(type: string, name: string): readonly ElementRule[] {
+  const structure = structureOf(type);
+  const exact = structure.elements.get(name);
+  return exact !== undefined ? [exact] : variantsOf(structure).get(name.replace(/\[x\]$/, '')) ?? [];
+}
+
+const variants = new WeakMap<Structure, ReadonlyMap<string, readonly ElementRule[]>>();
+
+/** The variants of each element, by its name in FHIRPath. */
+function variantsOf(structure: Structure): ReadonlyMap<string, readonly ElementRule[]> {
+  const known = variants.get(structure);
+  if (known !== undefined) return known;
+  const byPath = new Map<string, ElementRule[]>();
+  for (const rule of structure.elements.values()) byPath.set(rule.path, [...byPath.get(rule.path) ?? [], rule]);
+  variants.set(structure, byPath);
+  return byPath;
 }
 
 /** The entries of a property, in order. */

@@ -15,7 +15,7 @@ const OPERATIONS_MAX = 1_000;
 /** As parseJson reads at most: what a patch builds can be read again. */
 const DEPTH_MAX = 64;
 /** Values that copies and moves may carry together; without a bound thirty copies of one list into itself would fill the memory. */
-const CARRIED_MAX = 200_000;
+const CARRIED_MAX = 50_000;
 
 const unreadable = (text: string, at?: number): Error => fhirError('structure', at === undefined ? text : `Operation ${at} ${text}`);
 const failed = (at: number, text: string): Error => fhirError('patch-failed', `Operation ${at} ${text}`);
@@ -57,9 +57,9 @@ export function applyJsonPatch(document: JsonObject, operations: readonly JsonPa
   const root: { value: JsonValue } = { value: structuredCopy(document) };
   let carried = 0;
   operations.forEach((operation, at) => {
-    const value = valueOf(root, operation, at);
-    if (operation.op === 'copy' || operation.op === 'move') carried += sizeOf(value);
+    if (operation.from !== undefined) carried += sizeOf(find(root.value, operation.from, at));
     if (carried > CARRIED_MAX) throw failed(at, 'carries too much');
+    const value = valueOf(root, operation, at);
     if (operation.op === 'test') return;
     if (operation.op === 'remove') { take(root, operation.path, at); return; }
     if (operation.path.length + depthOf(value) > DEPTH_MAX) throw failed(at, `makes the resource more than ${DEPTH_MAX} levels deep`);

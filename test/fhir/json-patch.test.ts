@@ -75,7 +75,7 @@ describe('what does not apply is 422', () => {
     const operations = Array.from({ length: 60 }, () => '{"op":"copy","from":"/a","path":"/a/-"}').join(',');
     const start = performance.now();
     expect(refusal('{"a":[1]}', `[${operations}]`)).toEqual([422, expect.stringMatching(/carries too much|levels deep/)]);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
   });
 });
 
