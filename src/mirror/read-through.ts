@@ -1,6 +1,7 @@
 // Resources that HAPI holds and this server passes on: people, places, encounters. Authorized here type by type, with our
 // addresses, and without the placeholders that HAPI makes for references of ours.
 import { fhirError } from '../fhir/fhir-error.ts';
+import { ID_PATTERN } from '../fhir/reference.ts';
 import { parseSummaryForm } from '../fhir/summary.ts';
 import { PASSED_TYPES, type PassedType } from '../search/passed-parameters.ts';
 import { BYTES_MAX, countMatches, type Asking } from './collect-page.ts';
@@ -69,12 +70,19 @@ async function readOne(access: PassedAccess, { type, id, version }: { type: stri
   const form = parseSummaryForm(pairs);
   if (form?.kind === 'count') throw fhirError('invalid-parameter', '_summary=count is for searches');
   const reference = `${type}/${id}${version === undefined ? '' : `/_history/${version}`}`;
+  const unknown = (): Error => fhirError('not-found', `${reference.slice(0, 160)} is not known here`);
+  if (!isSegment(id) || (version !== undefined && !isSegment(version))) throw unknown();
   const answered = await access.ask({ path: reference }, BYTES_MAX);
   if (answered.kind === 'too-long') throw hapiUnavailable('A resource is longer than it may be');
   if (answered.kind === 'refused' && answered.status === 410) throw fhirError('deleted', `${reference} was deleted`);
   const shown = answered.kind === 'refused' ? undefined : showResource(answered.resource, { ...access.showing(answered.address), form });
-  if (shown?.type !== type || shown.id !== id) throw fhirError('not-found', `${reference} is not known here`);
+  if (shown?.type !== type || shown.id !== id || (version !== undefined && shown.version !== version)) throw unknown();
   return shown;
+}
+
+/** `.` and `..` are ids by their letters, and would lead elsewhere at HAPI. */
+function isSegment(text: string): boolean {
+  return ID_PATTERN.test(text) && !/^\.{1,2}$/.test(text);
 }
 
 async function searchPage(access: PassedAccess, { pairs, strict, start }: PassedQuestion): Promise<PassedPage> {

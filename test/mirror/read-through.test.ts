@@ -165,6 +165,17 @@ describe('reading through to a HAPI that fails', () => {
     await expect(read('zz')).rejects.toMatchObject({ status: 404, message: 'Patient/zz is not known here' });
   });
 
+  it.each([['..', undefined], ['.', undefined], ['a', '..'], ['a', '.'], ['a', '../../b'], ['a', '1?_summary=true'], ['a', '1#x'], ['a', ''], ['a/../b', '1'], ['a', '1/../../../b']])('%s at version %s is no address: HAPI is not asked', async (id, version) => {
+    await expect(through.read(asking, { type: 'Patient', id, ...(version === undefined ? {} : { version }) }, [])).rejects.toMatchObject({ status: 404 });
+    expect(hapi.requests).toEqual([]);
+  });
+
+  it('another version than the one that was asked for is not shown', async () => {
+    answering(given(200, patient({ id: 'a' })));
+    await expect(through.read(asking, { type: 'Patient', id: 'a', version: '1' }, [])).resolves.toMatchObject({ version: '1' });
+    await expect(through.read(asking, { type: 'Patient', id: 'a', version: '2' }, [])).rejects.toMatchObject({ status: 404 });
+  });
+
   it('another resource than the one that was asked for is not shown', async () => {
     answering(given(200, patient({ id: 'b' })));
     await expect(read('a')).rejects.toMatchObject({ status: 404 });
