@@ -54,11 +54,11 @@ export async function runSearchAll(documents: number, tell: (time: SearchTime) =
     const connections = openConnections(1);
     try {
       const searches: SearchTime[] = [];
-      for (const { name, queryOf } of searchQueries(documents)) {
+      for (const { name, urlOf } of searchQueries(documents)) {
         let turn = 0;
         const work = async (): Promise<void> => {
           turn += 1;
-          await expectReply(connections, { method: 'GET', url: `${base}/DocumentReference?${queryOf(turn)}`, headers: { authorization: `Bearer ${token}`, accept: 'application/fhir+json' } }, 200);
+          await expectReply(connections, { method: 'GET', url: `${base}/${urlOf(turn)}`, headers: { authorization: `Bearer ${token}`, accept: 'application/fhir+json' } }, 200);
         };
         await runClosedLoop({ clients: 1, seconds: 5, countMax: 10 }, work);
         const { latencies, errors } = await runClosedLoop({ clients: 1, seconds: 20, countMax: REQUESTS }, work);

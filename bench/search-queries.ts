@@ -4,10 +4,11 @@ import { DOCUMENTS_OF_PATIENT } from './search-documents.ts';
 
 export interface SearchedFor {
   name: string;
-  queryOf(turn: number): string;
+  /** Below the base: type and query. */
+  urlOf(turn: number): string;
 }
 
-/** `{n}`: another document each time, `{p}`: its patient. */
+/** `{n}`: another document each time, `{p}`: its patient. A line that begins with a slash is a path, the others are searches of documents. */
 const QUERIES = `
 _id=bench-{n}
 _lastUpdated=ge2020
@@ -110,15 +111,32 @@ category=correspondence&_sort=date
 type=11506-3&_sort=_id
 status=superseded&_sort=description
 date=2023-05-05&_sort=status,-_lastUpdated
+_id=bench-{n}&_include=DocumentReference:relatesto&_include=DocumentReference:related
+patient=bench-{p}&_include=*
+patient=bench-{p}&_revinclude=DocumentReference:relatesto&_revinclude=List:item
+patient=bench-{p}&_revinclude=Provenance:target
+patient=bench-{p}&_elements=identifier,status
+patient=bench-{p}&_summary=true
+relatesto.identifier=document-{n}
+subject.identifier=urn:muniment:patients|{p}
+author.family=nobody
+_has:DocumentReference:relatesto:identifier=document-{n}
+/Patient/bench-{p}/DocumentReference?_count=20
+/Practitioner/bench-{a}/DocumentReference?_count=20
+/Device/bench-scanner/DocumentReference?category=imaging
+/Encounter/bench-{e}/*?_count=20
+/?_type=DocumentReference,Media,List&_count=20
+/?_count=20
 `;
 
 export function searchQueries(documents: number): SearchedFor[] {
   return QUERIES.trim().split('\n').map((line) => ({
     name: line,
-    queryOf(turn) {
+    urlOf(turn) {
       const position = (turn * 7_919) % documents;
       const text = line.replaceAll('{n}', String(position)).replaceAll('{p}', String(Math.floor(position / DOCUMENTS_OF_PATIENT))).replaceAll('{a}', String(position % 200)).replaceAll('{e}', String(Math.floor(position / 3)));
-      return text.split('&').map((pair) => { const [name = '', ...value] = pair.split('='); return `${name}=${encodeURIComponent(value.join('='))}`; }).join('&');
+      const [path = '', query = ''] = text.startsWith('/') ? text.slice(1).split('?') : ['DocumentReference', text];
+      return `${path}?${query.split('&').map((pair) => { const [name = '', ...value] = pair.split('='); return `${name}=${encodeURIComponent(value.join('='))}`; }).join('&')}`;
     },
   }));
 }
