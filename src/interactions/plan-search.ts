@@ -8,7 +8,7 @@ import { searchSource, type SearchSource } from '../resources/search-source.ts';
 import { compartmentClauses, type Compartment } from '../search/compartment.ts';
 import { parseIncludes, type Include } from '../search/parse-include.ts';
 import type { Reachable } from '../search/parse-links.ts';
-import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
+import { parseSearch, type ParsedSearch, type SearchClause } from '../search/parse-search.ts';
 import type { ResultParameters } from '../search/result-parameters.ts';
 import { SEARCH_PARAMETERS, type SearchableType } from '../search/search-parameters.ts';
 import { ignoredNotes, type SearchNote } from '../search/searchset.ts';
@@ -38,6 +38,8 @@ export interface SearchPlan {
   includes: Include[];
   /** The includes that took effect, as sent. */
   shown: [string, string][];
+  /** Patients of this server whom the request names: `Patient/1`. */
+  patients: string[];
 }
 
 /** What is included, and what cannot be. Raises 400 under strict handling. */
@@ -59,6 +61,17 @@ function withCompartment(parsed: ParsedSearch, type: SearchableType, compartment
   return clauses.length === 1 && only !== undefined ? { ...parsed, clauses: [...parsed.clauses, only] } : { ...parsed, anyOf: [...(parsed.anyOf ?? []), clauses] };
 }
 
+/** Patients that the record names where the result has none. */
+const NAMED_PATIENTS_MAX = 10;
+
+/** Whom the search is about by its own words: patient, subject, or the compartment. */
+function namedPatients(clauses: readonly SearchClause[], compartment: Compartment | undefined): string[] {
+  const named = clauses.filter(({ parameter, negated }) => ['patient', 'subject'].includes(parameter.name) && negated !== true)
+    .flatMap(({ values }) => values.flatMap((value) => (value.kind === 'reference' && value.keys.length === 1 ? value.keys : [])));
+  const all = compartment?.type === 'Patient' ? [`Patient/${compartment.id}`, ...named] : named;
+  return [...new Set(all.filter((key) => /^Patient\/[^/]+$/.test(key)))].slice(0, NAMED_PATIENTS_MAX);
+}
+
 function sourceOf(type: SearchableType, parsed: ParsedSearch, context: InteractionContext, restriction: Restriction, searched: SearchedTypes, fhirBase: string): SearchSource {
   return searchSource(type, withCompartment(parsed, type, searched.compartment), { org: context.org.id, restriction, fhirBase });
 }
@@ -76,7 +89,7 @@ export async function planSearch(tx: Transaction, context: InteractionContext, s
   const rest: [string, string][] = result.types === undefined ? result.rest : [...result.rest, ['_type', result.types.join(',')]];
   const parsed = await parseLinkedSearch(tx, type, rest, { ...links, org: context.org.id, principal: context.principal, fhirBase }, strict);
   const included = planIncludes(searched.types, result, strict);
-  return { ...planOf(parsed), ...included, notes: [...ignoredNotes(parsed.ignored), ...included.notes], sources: [sourceOf(type, parsed, context, context.restriction, searched, fhirBase)], merged: false };
+  return { ...planOf(parsed), ...included, patients: namedPatients(parsed.clauses, searched.compartment), notes: [...ignoredNotes(parsed.ignored), ...included.notes], sources: [sourceOf(type, parsed, context, context.restriction, searched, fhirBase)], merged: false };
 }
 
 function planOf(parsed: ParsedSearch): Pick<SearchPlan, 'count' | 'descending' | 'total' | 'cursor' | 'used'> {
@@ -127,7 +140,7 @@ function planSeveral(context: InteractionContext, searched: SearchedTypes, resul
   const used: [string, string][] = [...(result.types === undefined ? [] : [['_type', permitted.map(({ type }) => type).join(',')] satisfies [string, string]]), ...first.used];
   const included = planIncludes(permitted.map(({ type }) => type), result, strict);
   return {
-    ...planOf(first), ...included, notes: [...ignoredNotes(ignored), ...included.notes], used, merged: true,
+    ...planOf(first), ...included, patients: namedPatients([], searched.compartment), notes: [...ignoredNotes(ignored), ...included.notes], used, merged: true,
     sources: sources.map(({ type, restriction, parsed }) => sourceOf(type, parsed, context, restriction, searched, fhirBase)),
   };
 }

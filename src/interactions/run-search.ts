@@ -82,7 +82,7 @@ export async function runSearch(tx: Transaction, context: InteractionContext, pa
     entries: [...page.matches.map((match) => matchEntry(match, result.summary, parts.fhirBase)), ...included.resources.map((one) => includedEntry(one, parts.fhirBase))],
     notes: included.truncated ? [...notes, { severity: 'warning', code: 'incomplete', diagnostics: `More than ${INCLUDED_MAX} resources would be included on this page; the rest was left out` }] : notes,
   };
-  return searchOutcome(context, parts, set, page.matches, included);
+  return searchOutcome(context, parts, set, { matches: page.matches, included, named: plan.patients });
 }
 
 function matchEntry(match: SearchMatch, form: SummaryForm | undefined, fhirBase: string): SearchsetEntry {
@@ -94,13 +94,21 @@ function includedEntry(one: Pick<SearchMatch, 'type' | 'id' | 'text'>, fhirBase:
   return { fullUrl: `${fhirBase}/${one.type}/${one.id}`, text: one.text, mode: 'include' };
 }
 
+interface Shown {
+  matches: readonly SearchMatch[];
+  included: Included;
+  /** Patients whom the request names. */
+  named: readonly string[];
+}
+
 /** What is passed on from elsewhere is asked for when our own transaction is over. */
-function searchOutcome(context: InteractionContext, parts: SearchParts, set: Searchset, matches: readonly SearchMatch[], included: Included): Outcome {
+function searchOutcome(context: InteractionContext, parts: SearchParts, set: Searchset, shown: Shown): Outcome {
   const answer = (outside: readonly OutsideResource[], notes: Searchset['notes'] = set.notes): Outcome => ({
     response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printSearchset({ ...set, notes, entries: [...set.entries, ...outside.map((one) => includedEntry(one, parts.fhirBase))] }) },
-    ...shownEntities(matches, included.resources, outside),
+    ...shownEntities(shown, outside),
   });
   const { outside } = parts;
+  const { included } = shown;
   if (outside === undefined || included.outside.length === 0) return answer([]);
   const found = (): Promise<Outcome> => outside.resolveOutside(context, included.outside.slice(0, INCLUDED_MAX)).then((resources) => answer(resources));
   return { ...answer([]), complete: () => found().catch((error: unknown) => {
@@ -125,14 +133,16 @@ async function readTotal(tx: Transaction, plan: SearchPlan, totalAlone: boolean)
  * What was shown by patient; what is about nobody here stands alone. Matches in the record itself are not named: a look
  * into it would otherwise grow with each look before it.
  */
-function shownEntities(matches: readonly SearchMatch[], included: readonly SearchMatch[], outside: readonly OutsideResource[]): Pick<Outcome, 'entities' | 'byPatient'> {
+function shownEntities({ matches, included, named }: Shown, outside: readonly OutsideResource[]): Pick<Outcome, 'entities' | 'byPatient'> {
   const entities: AccessEntity[] = [];
   const byPatient = new Map<string, AccessEntity[]>();
   const show = (reference: string, patient: string | undefined): void => {
     if (patient === undefined) { entities.push({ reference, role: 'data' }); return; }
     byPatient.set(patient, [...(byPatient.get(patient) ?? []), { reference, role: 'data' }]);
   };
-  for (const one of [...matches.filter(({ type }) => !isRecord(type)), ...included]) show(`${one.type}/${one.id}/_history/${one.version}`, patientEntity(one.patient)[0]?.reference);
+  for (const one of [...matches.filter(({ type }) => !isRecord(type)), ...included.resources]) show(`${one.type}/${one.id}/_history/${one.version}`, patientEntity(one.patient)[0]?.reference);
   for (const one of outside) show(`${one.type}/${one.id}/_history/${one.version}`, one.patient);
+  // Nothing was seen of anybody: then it is told whom the search was about (IHE BALP).
+  if (byPatient.size === 0) entities.unshift(...named.map((reference): AccessEntity => ({ reference, role: 'patient' })));
   return { entities, byPatient };
 }

@@ -82,6 +82,21 @@ it('HEAD of a search has the headers of GET and no body', async () => {
   expect([head.status, head.bytes.length, head.headers.get('content-type'), head.headers.get('content-length')]).toEqual([200, 0, get.headers.get('content-type'), String(get.bytes.length)]);
 });
 
+it('a search that finds nothing is recorded with the patients whom it names', async () => {
+  const mark = randomUUID();
+  const patientsOf = async (path: string): Promise<string[][]> => {
+    const requestId = randomUUID();
+    expect((await client.get(path, { 'x-request-id': requestId })).json.total).toBe(0);
+    const events = await client.auditOf(requestId);
+    return events.map((event) => event.entity.filter((entity: Json) => entity.role?.code === '1').map((entity: Json) => entity.what.reference));
+  };
+  expect(await patientsOf(`DocumentReference?patient=${mark}`)).toEqual([[`Patient/${mark}`]]);
+  expect(await patientsOf(`DocumentReference?subject=${server.fhirBase}/Patient/${mark}&_summary=count`)).toEqual([[`Patient/${mark}`]]);
+  expect(await patientsOf(`Media?patient=${mark},b-${mark}`)).toEqual([[`Patient/${mark}`, `Patient/b-${mark}`]]);
+  expect(await patientsOf(`Patient/${mark}/Media`)).toEqual([[`Patient/${mark}`]]);
+  expect(await patientsOf(`DocumentReference?identifier=${mark}`)).toEqual([[]]);
+});
+
 describe('links of pages', () => {
   it('lead forth and back over the same pages, while others write', async () => {
     const identifier = [{ system: 'urn:links', value: randomUUID() }];
