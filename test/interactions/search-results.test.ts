@@ -229,6 +229,18 @@ describe('a compartment', () => {
     expect([...matches(page), ...matches(next)].map((one) => Object.keys(made).find((name) => made[name] === one)).sort()).toEqual(['about', 'both', 'image', 'written']);
   });
 
+  it('holds the accesses to the patient, and those that a practitioner made', async () => {
+    const user = `Practitioner/reader-${patient}`;
+    const reader = fhirClient(server.fhirBase, await server.token({ user }));
+    await reader.get(made['about'] ?? '');
+    for (const path of [`Patient/${patient}/AuditEvent`, `Patient/${patient}/Provenance`, `${user}/AuditEvent`, `${user}/Provenance`]) {
+      const answer = await client.get(`${path}?_count=100`);
+      const resources = answer.json.entry.map((entry: Json) => entry.resource);
+      expect([path, resources.some((one: Json) => JSON.stringify(one).includes(user))]).toEqual([path, true]);
+      expect(resources.every((one: Json) => one.resourceType === path.split('/')[2])).toBe(true);
+    }
+  });
+
   it('of an unknown patient is empty; a type that is never in one has no such path', async () => {
     expect(await found(`Patient/${randomUUID()}/DocumentReference`)).toEqual([]);
     expect((await client.get('Encounter/x/AuditEvent')).status).toBe(404);
