@@ -372,6 +372,8 @@ describe('headers and CORS', () => {
   });
 });
 
+/** Parameters of the record that have no index of their own need a span of time. */
+const BOUND: Record<string, string> = { AuditEvent: 'date=ge2024&', Provenance: 'recorded=ge2024&' };
 const statement = async (): Promise<CapabilityStatement> => (await client.call('metadata', { token: null })).json;
 const typeOf = (whole: CapabilityStatement, type: string): CapabilityStatementRestResource => whole.rest?.[0]?.resource?.find((one) => one.type === type) as CapabilityStatementRestResource;
 const codesOf = (resource: CapabilityStatementRestResource): string[] => (resource.interaction ?? []).map((one) => one.code as string);
@@ -433,7 +435,7 @@ describe('capabilities', () => {
         expect({ type, code, offered: ![404, 405].includes(answer.status) || (code === 'patch' && answer.status === 404 && codes.has('patch')) }).toEqual({ type, code, offered: codes.has(code) });
       }
       for (const parameter of resource.searchParam ?? []) {
-        const answer = await client.get(`${type}?${parameter.name}=${sample(parameter.type)}&_count=1`, { prefer: 'handling=strict' });
+        const answer = await client.get(`${type}?${parameter.name}=${sample(parameter.type)}&${BOUND[type] ?? ''}_count=1`, { prefer: 'handling=strict' });
         expect({ type, name: parameter.name, status: answer.status, text: answer.status === 200 ? '' : answer.text }).toEqual({ type, name: parameter.name, status: 200, text: '' });
       }
       for (const include of resource.searchInclude ?? []) expect({ type, include, status: (await client.get(`${type}?_id=x&_include=${encodeURIComponent(include)}`, { prefer: 'handling=strict' })).status }).toEqual({ type, include, status: 200 });
