@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -39,11 +40,14 @@ export interface EmbeddedPostgresOptions {
   log?: (line: string) => void;
 }
 
-// Sized for one small server. Left as PostgreSQL has it: fsync, full_page_writes, checksums.
+/** A quarter of the memory, as PostgreSQL's manual has it, within bounds: index rows go in everywhere, and a page that was put out is read again. */
+const SHARED_BUFFERS_MIB = Math.round(Math.min(Math.max(totalmem() / 2 ** 20 / 4, 128), 1_024));
+
+// Sized for one server. Left as PostgreSQL has it: fsync, full_page_writes, checksums.
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   max_connections: '100',
-  shared_buffers: '128MB',
+  shared_buffers: `${SHARED_BUFFERS_MIB}MB`,
   synchronous_commit: 'on',
   wal_compression: 'on',
   jit: 'off',
