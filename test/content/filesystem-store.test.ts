@@ -1,7 +1,6 @@
 // The local store on a real folder.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +9,7 @@ import fc from 'fast-check';
 import { ObjectExistsError, type ContentStore } from '../../src/content/content-store.ts';
 import { openFilesystemStore } from '../../src/content/stores/filesystem.ts';
 import { ensureStoreMarker } from '../../src/content/stores/store-marker.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
 import { brokenOff, collect, inPieces, manyPieces, MIB, sameBytes } from './byte-sources.ts';
 
 let directory: string;
@@ -30,15 +30,6 @@ async function put(bytes: Buffer, pieceBytes?: number): Promise<string> {
 }
 
 /** A file system of 4 MiB, where this account may mount one. */
-async function limitedFolder(): Promise<{ directory: string; end(): void } | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'muniment-full-'));
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]).status !== 0) {
-    process.stderr.write('Left out: a full disk (no right to mount one)\n');
-    return undefined;
-  }
-  return { directory: folder, end: () => { spawnSync('umount', [folder]); } };
-}
-
 describe('the local store', () => {
   it.each([0, 1, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 5])('gives back %d bytes as they were written', async (size) => {
     const bytes = randomBytes(size);
@@ -75,7 +66,7 @@ describe('the local store', () => {
   });
 
   it('answers a full disk with storage-full and leaves no file', async () => {
-    const limit = await limitedFolder();
+    const limit = mountSmallDisk(await mkdtemp(join(tmpdir(), 'muniment-full-')));
     if (limit === undefined) return;
     const limited = openFilesystemStore({ directory: limit.directory });
     try {
