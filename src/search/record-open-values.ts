@@ -61,10 +61,11 @@ export type OpenValues = ReadonlyMap<SearchClause, readonly (readonly string[])[
 /** Different values that one search may meet within its bounds. */
 const VALUES_AT_MOST = 10_000;
 
-/** The different values of some rows (`from … where …`); null is none. */
-export function openValuesQuery(sql: RecordSql, field: OpenField, rows: string): SearchQuery {
+/** The different values of some rows, each lot of them as `from … where …`; null is none. */
+export function openValuesQuery(sql: RecordSql, field: OpenField, lots: readonly string[]): SearchQuery {
   const value = field.raw(sql);
-  return { ...statement(`select distinct v.value from (select ${value} as value ${rows}) v where v.value is not null limit ${VALUES_AT_MOST + 1}`, sql), plannedOnce: false };
+  const values = lots.map((rows) => `select ${value} as value ${rows}`).join(' union all ');
+  return { ...statement(`select distinct v.value from (${values}) v where v.value is not null limit ${VALUES_AT_MOST + 1}`, sql), plannedOnce: false };
 }
 
 /** Those that match. Raises 400 `too-costly` where there are too many to look through. */

@@ -74,7 +74,7 @@ function valuesQuery(parsed: ParsedSearch, scope: RecordScope, clause: SearchCla
   const sql = sqlFor(scope);
   const others = parsed.clauses.filter((one) => one === clause || lookupOf(one, scope.type).kind !== 'open');
   const { all, alternatives } = whereOf({ ...parsed, clauses: others }, sql, NOTHING_OPEN, clause);
-  return openValuesQuery(sql, field, rowsWhere(sql, all, anyOf(alternatives)));
+  return openValuesQuery(sql, field, alternatives.map((one) => rowsWhere(sql, all, one)));
 }
 
 /** One page and one row more, newest first unless sorted otherwise. Raises 400 `too-costly`. */
