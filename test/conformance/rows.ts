@@ -30,8 +30,6 @@ export interface Row {
 
 type Entry = readonly [id: string, strength: Strength, requirement: string, state?: State];
 
-const OPEN = 'open';
-
 function chapter(name: string, entries: readonly Entry[]): Row[] {
   return entries.map(([id, strength, requirement, state = 'tested']) => ({ id, chapter: name, strength, requirement, state }));
 }
