@@ -7,7 +7,7 @@ import { MEDIA_PARAMETERS } from './media-parameters.ts';
 import { PROVENANCE_PARAMETERS } from './provenance-parameters.ts';
 import type { SearchParameter } from './search-parameter.ts';
 
-export { CANONICAL_BASE, type SearchColumn, type SearchParameter, type SearchParameterType } from './search-parameter.ts';
+export { CANONICAL_BASE, type SearchColumn, type SearchParameter } from './search-parameter.ts';
 
 export const SEARCH_PARAMETERS = {
   DocumentReference: DOCUMENT_REFERENCE_PARAMETERS,

@@ -311,4 +311,16 @@ describe('update', () => {
     const winner = answers.find((answer) => answer.status === 200);
     expect((await client.get(`DocumentReference/${resource.id}`)).json).toEqual(winner?.json);
   });
+
+  row('UP-10', async () => {
+    const resource = await create();
+    const moved = { ...resource, subject: { reference: `Patient/${randomUUID()}` } };
+    const refused = await client.call(`DocumentReference/${resource.id}`, { method: 'PUT', body: moved, token: await server.token({ roles: ['practitioner'] }) });
+    expectOutcome(refused, 422, 'business-rule');
+    expect(refused.json.issue[0].expression).toEqual(['DocumentReference.subject']);
+    expectStatus(await put(moved), 200);
+    const masterIdentifier = { system: 'urn:ietf:rfc:3986', value: `urn:uuid:${randomUUID()}` };
+    await create({ masterIdentifier });
+    expectOutcome(await put({ ...moved, masterIdentifier }), 409, 'duplicate');
+  });
 });

@@ -143,7 +143,7 @@ export const ROWS: readonly Row[] = [
     ['UP-07', 'M', 'Update after delete is 201 and continues the versions'],
     ['UP-08', 'D', 'An identical update makes no version and is recorded'],
     ['UP-09', 'M', 'Of parallel updates with one If-Match exactly one wins'],
-    ['UP-10', 'S', 'Policy may forbid changes of business fields', { notOffered: 'No such policy; masterIdentifier is unique among live documents, and a changed subject is an update like any other' }],
+    ['UP-10', 'S', 'Whom a document is about is changed by who may correct it alone, else 422; masterIdentifier stays unique'],
   ]),
   ...chapter('Patch', [
     ['PA-01', 'M', 'JSON Patch as RFC 6902 has it, the result validated like an update'],
