@@ -66,7 +66,7 @@ export const ROWS: readonly Row[] = [
     ['NEG-06', 'M', '_format overrides Accept in all its spellings, a plus read as a space included, and never the body\'s type'],
     ['NEG-07', 'D', 'Without Accept, or with a browser\'s, the answer is FHIR JSON'],
     ['NEG-08', 'H', 'Quality values and specificity decide; q=0 excludes'],
-    ['NEG-09', 'S', 'UTF-8 is tolerated with charset and byte order mark; another charset is 415'],
+    ['NEG-09', 'S', 'UTF-8 with or without its charset parameter; another charset is 415, a byte order mark in JSON 400'],
     ['NEG-10', 'S', 'fhirVersion 4.0 is accepted; another is 406 in Accept and 415 in Content-Type'],
     ['NEG-11', 'O', '_pretty=true indents and changes nothing else'],
     ['NEG-12', 'D', 'Accept-Charset without UTF-8 is ignored'],
