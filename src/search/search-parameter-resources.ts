@@ -12,7 +12,7 @@ interface Declared {
 /** One for each definition: R4's common ones search several types. */
 export function searchParameterResources(): JsonObject[] {
   const byDefinition = new Map<string, Declared>();
-  for (const [base, parameters] of Object.entries(SEARCH_PARAMETERS) as [string, readonly SearchParameter[]][]) {
+  for (const [base, parameters] of Object.entries<readonly SearchParameter[]>(SEARCH_PARAMETERS)) {
     for (const parameter of parameters) {
       const declared = byDefinition.get(parameter.definition) ?? { bases: [], parameter, expressions: [] };
       declared.bases.push(base);

@@ -23,12 +23,12 @@ const audit = fc.array(fc.oneof(
   fc.tuple(fc.constantFrom('entity-type', 'entity-role:not', 'entity-type:text', '_profile', 'subtype:text', 'agent-name', 'address:contains', 'policy:below', 'agent-role'), several(token), several(date)).map(([name, one]) => [name, one] as [string, string]),
   fc.tuple(fc.constantFrom('entity', 'agent', 'agent:Practitioner', 'patient', 'source'), several(reference)),
   fc.tuple(fc.constantFrom('date', '_lastUpdated'), several(date)),
-), { maxLength: 5 }).map((pairs) => ({ type: 'AuditEvent' as RecordType, pairs }));
+), { maxLength: 5 }).map((pairs): { type: RecordType; pairs: [string, string][] } => ({ type: 'AuditEvent', pairs }));
 const provenance = fc.array(fc.oneof(
   fc.tuple(fc.constantFrom('_id', 'agent-type', 'agent-role', 'signature-type', 'agent:identifier'), several(token)),
   fc.tuple(fc.constantFrom('target', 'agent', 'entity', 'patient', 'location'), several(reference)),
   fc.tuple(fc.constantFrom('recorded', '_lastUpdated'), several(date)),
-), { maxLength: 5 }).map((pairs) => ({ type: 'Provenance' as RecordType, pairs }));
+), { maxLength: 5 }).map((pairs): { type: RecordType; pairs: [string, string][] } => ({ type: 'Provenance', pairs }));
 
 const asked = fc.tuple(fc.oneof(audit, provenance), fc.option(controls, { nil: undefined })).map(([{ type, pairs }, control]) => {
   // What is looked up in each row is bounded by a date, so that it is not refused.
