@@ -238,6 +238,8 @@ function rowsOf(parameter: SearchParameter, values: readonly SearchValue[], modi
 
 /** Raises 400 `invalid-parameter` for a modifier that does not suit, for a value that breaks its type's syntax, and for too many values. */
 export function parseClause(parameter: SearchParameter, modifier: string | undefined, text: string, scope: ClauseScope): SearchClause {
+  // Values of chains come here on ways of their own.
+  if (text.includes('\u0000')) throw fhirError('invalid-parameter', 'A search cannot hold the character NUL');
   if (modifier !== undefined && !suits(parameter, modifier)) throw refuseModifier(parameter, modifier);
   const parts = splitUnescaped(text, ',').filter((part) => part !== '');
   if (parts.length > VALUES_MAX) throw fhirError('too-costly', `${parameter.name} has ${parts.length} values; ${VALUES_MAX} are allowed`);
