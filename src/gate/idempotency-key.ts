@@ -1,5 +1,6 @@
 // The Idempotency-Key of a request, and the fingerprint that tells a repetition from another request.
 import { createHash } from 'node:crypto';
+import type { Principal } from '../access/principal.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import type { FhirRequest, Outcome } from '../interactions/interaction.ts';
@@ -15,9 +16,17 @@ export function readKey(request: FhirRequest, org: number, client: string): Idem
   return { org, client, key };
 }
 
-/** Over method, path, media type and all bytes of the body, once they were read. */
-export function keyFingerprint(request: FhirRequest): Buffer {
-  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '']);
+/** Scopes and roles in one order: a token that was renewed has the same. */
+function rightsOf({ scopes, roles }: Principal): unknown {
+  return [scopes.map(({ context, type, permissions }) => `${context}/${type}.${[...permissions].sort().join('')}`).sort(), [...roles].sort()];
+}
+
+/**
+ * Over method, path, media type and all bytes of the body, once they were read. The answer to a Bundle holds what its
+ * entries were allowed one by one, so it is shown again to the same rights alone.
+ */
+export function keyFingerprint(request: FhirRequest, principal: Principal): Buffer {
+  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' ? [rightsOf(principal)] : [])]);
   return createHash('sha256').update(head).update(request.body.digest()).digest();
 }
 

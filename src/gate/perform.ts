@@ -62,7 +62,7 @@ export function createGate(parts: GateParts): Perform {
         return await database.transaction(context.org.id, async (tx) => {
           const outcome = await prepared.run(tx);
           const kept = claim === undefined ? undefined : keptResult(outcome);
-          if (claim !== undefined && kept !== undefined) await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request), kept);
+          if (claim !== undefined && kept !== undefined) await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request, context.principal), kept);
           const events = [...describeOutcome(circumstances, outcome, () => newUuidV7(context.now)), ...(outcome.inner ?? [])];
           recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
           return outcome;
@@ -89,14 +89,12 @@ export function createGate(parts: GateParts): Perform {
 
   async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
     const prepared = await passage.interaction.prepare(context);
-    try {
-      if (passage.interaction.kind === 'read') return await runRead(prepared, context, circumstances);
-      const written = await runWrite(prepared, context, circumstances, claim);
-      return await written.complete?.() ?? written;
-    } catch (error) {
+    const run = passage.interaction.kind === 'read' ? runRead(prepared, context, circumstances) : runWrite(prepared, context, circumstances, claim);
+    const outcome = await run.catch(async (error: unknown) => {
       await prepared.abandon().catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
       throw error;
-    }
+    });
+    return passage.interaction.kind === 'read' ? outcome : await outcome.complete?.() ?? outcome;
   }
 
   /** One request takes effect once: the first runs, a repetition gets its answer. */
@@ -105,16 +103,20 @@ export function createGate(parts: GateParts): Perform {
     if (key === undefined) return runPrepared(passage, context, circumstances, undefined);
     const claim = await claimKey(database, key);
     if (claim.kind === 'run') {
+      const release = (): Promise<void> => releaseKey(database, key, claim.lease).catch((cause: unknown) => parts.logger.warn({ err: cause }, 'an Idempotency-Key could not be released; its lease will end'));
       try {
-        return await runPrepared(passage, context, circumstances, { key, lease: claim.lease });
+        const outcome = await runPrepared(passage, context, circumstances, { key, lease: claim.lease });
+        // What made nothing is asked again without harm, so its key does not stay taken.
+        if (passage.interaction.kind === 'read' || keptResult(outcome) === undefined) await release();
+        return outcome;
       } catch (error) {
-        await releaseKey(database, key, claim.lease).catch((cause: unknown) => parts.logger.warn({ err: cause }, 'an Idempotency-Key could not be released; its lease will end'));
+        await release();
         throw error;
       } finally {
         claim.lease.end();
       }
     }
-    const fingerprint = keyFingerprint(await drained(context.request, parts.bodyBytesMax));
+    const fingerprint = keyFingerprint(await drained(context.request, parts.bodyBytesMax), context.principal);
     if (!fingerprint.equals(claim.fingerprint)) throw fhirError('idempotency-mismatch', 'This Idempotency-Key was used with another request');
     return runRead({ run: (tx) => parts.replay(tx, context, claim.result) }, context, circumstances);
   }

@@ -248,6 +248,22 @@ describe('a batch', () => {
   });
 });
 
+describe('an Idempotency-Key', () => {
+  it('on a POST that makes nothing is free again: the same search is answered twice', async () => {
+    const call = { method: 'POST', body: '_count=1', headers: { 'content-type': 'application/x-www-form-urlencoded', 'idempotency-key': randomUUID() } };
+    expect([(await client.call('DocumentReference/_search', call)).status, (await client.call('DocumentReference/_search', call)).status]).toEqual([200, 200]);
+  });
+
+  it('of a Bundle shows its answer to the same rights alone', async () => {
+    const key = randomUUID();
+    const body = bundle('transaction', post('DocumentReference', documentReference()));
+    expect((await client.post('', body, { 'idempotency-key': key })).status).toBe(200);
+    const narrow = await client.call('', { method: 'POST', body, headers: { 'idempotency-key': key }, token: await server.token({ scope: 'user/Media.r' }) });
+    expect([narrow.status, narrow.json.resourceType]).toEqual([422, 'OperationOutcome']);
+    expect((await client.call('', { method: 'POST', body, headers: { 'idempotency-key': key }, token: await server.token() })).status).toBe(200);
+  });
+});
+
 it('declares both in the statement of what works', async () => {
   const { json } = await client.call('metadata', { token: null });
   expect(json.rest[0].interaction.map(({ code }: { code: string }) => code)).toEqual(expect.arrayContaining(['transaction', 'batch']));
