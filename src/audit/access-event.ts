@@ -38,7 +38,7 @@ export interface AccessEntity {
 /** The full Provenance of a write. */
 export interface AccessWrite {
   /** v3-DataOperation */
-  activity: 'CREATE' | 'UPDATE' | 'DELETE' | 'OBSOLETE';
+  activity: 'CREATE' | 'UPDATE' | 'DELETE';
   /** Versioned references of what was written. */
   targets: string[];
   /** Where it came from: the Binary of a document (source), the version before (revision), the deleted one (removal). */

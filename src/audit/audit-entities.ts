@@ -29,7 +29,7 @@ const LIFECYCLES: Partial<Record<InteractionCode, Coding>> = {
   'read': USE, 'vread': USE, 'history-instance': USE,
 };
 
-const WRITE_LIFECYCLES = { CREATE: ORIGINATION, UPDATE: AMENDMENT, DELETE: LOGICAL_DELETION, OBSOLETE: AMENDMENT } as const;
+const WRITE_LIFECYCLES = { CREATE: ORIGINATION, UPDATE: AMENDMENT, DELETE: LOGICAL_DELETION } as const;
 
 /** Roles of data by its resource type; what is not here is a domain resource. */
 export const DATA_ROLES: ReadonlyMap<string, Coding> = new Map([['DocumentReference', REPORT_ROLE], ['Media', REPORT_ROLE], ['Binary', REPORT_ROLE], ['List', JOB_ROLE]]);

@@ -50,7 +50,6 @@ const WRITE_OPERATIONS: Record<AccessWrite['activity'], Coding> = {
   CREATE: { system: DATA_OPERATION, code: 'CREATE', display: 'create' },
   UPDATE: { system: DATA_OPERATION, code: 'UPDATE', display: 'revise' },
   DELETE: { system: DATA_OPERATION, code: 'DELETE', display: 'delete' },
-  OBSOLETE: { system: DATA_OPERATION, code: 'OBSOLETE', display: 'obsolete' },
 };
 
 /** R4 wants a target: an access that touched nothing has its own AuditEvent. */

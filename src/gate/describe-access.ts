@@ -77,8 +77,7 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
   });
   const patients = [...(outcome.byPatient ?? [])];
-  const further = (outcome.further ?? []).map(({ eventId, entities, write }) => describeAccess({ ...circumstances, eventId }, outcome.response.status, { interaction: 'update', entities, write }));
-  if (patients.length === 0) return [event, ...further];
+  if (patients.length === 0) return [event];
   // Matches about no patient travel with the first event: their access is recorded, and no event is there for nobody.
   return patients.map(([patient, matches], position) => ({
     ...event,

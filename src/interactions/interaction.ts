@@ -109,13 +109,6 @@ export interface InteractionContext {
   assignedId?: string;
 }
 
-export interface FurtherWrite {
-  /** Id of its access event. */
-  eventId: string;
-  entities: AccessEntity[];
-  write: AccessWrite;
-}
-
 export interface Outcome {
   response: FhirResponse;
   /** What was touched, versioned. */
@@ -128,8 +121,6 @@ export interface Outcome {
   version?: { type: ResourceType; id: string; version: number };
   /** The events of a Bundle's entries, beside its own. */
   inner?: readonly AccessEvent[];
-  /** Further resources that the write changed, each with a record of its own: a document that was replaced. */
-  further?: readonly FurtherWrite[];
   /** The interaction that it turned out to be: an update that created; a Bundle says in its body whether it is a batch. */
   code?: InteractionCode;
   /** Set where the answer itself is kept for a repeated request with the same Idempotency-Key. */

@@ -5,14 +5,13 @@ import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import type { ReceivedContent } from '../content/receive-content.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { keepLabels, requireSameSubject } from '../resources/document-rules.ts';
 import { namedAuthors, publishDocument, type Publication } from '../resources/publish-document.ts';
 import { supersedeReplaced, supersedesOthers, type Superseded } from '../resources/supersede-document.ts';
-import type { FurtherWrite, InteractionContext, Outcome } from './interaction.ts';
+import type { InteractionContext, Outcome } from './interaction.ts';
 import { discardAll, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
-import { patientEntity, writeOutcome } from './write-outcome.ts';
+import { writeOutcome } from './write-outcome.ts';
 
 export interface DocumentWrite {
   id: string;
@@ -42,8 +41,7 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
     type: request.type, id, published, activity: created ? 'CREATE' : 'UPDATE', previous: published.changed ? previous?.version : undefined, named: namedAuthors(prepared.resource),
   });
   if (created) outcome.code = 'create';
-  outcome.write?.sources.push(...superseded.map((one) => ({ role: 'revision' as const, reference: `${request.type}/${one.id}/_history/${one.previous}` })));
-  if (superseded.length > 0) outcome.further = superseded.map(supersededWrite);
+  for (const one of superseded) nameSuperseded(outcome, one);
   discardAfter(parts, context, outcome, published.unused);
   return outcome;
 }
@@ -56,18 +54,17 @@ async function supersede(parts: DocumentParts, tx: Transaction, context: Interac
   if (!decision.permit) throw fhirError('forbidden', `A document that replaces another changes that one: ${decision.reason}`, { expression: 'DocumentReference.relatesTo' });
   // What the same transaction created is there to be replaced.
   if (share !== undefined) await tx.flush();
-  const superseded = await supersedeReplaced(tx, { resource: prepared.resource, id, before, reader: readerOf(context, parts.fhirBase), now, newEvent: () => newUuidV7(now) });
+  const superseded = await supersedeReplaced(tx, { resource: prepared.resource, id, before, reader: readerOf(context, parts.fhirBase), now, event: context.eventId });
   for (const one of superseded) share?.superseded.set(`${request.type}/${one.id}`, one.previous);
   return superseded;
 }
 
-function supersededWrite({ id, previous, event, resource, published }: Superseded): FurtherWrite {
-  const target = `DocumentReference/${id}/_history/${published.version}`;
-  return {
-    eventId: event,
-    entities: [...patientEntity(published.patient), { reference: target, role: 'data' }],
-    write: { activity: 'OBSOLETE', targets: [target], sources: [{ role: 'revision', reference: `DocumentReference/${id}/_history/${previous}` }], ...namedAuthors(resource) },
-  };
+/** One request leaves one record, which names both documents: the replaced one as a target, and its version before as what was revised. */
+function nameSuperseded(outcome: Outcome, { id, previous, published }: Superseded): void {
+  const reference = `DocumentReference/${id}/_history/${published.version}`;
+  outcome.entities.push({ reference, role: 'data' });
+  outcome.write?.targets.push(reference);
+  outcome.write?.sources.push({ role: 'revision', reference: `DocumentReference/${id}/_history/${previous}` });
 }
 
 /** Contents that are not needed once the answer is committed. */

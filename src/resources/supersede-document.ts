@@ -22,16 +22,14 @@ export interface Supersession {
   before: string | null;
   reader: BinaryReader;
   now: number;
-  /** Id of the access event of one superseded document. */
-  newEvent: () => string;
+  /** Id of the access event of the write. */
+  event: string;
 }
 
 export interface Superseded {
   id: string;
   /** Version before it was superseded. */
   previous: number;
-  event: string;
-  resource: JsonObject;
   published: Published;
 }
 
@@ -74,7 +72,7 @@ export async function supersedeReplaced(tx: Transaction, supersession: Supersess
   return superseded;
 }
 
-async function supersedeOne(tx: Transaction, { resource, id, reader, now, newEvent }: Supersession, replaced: Replaced): Promise<Superseded> {
+async function supersedeOne(tx: Transaction, { resource, id, reader, now, event }: Supersession, replaced: Replaced): Promise<Superseded> {
   const { expression } = replaced;
   const refuse = (text: string): Error => fhirError('business-rule', `${TYPE}/${replaced.id} ${text}`, { expression });
   if (replaced.id === id) throw refuse('cannot replace itself');
@@ -85,11 +83,10 @@ async function supersedeOne(tx: Transaction, { resource, id, reader, now, newEve
   const next = readResource(previous.body);
   if (next['status'] !== 'current') throw fhirError('conflict', `${TYPE}/${replaced.id} is not current, so it cannot be replaced`, { expression });
   next['status'] = 'superseded';
-  const event = newEvent();
   const published = await publishDocument(tx, {
     type: TYPE, id: replaced.id, method: 'PUT', resource: next, moved: [], linked: await linkedBinaries(tx, next, reader), previous, reader, now, event,
   });
-  return { id: replaced.id, previous: previous.version, event, resource: next, published };
+  return { id: replaced.id, previous: previous.version, published };
 }
 
 /** The Binaries that a stored document points to: its next version uses them as well. */

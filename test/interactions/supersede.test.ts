@@ -24,7 +24,7 @@ async function made(overrides: Record<string, unknown> = {}): Promise<{ path: st
 }
 
 describe('a document that replaces another', () => {
-  it('supersedes it in the same transaction, with a version and a Provenance of its own', async () => {
+  it('supersedes it in the same transaction, and one AuditEvent and one Provenance name both', async () => {
     const { path, subject } = await made();
     const requestId = randomUUID();
     const created = await client.post('DocumentReference', documentReference({ subject, ...related('replaces', path) }), { 'x-request-id': requestId });
@@ -33,13 +33,17 @@ describe('a document that replaces another', () => {
     expect(await state(path)).toEqual(['superseded', '2']);
     expect((await client.get(`${path}/_history/1`)).json.status).toBe('current');
     expect((await client.get(`${path}/_history`)).json.entry[0].request).toEqual({ method: 'PUT', url: path });
-    const obsolete = (await client.get(`Provenance?target=${path}`)).json.entry.map((entry: { resource: object }) => entry.resource).filter((one: { activity: { coding: { code: string }[] } }) => one.activity.coding[0]?.code === 'OBSOLETE');
-    expect(obsolete).toHaveLength(1);
-    expect(obsolete[0]).toMatchObject({ target: [{ reference: `${path}/_history/2` }], entity: [{ role: 'revision', what: { reference: `${path}/_history/1` } }] });
-    const creation = (await client.get(`Provenance?target=${replacement}`)).json.entry.map((entry: { resource: { activity: { coding: { code: string }[] }; entity?: object[] } }) => entry.resource).find((one: { activity: { coding: { code: string }[] } }) => one.activity.coding[0]?.code === 'CREATE');
-    expect(creation.entity).toContainEqual({ role: 'revision', what: { reference: `${path}/_history/1` } });
+    const writes = async (target: string): Promise<{ id: string; target: object[]; entity?: object[]; activity?: { coding: { code: string }[] } }[]> =>
+      (await client.get(`Provenance?target=${target}`)).json.entry.map((entry: { resource: object }) => entry.resource).filter((one: { activity?: { coding: { code: string }[] } }) => one.activity?.coding[0]?.code === 'CREATE');
+    const [creation, ...others] = await writes(replacement);
+    expect(others).toEqual([]);
+    expect(creation?.target).toEqual([{ reference: `${replacement}/_history/1` }, expect.anything(), { reference: `${path}/_history/2` }]);
+    expect(creation?.entity).toContainEqual({ role: 'revision', what: { reference: `${path}/_history/1` } });
+    expect((await writes(path)).map(({ id }) => id)).toContain(creation?.id);
     const events = await client.auditOf(requestId);
-    expect(events.map((event) => event.action).sort()).toEqual(['C', 'U']);
+    expect(events.map((event) => event.action)).toEqual(['C']);
+    expect(events[0].entity.map((entity: { what: { reference?: string } }) => entity.what.reference)).toEqual(expect.arrayContaining([`${replacement}/_history/1`, `${path}/_history/2`]));
+    expect((await client.get(`AuditEvent?entity=${path}&action=C`)).json.entry.map((entry: { resource: { id: string } }) => entry.resource.id)).toContain(events[0].id);
     expect((await client.get(`DocumentReference?subject=${subject.reference}&status=current`)).json.entry.map((entry: { fullUrl: string }) => entry.fullUrl)).toEqual([`${client.base}/${replacement}`]);
     const { url } = (await client.get(path)).json.content[0].attachment;
     expect((await client.get(url)).text).toBe('A short note.');
