@@ -1,6 +1,7 @@
 // May this principal do that? Pure: scope ∩ role, answered as permit with a restriction or deny with a reason.
 import { roleRights } from './category-policy.ts';
 import type { Principal } from './principal.ts';
+import type { Restriction } from './restriction.ts';
 import type { Permission, SmartScope } from './smart-scope.ts';
 
 export interface AuthorizationRequest {
@@ -11,9 +12,6 @@ export interface AuthorizationRequest {
   /** The request is refused anyway (no such path): whoever has a valid token may be told so. */
   refusal?: boolean;
 }
-
-/** Becomes part of the SQL. `nothing` is a permit whose result is empty. */
-export type Restriction = { kind: 'none' } | { kind: 'nothing' };
 
 export type Decision =
   | { permit: true; restriction: Restriction }
@@ -29,7 +27,7 @@ const LETTERS = {
 const BINARY_READERS = ['Binary', 'DocumentReference', 'Media'];
 
 function grants(scope: SmartScope, type: string, letter: Permission): boolean {
-  if (!scope.permissions.has(letter)) return false;
+  if (!scope.permissions.has(letter) || scope.filter !== undefined) return false;
   if (scope.type === '*' || scope.type === type) return true;
   return type === 'Binary' && letter === 'r' && BINARY_READERS.includes(scope.type);
 }

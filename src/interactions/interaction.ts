@@ -1,6 +1,7 @@
 // The shape of a FHIR interaction: what is slow goes to `prepare`, outside any transaction; `run` touches our own rows
 // alone, inside one. The gate calls both, and records what came of it.
-import type { AuthorizationRequest, Restriction } from '../access/authorize.ts';
+import type { AuthorizationRequest } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import type { Principal } from '../access/principal.ts';
 import type { AccessEntity, AccessEvent, AccessWrite, InteractionCode } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';

@@ -1,6 +1,7 @@
 // From the parameters of a request to the types that are searched and how: of one type, of several at once, or of a
 // compartment. What the caller may not search is left out, and where that is everything, refused.
-import { authorize, type Restriction } from '../access/authorize.ts';
+import { authorize } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { parseLinkedSearch } from '../resources/resolve-links.ts';

@@ -4,7 +4,7 @@ import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { uuidV7Ceil, uuidV7Floor, uuidV7Time } from '../fhir/uuid-v7.ts';
-import type { Restriction } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import type { OpenValues } from '../search/record-open-values.ts';

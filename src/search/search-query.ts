@@ -1,6 +1,6 @@
 // From clauses to one SQL query. Each predicate is equality or range on a B-tree; the organisation stands in each, so
 // that the index is used, and row-level security repeats it.
-import type { Restriction } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import { anyOfPredicate } from './any-of.ts';
 import { clausePredicate, tiedTo } from './clause-predicate.ts';
 import { hashesOf, hashTable, isLongPrefix, rangeQuery } from './clause-ranges.ts';

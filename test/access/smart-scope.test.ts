@@ -25,10 +25,29 @@ describe('parseScopes', () => {
   test.each([
     'user/DocumentReference.sr', 'user/DocumentReference.rr', 'user/DocumentReference.RS', 'user/DocumentReference.', 'user/DocumentReference', 'user/DocumentReference.x',
     'user/documentReference.rs', 'user/Document-Reference.rs', 'user/.rs', 'user/**.rs', 'user/*.Read', 'user/*.readwrite', 'User/*.rs', 'practitioner/*.rs', '/*.rs', 'user/*.rs,', 'user//*.rs',
-    'user/DocumentReference.rs?category=a', 'user/DocumentReference.rs?', 'user/*.rs#x', 'user/*.rs\n', '\tuser/*.rs', 'user/*.rs\u00a0',
+    'user/DocumentReference.rs?', 'user/DocumentReference.read?category=a', 'user/DocumentReference.*?category=a', 'user/DocumentReference.rs?category', 'user/DocumentReference.rs?category=', 'user/DocumentReference.rs?category=a&',
+    'user/DocumentReference.rs?category=a&&type=b', 'user/DocumentReference.rs?category:in=a', 'user/DocumentReference.rs?category:not=a', 'user/DocumentReference.rs?nosuch=a', 'user/DocumentReference.rs?category=a,', 'user/DocumentReference.rs?category=a|b|c',
+    'user/DocumentReference.rs?date=ge2024', 'user/DocumentReference.rs?description=a', 'user/DocumentReference.rs?_lastUpdated=2024', 'user/DocumentReference.rs?subject:Patient.name=a', 'user/DocumentReference.rs?_has:List:item:code=a',
+    'user/DocumentReference.rs?encounter=e1', 'user/DocumentReference.rs?author=x/y/z', 'user/DocumentReference.rs?category=%', 'user/DocumentReference.rs?category=%00', 'user/DocumentReference.rs?category=%FF', 'user/DocumentReference.rs?category=a%5C', 'user/DocumentReference.rs?category=a=b',
+    'user/DocumentReference.rs?code=a', 'user/Media.rs?category=a', 'user/AuditEvent.rs?patient=p1', 'user/Binary.r?_id=1', 'user/Patient.rs?_id=1', 'user/*.rs?nosuch=1', 'user/DocumentReference.?category=a', 'user/DocumentReference.rs??category=a',
+    'user/*.rs#x', 'user/*.rs\n', '\tuser/*.rs', 'user/*.rs\u00a0',
     'openid', 'fhirUser', 'launch', 'launch/patient', 'offline_access', 'online_access', '',
   ])('grants nothing for %j', (scope) => {
     expect(parseScopes(scope)).toEqual([]);
+  });
+
+  test.each([
+    ['user/DocumentReference.rs?category=a', [['category', 'a']]],
+    ['patient/DocumentReference.rs?category=http://loinc.org|11488-4', [['category', 'http://loinc.org|11488-4']]],
+    ['user/DocumentReference.rs?category=http%3A%2F%2Floinc.org%7C11488-4', [['category', 'http://loinc.org|11488-4']]],
+    ['user/DocumentReference.rs?category=a&type=b&category=c', [['category', 'a'], ['type', 'b'], ['category', 'c']]],
+    ['user/DocumentReference.rs?category=a,|b,s|', [['category', 'a,|b,s|']]],
+    ['user/DocumentReference.rs?patient=p1', [['patient', 'p1']]],
+    ['user/DocumentReference.rs?encounter=Encounter/e1', [['encounter', 'Encounter/e1']]],
+    ['system/Media.s?operator=https://x.example/fhir/Practitioner/1', [['operator', 'https://x.example/fhir/Practitioner/1']]],
+    ['user/*.rs?_security=R', [['_security', 'R']]],
+  ])('reads the query of %s', (scope, filter) => {
+    expect(parseScopes(scope).map((parsed) => parsed.filter)).toEqual([filter]);
   });
 
   test('passes over what it does not know and reads the rest', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Restriction } from '../../src/access/authorize.ts';
+import type { Restriction } from '../../src/access/restriction.ts';
 import { parseDateRange } from '../../src/fhir/instant.ts';
 import { typeNumber } from '../../src/fhir/resource-type.ts';
 import type { Keyset } from '../../src/search/page-cursor.ts';

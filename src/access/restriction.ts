@@ -1,0 +1,54 @@
+// What a permit is narrowed to: the union of what scopes grant, each within a patient's compartment or a query (SMART App
+// Launch 2.2), and the categories of documents that the role may have. Pure data; the search floor makes conditions of it.
+
+/** A search parameter and its value, decoded, as both would stand in a search. */
+export type ScopeCriterion = readonly [name: string, value: string];
+
+/** What one scope grants; without members it is everything of the type. */
+export interface RestrictionBranch {
+  /** Id of the Patient in whose compartment a resource must be. */
+  patient?: string;
+  /** All of them must hold. */
+  filter?: readonly ScopeCriterion[];
+}
+
+/** Of the codes of a document's categories each must be permitted and none denied. A document without any is of `other`. */
+export interface CategoryClause {
+  permitted: 'any' | readonly string[];
+  denied: readonly string[];
+}
+
+/** `nothing` is a permit whose result is empty. */
+export type Restriction =
+  | { kind: 'none' }
+  | { kind: 'nothing' }
+  /** One of the branches must hold, and the categories beside it. */
+  | { kind: 'within'; anyOf: readonly RestrictionBranch[]; categories?: CategoryClause };
+
+export const UNCATEGORISED = 'other';
+
+const isEverything = ({ patient, filter = [] }: RestrictionBranch): boolean => patient === undefined && filter.length === 0;
+const isOpen = (categories: CategoryClause | undefined): boolean => categories === undefined || (categories.permitted === 'any' && categories.denied.length === 0);
+
+/** The least form: branches that the rest holds already are left out. */
+export function restrictionOf(branches: readonly RestrictionBranch[], categories?: CategoryClause): Restriction {
+  if (branches.length === 0 || (categories !== undefined && categories.permitted !== 'any' && categories.permitted.length === 0)) return { kind: 'nothing' };
+  const everything = branches.some(isEverything);
+  const patients = new Set(branches.filter(({ filter = [] }) => filter.length === 0).map(({ patient }) => patient));
+  const needed = branches.filter(({ patient, filter = [] }) => filter.length === 0 || patient === undefined || !patients.has(patient));
+  const anyOf = everything ? [{}] : [...new Map(needed.map((branch) => [JSON.stringify([branch.patient, branch.filter]), branch])).values()];
+  if (isOpen(categories)) return everything ? { kind: 'none' } : { kind: 'within', anyOf };
+  return { kind: 'within', anyOf, ...(categories === undefined ? {} : { categories }) };
+}
+
+/** The codes among them are all that a caller with the clause may have. */
+export function permitsCategories({ permitted, denied }: CategoryClause, codes: readonly string[]): boolean {
+  return codes.every((code) => (permitted === 'any' || permitted.includes(code)) && !denied.includes(code));
+}
+
+/** The patient to whom everything is confined; undefined where something else is granted as well. */
+export function confiningPatient(restriction: Restriction): string | undefined {
+  if (restriction.kind !== 'within') return undefined;
+  const [first, ...others] = restriction.anyOf.map(({ patient }) => patient);
+  return others.every((patient) => patient === first) ? first : undefined;
+}
