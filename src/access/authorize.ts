@@ -1,5 +1,6 @@
-// May this principal do that? Pure: scope ∩ role, answered as permit with a restriction or deny with a reason.
-import { roleRights } from './category-policy.ts';
+// May this principal do that? Pure: scope ∩ policy, answered as permit with a restriction or deny with a reason.
+import { rightsOfPrincipal } from './category-policy.ts';
+import { coversAll, type Action } from './policy.ts';
 import type { Principal } from './principal.ts';
 import type { Restriction } from './restriction.ts';
 import type { Permission, SmartScope } from './smart-scope.ts';
@@ -9,6 +10,8 @@ export interface AuthorizationRequest {
   type: string;
   /** A conditional create also tells whether something exists: it needs s as well. */
   conditional?: boolean;
+  /** An operation of administrators; with `org`, of that organisation's alone. `letter` is what the scope must grant on Organization. */
+  administration?: { letter: 'r' | 'u'; org?: string };
   /** The request is refused anyway (no such path): whoever has a valid token may be told so. */
   refusal?: boolean;
 }
@@ -37,14 +40,14 @@ function systemSuffices(scope: SmartScope, type: string): boolean {
   return scope.context === 'system' && (type !== 'AuditEvent' || scope.type === 'AuditEvent');
 }
 
-function roleAllows(roles: readonly string[], type: string, letter: Permission): boolean {
-  return roles.some((role) => {
-    const held = roleRights(role);
-    if (held === undefined) return false;
-    if (type === 'AuditEvent') return held.auditEvents && (letter === 'r' || letter === 's');
-    if (type === 'Provenance') return held.provenance && (letter === 'r' || letter === 's');
-    return held.documents.has(letter);
-  });
+/** The action of the policy that a letter asks for. */
+const ACTION_OF = { c: 'write', r: 'read', u: 'write', d: 'delete', s: 'search' } as const satisfies Record<Permission, Action>;
+
+/** A right to some categories alone would need a predicate that says which documents those are; without one it is no right. */
+function policyAllows(principal: Principal, type: string, letter: Permission): boolean {
+  const { documents, record } = rightsOfPrincipal(principal);
+  if (type === 'AuditEvent' || type === 'Provenance') return (letter === 'r' || letter === 's') && record[type].has(ACTION_OF[letter]);
+  return coversAll(documents[ACTION_OF[letter]]);
 }
 
 /** What this server defines is nobody's data: whoever may read something that is held may read it. */
@@ -65,18 +68,28 @@ function decideLetter(principal: Principal, type: string, letter: Permission): D
   }
   // A system client is limited by its registration, that is by its scopes; roles, where its token has some, narrow them.
   if (principal.roles.length === 0 && contexts.some((scope) => systemSuffices(scope, type))) return { permit: true, restriction: { kind: 'none' } };
-  if (!roleAllows(principal.roles, type, letter)) {
+  if (!policyAllows(principal, type, letter)) {
     return { permit: false, code: 'forbidden', reason: principal.roles.length === 0 ? 'The token names no role' : `The role does not allow ${letter} on ${type}` };
   }
   return { permit: true, restriction: { kind: 'none' } };
 }
 
+/** Whoever administers has the role admin; no policy can take it away, so that none locks everybody out. */
+function decideAdministration(principal: Principal, { letter, org }: NonNullable<AuthorizationRequest['administration']>): Decision {
+  const granted = principal.scopes.some((scope) => scope.context !== 'patient' && grants(scope, 'Organization', letter));
+  if (!granted) return { permit: false, code: 'insufficient_scope', reason: `No scope grants ${letter} on Organization` };
+  if (!principal.roles.includes('admin')) return { permit: false, code: 'forbidden', reason: 'This is done by role admin' };
+  if (org !== undefined && principal.org !== org) return { permit: false, code: 'forbidden', reason: 'This is done by an administrator of the operator' };
+  return { permit: true, restriction: { kind: 'none' } };
+}
+
 /**
- * Scope ∩ role (SMART App Launch 2.2; the letters of a conditional create add up). Deny is `insufficient_scope` where a
+ * Scope ∩ policy (SMART App Launch 2.2; the letters of a conditional create add up). Deny is `insufficient_scope` where a
  * wider scope would help (RFC 6750 3.1), else `forbidden`. Whether a Binary's owner is readable is asked of the data.
  */
 export function authorize(principal: Principal, request: AuthorizationRequest): Decision {
   if (request.refusal === true) return { permit: true, restriction: { kind: 'none' } };
+  if (request.administration !== undefined) return decideAdministration(principal, request.administration);
   const letter = LETTERS[request.interaction];
   if (letter === null) return { permit: true, restriction: { kind: 'none' } };
   const decision = decideLetter(principal, request.type, letter);

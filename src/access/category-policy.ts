@@ -1,33 +1,24 @@
-// Which role may do what, as shipped. Default deny: a role that is not here may nothing.
-import type { Permission } from './smart-scope.ts';
+// What the organisation's policy leaves of a caller: joined to the principal at the doorway, asked by `authorize`.
+import { coversAll, rightsOf, SHIPPED_POLICY, type Policy, type Rights } from './policy.ts';
+import type { Principal } from './principal.ts';
 
-/** Rights on the record (AuditEvent) and on everything else. */
-export interface RoleRights {
-  documents: ReadonlySet<Permission>;
-  auditEvents: boolean;
-  provenance: boolean;
-  /** Takes a security label off, and moves a document to another subject. */
-  corrections: boolean;
+/** The rights that the doorway joined; a principal that never passed it has those of the policy as shipped. */
+export function rightsOfPrincipal(principal: Principal): Rights {
+  return principal.rights ?? rightsOf(SHIPPED_POLICY, principal.roles);
 }
 
-const rights = (letters: string, auditEvents: boolean, provenance: boolean, corrections = false): RoleRights => ({ documents: new Set(letters as Iterable<Permission>), auditEvents, provenance, corrections });
+const joined = new WeakMap<Principal, { policy: Policy; principal: Principal }>();
 
-export const ROLES = {
-  'admin': rights('cruds', true, true, true),
-  'practitioner': rights('crus', false, true),
-  'nurse': rights('crus', false, true),
-  'integration': rights('crus', false, true),
-  'read-only': rights('rs', false, true),
-  // Reads category insurance alone; until a permit can be narrowed to a category it reads nothing.
-  'billing': rights('', false, false),
-  'auditor': rights('', true, true),
-} as const satisfies Record<string, RoleRights>;
-
-export function roleRights(role: string): RoleRights | undefined {
-  return Object.hasOwn(ROLES, role) ? ROLES[role as keyof typeof ROLES] : undefined;
+/** The principal with what `policy` gives its roles. Requests with one token share one principal, so the work is done once. */
+export function withPolicy(principal: Principal, policy: Policy): Principal {
+  const known = joined.get(principal);
+  if (known?.policy === policy) return known.principal;
+  const made = Object.freeze({ ...principal, rights: rightsOf(policy, principal.roles) });
+  joined.set(principal, { policy, principal: made });
+  return made;
 }
 
-/** Whether one of the roles may correct what others may not change by accident. A client without roles may not. */
-export function mayCorrect(roles: readonly string[]): boolean {
-  return roles.some((role) => roleRights(role)?.corrections === true);
+/** Whether the caller may correct what others may not change by accident. A client without roles may not. */
+export function mayCorrect(principal: Principal): boolean {
+  return coversAll(rightsOfPrincipal(principal).documents.override);
 }

@@ -1,4 +1,5 @@
 // Who asks: what a verified token says, in this server's words.
+import type { Rights } from './policy.ts';
 import type { SmartScope } from './smart-scope.ts';
 
 export interface Principal {
@@ -16,6 +17,8 @@ export interface Principal {
   encounter?: string;
   roles: string[];
   scopes: SmartScope[];
+  /** What the organisation's policy gives the roles; joined at the doorway. */
+  rights?: Rights;
   /** Seconds since the epoch. */
   expiresAt: number;
 }

@@ -26,7 +26,7 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
   const { request } = context;
   const { id, method, prepared, previous } = write;
   const before = previous?.body ?? null;
-  if (before !== null && !mayCorrect(context.principal.roles)) {
+  if (before !== null && !mayCorrect(context.principal)) {
     requireSameSubject(request.type, prepared.resource, before, parts.fhirBase);
     keepLabels(prepared.resource, before);
   }
