@@ -4,16 +4,19 @@ import type { ContentReader } from '../content/read-content.ts';
 import type { Transaction } from '../database/database.ts';
 import type { ContentRow, VersionRow } from '../database/tables.ts';
 import { parseByteRange } from '../fhir/byte-range.ts';
-import { bytesTag, parseTags, versionTag } from '../fhir/etag.ts';
+import { contentDisposition } from '../fhir/content-disposition.ts';
+import { bytesTag, versionTag } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { printJson } from '../fhir/json.ts';
 import { summarise, type SummaryForm } from '../fhir/summary.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
+import { readAttachmentTitle } from '../resources/attachment-title.ts';
 import { findBinaryOwners } from '../resources/binary-access.ts';
 import { readResource } from '../resources/resource-text.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
 import { readNewest, readVersion } from '../resources/read-version.ts';
 import { base64Resource, base64ResourceLength, jsonFrame, xmlFrame } from './base64-resource.ts';
+import { checkBytePreconditions, ifRangeHolds, namesBytes, wantsSha256 } from './byte-conditions.ts';
 import { notModified, type ConditionalVersion } from './conditional-read.ts';
 import { defineInteraction, type Interaction, type FhirRequest, type InteractionContext, type Outcome } from './interaction.ts';
 import { readerOf } from './prepare-document.ts';
@@ -34,6 +37,8 @@ interface Found {
   securityContext: string | undefined;
   row: ContentRow;
   previousUpdated: () => Promise<number | undefined>;
+  /** The name that a document gives the bytes. */
+  title: () => Promise<string | undefined>;
 }
 
 export function readBinary(parts: ReadBinaryParts, code: 'read' | 'vread'): Interaction {
@@ -53,7 +58,8 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
   const reference = code === 'read' ? `Binary/${request.id}` : `Binary/${request.id}/_history/${request.version}`;
   if (newest === undefined || binary === undefined) throw fhirError('not-found', `${reference} is not known here`);
   // The newest version says whose it is; one that is a deletion says nothing of it.
-  const owners = await findBinaryOwners(tx, readerOf(context, parts.fhirBase), newest.body === null ? binary : newest);
+  const reader = readerOf(context, parts.fhirBase);
+  const owners = await findBinaryOwners(tx, reader, newest.body === null ? binary : newest);
   if (!owners.readable) throw fhirError('not-found', `${reference} is not known here`);
   if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} ${code === 'read' ? 'was deleted' : 'is a deletion'}`);
   const resource = JSON.parse(binary.body) as { contentType: string; securityContext?: { reference?: string } };
@@ -61,6 +67,7 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
     version: binary.version, lastUpdated: binary.last_updated.getTime(), text: binary.body, contentType: resource.contentType,
     securityContext: resource.securityContext?.reference, row: await readContentRow(tx, org.id, binary.content),
     previousUpdated: async () => (await readVersion(tx, org.id, binary.type, binary.id, binary.version - 1))?.last_updated.getTime(),
+    title: () => readAttachmentTitle(tx, reader, request.id, owners.users),
   };
   const outcome = await answer(parts, request, found);
   outcome.entities = [
@@ -127,32 +134,31 @@ async function* nothing(): AsyncGenerator<Buffer> {
 async function answerRaw(parts: ReadBinaryParts, request: FhirRequest, found: Found): Promise<Outcome> {
   const sha256 = found.row.sha256 as Buffer;
   const tag = bytesTag(found.version, sha256);
+  const size = sizeOf(found.row);
+  const bytes = { contentType: found.contentType, size };
+  checkBytePreconditions(request, tag, found);
   const headers: Record<string, string> = {
     ...sharedHeaders(found),
     'ETag': tag,
     'Content-Type': found.contentType,
     'Accept-Ranges': 'bytes',
-    'Repr-Digest': `sha-256=:${sha256.toString('base64')}:`,
-    'Content-Disposition': 'attachment',
+    ...(wantsSha256(request) ? { 'Repr-Digest': `sha-256=:${sha256.toString('base64')}:` } : {}),
+    'Content-Disposition': contentDisposition(await found.title(), found.contentType),
     'Content-Security-Policy': "default-src 'none'; sandbox",
     'Cross-Origin-Resource-Policy': 'same-site',
     'Referrer-Policy': 'no-referrer',
   };
-  const size = sizeOf(found.row);
-  const bytes = { contentType: found.contentType, size };
-  if (await notModified(request, conditional(found), (known) => parseTags(known).some((one) => ['*', tag.slice(1, -1), String(found.version)].includes(one)))) return { response: { status: 304, headers }, entities: [], bytes };
-  const range = parseByteRange(ifRangeHolds(request, tag, found.lastUpdated) ? request.header('range') : undefined, size);
+  if (await notModified(request, conditional(found), (known) => namesBytes(known, tag, found.version))) return { response: { status: 304, headers }, entities: [], bytes };
+  // RFC 9110 14.2: a range is for GET alone; HEAD answers what the whole would have.
+  if (request.method === 'HEAD') return { response: { status: 200, headers }, entities: [], bytes, open: async () => ({ length: size, bytes: nothing() }) };
+  const range = parseByteRange(await ifRangeHolds(request, tag, conditional(found)) ? request.header('range') : undefined, size);
   if (range.kind === 'unsatisfiable') throw fhirError('range', `There are ${size} bytes`, { headers: { 'Content-Range': `bytes */${size}` } });
-  const part = range.kind === 'part' ? { start: range.start, length: range.length } : { start: 0, length: size };
-  const open = request.method === 'HEAD' ? async () => ({ length: part.length, bytes: nothing() }) : async () => ({ length: part.length, bytes: await parts.content.open(found.row, part) });
-  if (range.kind === 'whole') return { response: { status: 200, headers }, entities: [], bytes, open };
-  const shown = `bytes ${part.start}-${part.start + part.length - 1}/${size}`;
-  return { response: { status: 206, headers: { ...headers, 'Content-Range': shown } }, entities: [], bytes: { ...bytes, range: shown }, open };
-}
-
-/** RFC 9110 13.1.5: strong comparison; a weak tag never holds. */
-function ifRangeHolds(request: FhirRequest, tag: string, lastUpdated: number): boolean {
-  const condition = request.header('if-range');
-  if (condition === undefined || condition === tag) return true;
-  return Date.parse(condition) === Math.floor(lastUpdated / 1_000) * 1_000;
+  if (range.kind === 'whole') return { response: { status: 200, headers }, entities: [], bytes, open: async () => ({ length: size, bytes: await parts.content.open(found.row) }) };
+  const shown = `bytes ${range.start}-${range.start + range.length - 1}/${size}`;
+  return {
+    response: { status: 206, headers: { ...headers, 'Content-Range': shown } },
+    entities: [],
+    bytes: { ...bytes, range: shown },
+    open: async () => ({ length: range.length, bytes: await parts.content.open(found.row, range) }),
+  };
 }

@@ -276,7 +276,7 @@ export const ROWS: readonly Row[] = [
     ['BIN-12', 'H', 'Ranges: single, suffix and open are 206; outside is 416; what is not a range is ignored'],
     ['BIN-13', 'H', 'If-Range needs a strong validator or a date'],
     ['BIN-14', 'O', 'Bytes answer 304, and Vary names Accept'],
-    ['BIN-15', 'D', 'Bytes are an attachment whose name is safe', { later: 'bytes' }],
+    ['BIN-15', 'D', 'Bytes are an attachment whose name is safe'],
     ['BIN-16', 'D', 'Bytes are never sniffed, run or framed'],
     ['BIN-17', 'D', 'Repr-Digest on bytes; a wrong digest in a request is 400 and keeps nothing'],
     ['BIN-18', 'D', 'Damaged bytes never leave as whole'],

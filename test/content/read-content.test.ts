@@ -142,6 +142,24 @@ describe('a verified read', () => {
     expect(await read(kept.row, { start: CHUNK_BYTES + 500, length: 1 })).toMatchObject({ error: expect.any(ContentIntegrityError), early: true, bytes: Buffer.alloc(0) });
   });
 
+  it('reads the chunks that a range touches and no other byte', async () => {
+    const kept = await keep(5 * CHUNK_BYTES + 77);
+    await fc.assert(fc.asyncProperty(fc.nat(kept.bytes.length - 1), fc.nat(3 * CHUNK_BYTES), async (start, wanted) => {
+      const length = Math.max(1, Math.min(wanted, kept.bytes.length - start));
+      const asked = new Set<number>();
+      let bytes = 0;
+      const counting: ContentStore = { ...store, get(key, range, options) {
+        for (let at = range.start; at < range.start + range.length; at += CHUNK_BYTES) asked.add(at / CHUNK_BYTES);
+        bytes += range.length;
+        return store.get(key, range, options);
+      } };
+      expect((await read(kept.row, { start, length }, counting)).error).toBeUndefined();
+      const [first, last] = [Math.floor(start / CHUNK_BYTES), Math.floor((start + length - 1) / CHUNK_BYTES)];
+      expect([...asked].sort()).toEqual(Array.from({ length: last - first + 1 }, (_none, index) => first + index));
+      expect(bytes).toBe(Math.min((last + 1) * CHUNK_BYTES, kept.bytes.length) - first * CHUNK_BYTES);
+    }), { numRuns: 40 });
+  });
+
   it('finds a file that was cut short or is missing', async () => {
     const cut = await keep(2 * CHUNK_BYTES + 9);
     await truncate(cut.path, CHUNK_BYTES + 3);

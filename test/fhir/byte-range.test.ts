@@ -14,6 +14,11 @@ describe('parseByteRange', () => {
     ['bytes=-99', 10, { kind: 'part', start: 0, length: 10 }],
     ['Bytes=0-4', 10, { kind: 'part', start: 0, length: 5 }],
     ['bytes=0-9999999999999999', 10, { kind: 'part', start: 0, length: 10 }],
+    [`bytes=5-${'9'.repeat(400)}`, 10, { kind: 'part', start: 5, length: 5 }],
+    [`bytes=-${'9'.repeat(40)}`, 10, { kind: 'part', start: 0, length: 10 }],
+    [`bytes=${'9'.repeat(40)}-`, 10, { kind: 'unsatisfiable' }],
+    // A list of one; its empty members do not count.
+    ['bytes=,0-4 , ', 10, { kind: 'part', start: 0, length: 5 }],
     ['bytes=10-', 10, { kind: 'unsatisfiable' }],
     ['bytes=10-20', 10, { kind: 'unsatisfiable' }],
     ['bytes=-0', 10, { kind: 'unsatisfiable' }],
@@ -30,6 +35,8 @@ describe('parseByteRange', () => {
     ['bytes=0-4-5', 10, { kind: 'whole' }],
     ['bytes=--1', 10, { kind: 'whole' }],
     ['bytes=0x1-2', 10, { kind: 'whole' }],
+    [`bytes=${'9'.repeat(41)}-${'9'.repeat(40)}`, 10, { kind: 'whole' }],
+    ['bytes=0-1,99-', 10, { kind: 'whole' }],
   ])('%s of %d bytes', (header, size, expected) => {
     expect(parseByteRange(header, size)).toEqual(expected);
   });

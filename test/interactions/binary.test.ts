@@ -49,6 +49,25 @@ describe.each(stores)('Binary over %s', (name, environment) => {
     expect((await client.get(`Binary/${id}`, { 'range': 'bytes=0-1', 'if-range': 'W/"1"' })).status).toBe(200);
   });
 
+  it('takes Range for GET alone, If-Range by the strong ETag or the date, and If-Match as what the client means', async () => {
+    const whole = await client.get(`Binary/${id}`);
+    const [tag, date] = [whole.headers.get('etag') ?? '', whole.headers.get('last-modified') ?? ''];
+    const head = await client.call(`Binary/${id}`, { method: 'HEAD', headers: { accept: '*/*', range: 'bytes=0-9' } });
+    expect([head.status, head.headers.get('content-length'), head.headers.get('content-range')]).toEqual([200, String(bytes.length), null]);
+    for (const [condition, status] of [[tag, 206], [`W/${tag}`, 200], ['W/"1"', 200], ['"1"', 200], [date, 206], [new Date(Date.parse(date) + 1_000).toUTCString(), 200], ['1', 200]] as const) {
+      expect([condition, (await client.get(`Binary/${id}/_history/1`, { 'range': 'bytes=0-9', 'if-range': condition })).status]).toEqual([condition, status]);
+    }
+    for (const [headers, status] of [[{ 'if-match': tag }, 200], [{ 'if-match': 'W/"1"' }, 200], [{ 'if-match': '"7"' }, 412], [{ 'if-unmodified-since': date }, 200], [{ 'if-unmodified-since': new Date(0).toUTCString() }, 412], [{ 'if-unmodified-since': 'yesterday' }, 200]] as const) {
+      expect([headers, (await client.get(`Binary/${id}`, headers)).status]).toEqual([headers, status]);
+    }
+  });
+
+  it('leaves its digest out for whom SHA-256 is no use, and shows it to all others', async () => {
+    for (const [wish, shown] of [['sha-256=0', false], ['sha-512=10, sha-256=0;q=1', false], ['sha-512=10', true], ['sha-256=1', true], ['nonsense', true]] as const) {
+      expect([wish, (await client.get(`Binary/${id}`, { 'range': 'bytes=0-0', 'want-repr-digest': wish })).headers.has('repr-digest')]).toEqual([wish, shown]);
+    }
+  });
+
   it('as FHIR JSON has the bytes in base64, and takes them so', async () => {
     const read = await client.get(`Binary/${id}`, { accept: 'application/fhir+json' });
     expect(Buffer.from(read.json.data, 'base64').equals(bytes)).toBe(true);
