@@ -152,7 +152,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   });
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const perform = createGate({
-    database, organisations, recorder, refusals, operatorOrg, observer, logger, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
+    database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(await trustedKeys(config)),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),

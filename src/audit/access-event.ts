@@ -46,6 +46,8 @@ export interface AccessWrite {
   /** References of the document's own authors and custodian, as its text names them. */
   authors: string[];
   custodian?: string;
+  /** JSON text of what the client asserted in X-Provenance: a text inside a text, so that nothing in it reads as ours. */
+  asserted?: string;
 }
 
 export interface AccessEvent {

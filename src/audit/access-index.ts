@@ -1,6 +1,7 @@
 // What of an access is put in columns and index rows, so that AuditEvent and Provenance are found by agent, entity,
 // patient and target without reading bodies. Only what is shown is indexed: whatever is found also says why.
 import type { AccessEvent } from './access-event.ts';
+import { assertedAgents, assertedEntities } from './asserted-provenance.ts';
 import { shownText } from './shown-text.ts';
 import { touchedData, touchedPatients, versionless } from './touched-references.ts';
 import { withoutUndefined } from './without-undefined.ts';
@@ -34,8 +35,8 @@ function provenanceRows(event: AccessEvent): EntityIndexRow[] {
   const write = fullWrite(event);
   if (write === undefined) return [];
   const custodian = agentCustodian(write);
-  const agents = [...agentAuthors(write), ...(custodian === undefined ? [] : [custodian])];
-  return [...rows(agents, ENTITY_ROLES.agent), ...rows(write.sources.map(({ reference }) => reference), ENTITY_ROLES.source)];
+  const agents = [...agentAuthors(write), ...(custodian === undefined ? [] : [custodian]), ...assertedAgents(event)];
+  return [...rows(agents, ENTITY_ROLES.agent), ...rows([...write.sources.map(({ reference }) => reference), ...assertedEntities(event)], ENTITY_ROLES.source)];
 }
 
 function rows(references: string[], role: EntityIndexRow['role']): EntityIndexRow[] {

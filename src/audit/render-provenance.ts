@@ -1,6 +1,7 @@
 // Provenance of one access (R4 provenance.html): full for a write, in the shape of US Core; compact for all else, where
 // it says who used which version. Rendered, never stored.
 import type { AccessEvent, AccessWrite } from './access-event.ts';
+import { joinAsserted } from './asserted-provenance.ts';
 import {
   ACCESS, ACT_REASON, ASSEMBLER, CUSTODIAN, DATA_OPERATION, PROVENANCE_AUTHOR, READ_OPERATION, RECIPIENT, TRANSMITTER, concept,
   foreignConcepts,
@@ -32,7 +33,7 @@ export type RenderedProvenance = {
 export function renderProvenance(event: AccessEvent): RenderedProvenance {
   const { id, recorded } = event;
   const write = fullWrite(event);
-  return withoutUndefined({
+  return joinAsserted(event, withoutUndefined({
     resourceType: 'Provenance' as const,
     id,
     meta: { versionId: '1' as const, lastUpdated: recorded },
@@ -43,7 +44,7 @@ export function renderProvenance(event: AccessEvent): RenderedProvenance {
     activity: write === undefined ? useActivity(event) : concept(WRITE_OPERATIONS[write.activity]),
     agent: write === undefined ? [userOrClient(event, RECIPIENT)] : writeAgents(event, write),
     entity: notEmpty((write?.sources ?? []).map(({ role, reference }) => ({ role, what: { reference } }))),
-  });
+  }));
 }
 
 const WRITE_OPERATIONS: Record<AccessWrite['activity'], Coding> = {

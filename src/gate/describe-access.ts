@@ -1,5 +1,5 @@
 // From a request and what came of it to access events: the same shape for success, refusal and failure.
-import { INTERACTION_ACTIONS, type AccessEvent, type AuditOutcome, type InteractionCode } from '../audit/access-event.ts';
+import { INTERACTION_ACTIONS, type AccessEvent, type AccessWrite, type AuditOutcome, type InteractionCode } from '../audit/access-event.ts';
 import { withoutCredentials } from '../audit/shown-text.ts';
 import type { Principal } from '../access/principal.ts';
 import { printInstant } from '../fhir/instant.ts';
@@ -13,6 +13,8 @@ export interface AccessCircumstances {
   request: FhirRequest;
   principal: Principal | undefined;
   observer: string;
+  /** JSON text of the client's X-Provenance, once it was checked. */
+  asserted?: string | undefined;
 }
 
 const URL_CHARACTERS_MAX = 4_096;
@@ -68,12 +70,16 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   };
 }
 
+function withAsserted({ activity, ...write }: AccessWrite, asserted: string | undefined): AccessWrite {
+  return asserted === undefined ? { activity, ...write } : { activity, asserted, ...write };
+}
+
 /** The events of an interaction that ran: one, or one for each patient of a search's result (IHE BALP). */
 export function describeOutcome(circumstances: AccessCircumstances, outcome: Outcome, nextId: () => string): AccessEvent[] {
   const event = describeAccess(circumstances, outcome.response.status, {
     entities: outcome.entities,
     ...(outcome.code === undefined ? {} : { interaction: outcome.code }),
-    ...(outcome.write === undefined ? {} : { write: outcome.write }),
+    ...(outcome.write === undefined ? {} : { write: withAsserted(outcome.write, circumstances.asserted) }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
   });
   const patients = [...(outcome.byPatient ?? [])];

@@ -26,7 +26,8 @@ function rightsOf({ scopes, roles }: Principal): unknown {
  * entries were allowed one by one, so it is shown again to the same rights alone.
  */
 export function keyFingerprint(request: FhirRequest, principal: Principal): Buffer {
-  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' ? [rightsOf(principal)] : [])]);
+  const provenance = request.header('x-provenance');
+  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' ? [rightsOf(principal)] : []), ...(provenance === undefined ? [] : [{ provenance }])]);
   return createHash('sha256').update(head).update(request.body.digest()).digest();
 }
 

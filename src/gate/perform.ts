@@ -11,6 +11,7 @@ import { TransactionRefused, type FhirRequest, type FhirResponse, type Interacti
 import type { Logger } from '../logger.ts';
 import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease, type StoredResult } from '../resources/idempotency.ts';
 import type { Organisations } from '../resources/organisation.ts';
+import { readClientProvenance } from './client-provenance.ts';
 import { describeAccess, describeOutcome, type AccessCircumstances } from './describe-access.ts';
 import { createEntryAccess } from './entry-access.ts';
 import { keyFingerprint, keptResult, readKey } from './idempotency-key.ts';
@@ -27,6 +28,7 @@ export interface GateParts {
   operatorOrg: string;
   /** Largest body of any interaction. */
   bodyBytesMax: number;
+  fhirBase: string;
   /** Name of this server in the record. */
   observer: string;
   logger: Logger;
@@ -88,6 +90,7 @@ export function createGate(parts: GateParts): Perform {
   }
 
   async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
+    circumstances.asserted = readClientProvenance(context.request, passage.interaction, parts.fhirBase);
     const prepared = await passage.interaction.prepare(context);
     const run = passage.interaction.kind === 'read' ? runRead(prepared, context, circumstances) : runWrite(prepared, context, circumstances, claim);
     const outcome = await run.catch(async (error: unknown) => {

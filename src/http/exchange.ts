@@ -131,12 +131,13 @@ async function sendStream(response: ServerResponse, method: string, answer: Fhir
   const { length, bytes } = answer.stream as NonNullable<FhirResponse['stream']>;
   writeHead(response, answer, length);
   if (method === 'HEAD') { response.end(); return undefined; }
+  // What was handed to the network, not what waits in our own buffers.
   let sent = 0;
   try {
     for await (const chunk of bytes) {
       if (response.destroyed) return { sent, integrity: false };
-      sent += chunk.length;
-      if (!response.write(chunk)) await drained(response);
+      const isTaken = response.write(chunk, (error) => { if (error == null) sent += chunk.length; });
+      if (!isTaken) await drained(response);
     }
     response.end();
     await finished(response);

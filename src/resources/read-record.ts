@@ -1,6 +1,7 @@
 // Access rows, rendered as the AuditEvent and the Provenance that they are.
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderAuditEvent } from '../audit/render-audit-event.ts';
+import { printJson } from '../fhir/json.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
@@ -10,7 +11,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export function renderRecord(type: RecordType, body: string): string {
   const event = JSON.parse(body) as AccessEvent;
-  return JSON.stringify(type === 'AuditEvent' ? renderAuditEvent(event) : renderProvenance(event));
+  // What a client asserted keeps the digits of its decimals.
+  return type === 'AuditEvent' ? JSON.stringify(renderAuditEvent(event)) : printJson(renderProvenance(event));
 }
 
 /** The stored text of one access; undefined when this organisation has none of that id. */

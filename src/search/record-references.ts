@@ -2,7 +2,7 @@
 // logical ones (an identifier alone, as ITI-81 asks for them) by what the token said.
 import { agentType, OBSERVER_PREFIX } from '../audit/who.ts';
 import type { SearchValue } from './parse-search.ts';
-import { allOf, anyOf, dataReferences, HAS_USER, hasData, holds, inJson, isFullWrite, memberTexts, not, targetsText, touches, type Condition, type RecordSql } from './record-sql.ts';
+import { allOf, anyOf, dataReferences, HAS_USER, hasData, holds, inJson, isFullWrite, memberText, memberTexts, not, targetsText, touches, type Condition, type RecordSql } from './record-sql.ts';
 
 type ReferenceValue = Extract<SearchValue, { kind: 'reference' }>;
 type TokenValue = Extract<SearchValue, { kind: 'token' }>;
@@ -163,13 +163,16 @@ export const PROVENANCE_PATIENT: ReferenceLookup = {
   present: showsPatient,
 };
 
+/** What a client asserted stands in the row as a text inside a text. */
+const isAsserted = (sql: RecordSql, json: string): Condition => holds(sql, inJson(json), `coalesce(${memberText(sql, 'asserted')}, ${sql.values.add('')})`);
+
 export const PROVENANCE_ENTITY: ReferenceLookup = {
   literal(sql, value) {
     const { keys, versioned } = asked(value);
     const roles = ['source', 'revision', 'removal', 'derivation'];
-    return [allOf([touches(sql, keys, ['source']), versioned === undefined ? true : anyOf(roles.map((role) => holds(sql, `${versioned},"role":"${role}"`)))])];
+    return [allOf([touches(sql, keys, ['source']), versioned === undefined ? true : anyOf([...roles.map((role) => holds(sql, `${versioned},"role":"${role}"`)), isAsserted(sql, versioned)])])];
   },
-  present: (sql) => allOf([isFullWrite(sql), holds(sql, '"sources":[{')]),
+  present: (sql) => allOf([isFullWrite(sql), anyOf([holds(sql, '"sources":[{'), isAsserted(sql, '"entity":[{')])]),
 };
 
 /** The organisation is custodian where the document names none, and transmitter where no client is known. */
@@ -189,7 +192,7 @@ function isNamedAgent(sql: RecordSql, value: ReferenceValue): Condition {
   // Documents name their authors as they like, by the address of this server as well.
   const base = sql.fhirBase.replace(/^https?:/, '');
   const named = keys.flatMap((key) => (key.includes('//') ? [key] : [key, `${base}/${key}`]));
-  const version = versioned === undefined ? true : anyOf([holds(sql, versioned, `coalesce(${memberTexts(sql, 'authors')}, ${sql.values.add('')})`), holds(sql, `"custodian":${versioned}`)]);
+  const version = versioned === undefined ? true : anyOf([holds(sql, versioned, `coalesce(${memberTexts(sql, 'authors')}, ${sql.values.add('')})`), holds(sql, `"custodian":${versioned}`), isAsserted(sql, versioned)]);
   return allOf([touches(sql, named, ['agent']), version]);
 }
 

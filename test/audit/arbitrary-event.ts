@@ -37,11 +37,17 @@ const agent = fc.record({
   jti: anyText, purposeOfUse: fc.array(fc.constantFrom('TREAT', 'BTG', 'no code '), { maxLength: 2 }),
 }, OPTIONAL);
 
+const asserted = fc.record({
+  agent: fc.array(party.map((reference) => ({ who: { reference } })).filter(({ who }) => !/^#|^Person/.test(who.reference) && !who.reference.startsWith('urn:')), { minLength: 1, maxLength: 2 }),
+  entity: fc.array(data.map((reference) => ({ role: 'derivation', what: { reference } })), { minLength: 1, maxLength: 2 }),
+  occurredDateTime: fc.constant('2026-03-01'),
+}, { requiredKeys: ['agent'] }).map((said) => JSON.stringify(said));
+
 const write = fc.record({
   activity: fc.constantFrom('CREATE' as const, 'UPDATE' as const, 'DELETE' as const),
   targets: fc.uniqueArray(data, { maxLength: 3 }),
   sources: fc.array(fc.record({ role: fc.constantFrom('source' as const, 'revision' as const, 'removal' as const), reference: data }), { maxLength: 2 }),
-  authors: fc.array(party, { maxLength: 3 }), custodian: party,
+  authors: fc.array(party, { maxLength: 3 }), custodian: party, asserted,
 }, { requiredKeys: ['activity', 'targets', 'sources', 'authors'] });
 
 const required = fc.record({

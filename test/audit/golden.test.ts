@@ -1,4 +1,5 @@
-// Rendering is frozen: rows that are sealed already must read the same for ever. UPDATE_GOLDEN=1 rewrites the files.
+// Rendering is frozen: rows that are sealed already must read the same for ever. UPDATE_GOLDEN=1 writes the files of new
+// samples; what is there already it never rewrites.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { renderAuditEvent } from '../../src/audit/render-audit-event.ts';
@@ -9,7 +10,7 @@ const FOLDER = new URL('./golden/', import.meta.url);
 
 function compareWithFile(name: string, text: string): void {
   const file = new URL(name, FOLDER);
-  if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, text);
+  if (process.env['UPDATE_GOLDEN'] === '1' && !existsSync(file)) writeFileSync(file, text);
   expect(existsSync(file)).toBe(true);
   expect(text).toBe(readFileSync(file, 'utf8'));
 }

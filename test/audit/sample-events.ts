@@ -31,6 +31,14 @@ const CREATED: AccessWrite = {
   activity: 'CREATE', targets: ['DocumentReference/d1/_history/1'], sources: [{ role: 'source', reference: 'Binary/b1/_history/1' }],
   authors: ['Practitioner/17', 'Organization/lab', '#contained'],
 };
+/** As a client sent it, but for the base of the server in its references. */
+const ASSERTED = JSON.stringify({
+  occurredPeriod: { start: '2026-03-01' }, policy: ['urn:example:policy'], location: { display: 'Ward 3' }, reason: [{ text: 'Referral' }],
+  activity: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-DocumentCompletion', code: 'LA' }], text: 'signed' },
+  agent: [{ type: { text: 'scribe' }, who: { reference: 'Practitioner/scribe' } }, { who: { display: 'The scanner' }, extension: [{ url: 'urn:example:weight', valueDecimal: 150 }] }],
+  entity: [{ role: 'derivation', what: { reference: 'DocumentReference/draft/_history/2' } }, { role: 'quotation', what: { display: 'A letter' } }],
+  signature: [{ type: [{ system: 'urn:iso-astm:E1762-95:2013', code: '1.2.840.10065.1.12.1.1' }], when: '2026-03-01T10:00:00Z', who: { reference: 'Practitioner/scribe' } }],
+}).replace('150', '1.50');
 const UPDATED: AccessWrite = {
   activity: 'UPDATE', targets: ['DocumentReference/d1/_history/3'], authors: ['PractitionerRole/9'], custodian: 'Organization/riverside',
   sources: [{ role: 'revision', reference: 'DocumentReference/d1/_history/2' }],
@@ -117,6 +125,7 @@ const SPECIAL: Record<string, AccessEvent> = {
     ...posted('Binary'), outcome: 4, status: 0, outcomeDesc: 'The client ended the transfer', bytes: { contentType: 'video/mp4', sent: 4096 },
   }),
   'create-by-client': accessEvent('create', { ...SUCCESSES.create, agent: SYSTEM }),
+  'create-asserted': accessEvent('create', written({ ...CREATED, asserted: ASSERTED }, 'POST', 201)),
   'create-by-put': accessEvent('update', { ...written(CREATED, 'PUT', 201), action: 'C' }),
   'search-by-post': accessEvent('search-type', { ...posted('DocumentReference/_search', 'patient=p1&access_token=secret'), entities: [PATIENT] }),
   'search-without-patient': accessEvent('search-type', SUCCESSES['history-type']),

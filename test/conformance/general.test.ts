@@ -370,6 +370,19 @@ describe('headers and CORS', () => {
       expect(answer.headers.has('access-control-allow-credentials')).toBe(false);
     }
   });
+
+  row('HDR-09', async () => {
+    const said = (changes: Record<string, unknown> = {}): Record<string, string> => ({ 'x-provenance': JSON.stringify({ resourceType: 'Provenance', recorded: '2026-01-02T03:04:05Z', agent: [{ who: { reference: 'Practitioner/scribe' } }], ...changes }) });
+    const { json } = await client.post('DocumentReference', documentReference(), said());
+    const found = (await client.get(`Provenance?target=DocumentReference/${json.id}`)).json.entry[0].resource;
+    expect(found.target[0].reference).toBe(`DocumentReference/${json.id}/_history/1`);
+    expect(found.agent.map(({ who }: { who: { reference?: string } }) => who.reference)).toEqual(expect.arrayContaining(['Practitioner/demo', 'Practitioner/scribe']));
+    for (const wrong of [said({ target: [{ reference: 'DocumentReference/x' }] }), said({ agent: [{}] }), { 'x-provenance': '<Provenance/>' }]) {
+      const document = documentReference({ id: undefined, identifier: [{ system: 'urn:hdr-09', value: 'refused' }] });
+      expect([400, 422]).toContain((await client.post('DocumentReference', document, wrong)).status);
+    }
+    expect((await client.get('DocumentReference?identifier=urn:hdr-09|refused')).json.total).toBe(0);
+  });
 });
 
 /** Parameters of the record that have no index of their own need a span of time. */
