@@ -8,6 +8,10 @@ export interface Metrics {
   gauges: <Name extends string>(helps: Record<Name, string>, read: () => Record<Name, number> | Promise<Record<Name, number>>) => void;
   /** A delivery to HAPI ended, so many seconds after its version was published. */
   delivered: (outcome: string, seconds: number) => void;
+  /** A chunk was wrong in its store and came from another copy. */
+  rescued: (from: string) => void;
+  /** A content was found damaged and taken out of service. */
+  quarantined: () => void;
   bytesReceived: Counter;
   bytesSent: Counter;
 }
@@ -19,8 +23,12 @@ export function createMetrics(): Metrics {
   const duration = new Histogram({ name: 'muniment_request_seconds', help: 'Time to the end of the answer', labelNames: ['method'], buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30], registers: [registry] });
   const deliveries = new Counter({ name: 'muniment_mirror_deliveries_total', help: 'Deliveries to HAPI that ended, by outcome', labelNames: ['outcome'], registers: [registry] });
   const deliveryAge = new Histogram({ name: 'muniment_mirror_delivery_seconds', help: 'From publication to the end of a delivery', labelNames: ['outcome'], buckets: [0.05, 0.1, 0.25, 1, 5, 30, 300, 3_600], registers: [registry] });
+  const rescues = new Counter({ name: 'muniment_content_rescued_chunks_total', help: 'Chunks that were wrong in their store and came from another copy', labelNames: ['from'], registers: [registry] });
+  const quarantines = new Counter({ name: 'muniment_content_quarantined_total', help: 'Contents that were found damaged and taken out of service', registers: [registry] });
   return {
     registry,
+    rescued: (from) => rescues.inc({ from }),
+    quarantined: () => quarantines.inc(),
     answered(method, status, seconds) {
       requests.inc({ method, status: String(status) });
       duration.observe({ method }, seconds);

@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from './config/config.ts';
+import type { BucketConfig, Config } from './config/config.ts';
 import type { ContentStore } from './content/content-store.ts';
 import { openFilesystemStore } from './content/stores/filesystem.ts';
 import { ensureStoreMarker } from './content/stores/store-marker.ts';
@@ -74,8 +74,14 @@ export async function openConfiguredStore(config: Config, database: Database): P
     await ensureStoreMarker(directory, await databaseId(database));
     return openFilesystemStore({ directory });
   }
-  return openS3Store({
-    name: storage.type, endpoint: storage.endpoint, bucket: storage.bucket, region: storage.region,
-    accessKey: storage.accessKey.reveal(), secretKey: storage.secretKey.reveal(),
-  });
+  return openBucket(storage.type, storage);
+}
+
+function openBucket(name: string, { endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
+  return openS3Store({ name, endpoint, bucket, region, accessKey: accessKey.reveal(), secretKey: secretKey.reveal() });
+}
+
+/** The second store, where there is one. It is not needed to serve: it may be down while the server starts. */
+export function openConfiguredReplica({ storage }: Config): ContentStore | undefined {
+  return storage.replica === undefined ? undefined : openBucket('replica', storage.replica);
 }

@@ -8,7 +8,7 @@ import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-iss
 import { OBSERVER_PREFIX } from './audit/who.ts';
 import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
-import { createContentReader, quarantineContent } from './content/read-content.ts';
+import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
 import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
@@ -31,7 +31,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
-import { openConfiguredDatabase, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
@@ -106,6 +106,23 @@ function registerGauges(metrics: Metrics, recorder: AccessRecorder, mirror: Mirr
   });
 }
 
+/** Reads that tell the database, the log and the metrics what they found wrong. */
+function openReader({ store, replica, database, metrics, logger }: { store: ContentStore; replica: ContentStore | undefined; database: Database; metrics: Metrics; logger: Logger }): ContentReader {
+  return createContentReader({
+    stores: [store],
+    ...(replica === undefined ? {} : { replica }),
+    onRescue(row, chunk, from) {
+      metrics.rescued(from);
+      logger.warn({ content: row.id, chunk, from }, 'a stored chunk does not match its digest; it was read from another copy');
+      database.transaction(row.org, (tx) => distrustContent(tx, row.org, row.id)).catch((error: unknown) => logger.warn({ err: error, content: row.id }, 'a rescue could not be noted'));
+    },
+    onDamage: async (row, error) => {
+      logger.error({ content: row.id, chunk: error.chunk }, 'stored bytes do not match their digest; quarantined');
+      if (await database.transaction(row.org, (tx) => quarantineContent(tx, row.org, row.id, error.message))) metrics.quarantined();
+    },
+  });
+}
+
 /** Starts everything and resolves when the server is ready. Raises an Error with a text for people; what was started is stopped then. */
 export async function startServer(config: Config, logger: Logger, onFatal: (reason: string) => void): Promise<RunningServer> {
   const stops: (() => Promise<void>)[] = [];
@@ -143,13 +160,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(reindex.stop);
   registerGauges(metrics, recorder, mirror);
 
-  const reader = createContentReader({
-    stores: [store],
-    onDamage: async (row, error) => {
-      logger.error({ content: row.id, chunk: error.chunk }, 'stored bytes do not match their digest; quarantined');
-      await database.transaction(row.org, (tx) => quarantineContent(tx, row.org, row.id, error.message));
-    },
-  });
+  const reader = openReader({ store, replica: openConfiguredReplica(config), database, metrics, logger });
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),

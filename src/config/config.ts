@@ -5,13 +5,19 @@ import { Secret } from './secrets.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
 import type { Environment, VariableName } from './env.ts';
 
-export interface StorageConfig {
-  type: 'local' | 'minio' | 's3' | 'r2';
+/** A bucket, and how it is reached. */
+export interface BucketConfig {
   endpoint: string;
   bucket: string;
   region: string;
   accessKey: Secret;
   secretKey: Secret;
+}
+
+export interface StorageConfig extends BucketConfig {
+  type: 'local' | 'minio' | 's3' | 'r2';
+  /** A second store with the same objects under the same keys. */
+  replica: BucketConfig | undefined;
   keyTemplate: string;
 }
 
@@ -153,7 +159,23 @@ function readStorage(reader: Reader): StorageConfig {
     region: reader.text('STORAGE_REGION') ?? 'us-east-1',
     accessKey: reader.secret('STORAGE_ACCESS_KEY') ?? new Secret(''),
     secretKey: reader.secret('STORAGE_SECRET_KEY') ?? new Secret(''),
+    replica: readReplica(reader),
     keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
+  };
+}
+
+const REPLICA = ['STORAGE_REPLICA_ENDPOINT', 'STORAGE_REPLICA_BUCKET', 'STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY'] as const;
+
+function readReplica(reader: Reader): BucketConfig | undefined {
+  const missing = REPLICA.filter((name) => reader.text(name) === undefined);
+  if (missing.length === REPLICA.length) return undefined;
+  for (const name of missing) reader.problems.push(`${name} is needed: ${REPLICA.join(', ')} are set together or not at all`);
+  return {
+    endpoint: reader.url('STORAGE_REPLICA_ENDPOINT', WEB) ?? '',
+    bucket: reader.text('STORAGE_REPLICA_BUCKET') ?? '',
+    region: reader.text('STORAGE_REPLICA_REGION') ?? 'us-east-1',
+    accessKey: reader.secret('STORAGE_REPLICA_ACCESS_KEY') ?? new Secret(''),
+    secretKey: reader.secret('STORAGE_REPLICA_SECRET_KEY') ?? new Secret(''),
   };
 }
 

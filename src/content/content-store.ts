@@ -6,6 +6,8 @@ export interface StoredObject {
   sha256?: Buffer;
   /** Version id that the store gave. */
   version?: string;
+  /** How the store says that it encrypts the object: AES256, aws:kms. */
+  encryption?: string;
 }
 
 export interface PutOptions {
@@ -30,6 +32,8 @@ export interface ContentStore {
   stat(key: string, version?: string): Promise<StoredObject | undefined>;
   /** `length` bytes (one at least) from `start` on; fewer, or none, when the store holds fewer. */
   get(key: string, range: { start: number; length: number }, options?: { version?: string }): Promise<AsyncIterable<Buffer>>;
+  /** Every version of the object that the store still has, the newest first; only where a store keeps versions. */
+  versions?(key: string): Promise<StoredObject[]>;
   /** Removes the object; a missing one is no error. */
   remove(key: string, version?: string): Promise<void>;
   /** Proves by a real small write and read that the store works now; rejects with the reason. */

@@ -3,6 +3,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { ContentRow, OrgId } from '../database/tables.ts';
 import type { ContentStore } from './content-store.ts';
+import { createRescue, fetcherOf, type CopyOrigin } from './copies.ts';
 import { chunkCount, ContentIntegrityError, fetchChunk, startWholeCheck, verifiedChunks, type FetchChunks } from './verified-chunks.ts';
 
 export { ContentIntegrityError };
@@ -23,6 +24,10 @@ export interface ContentReader {
 
 export interface ReaderParts {
   stores: readonly ContentStore[];
+  /** A second store that holds the same objects under the same keys. */
+  replica?: ContentStore;
+  /** Called when a chunk was wrong in its store and right in another copy. */
+  onRescue?: (row: ContentRow, chunk: number, from: CopyOrigin) => void;
   /** Called with what was found wrong, before the error is raised. */
   onDamage: (row: ContentRow, error: ContentIntegrityError) => Promise<void>;
 }
@@ -85,14 +90,11 @@ async function* nothing(): AsyncGenerator<Buffer> {
 export function createContentReader(parts: ReaderParts): ContentReader {
   const stores = new Map(parts.stores.map((store) => [store.name, store]));
 
-  function fetcherOf(row: ContentRow): FetchChunks {
+  function sourceOf(row: ContentRow): FetchChunks {
     const store = stores.get(row.store);
     if (store === undefined) throw new Error(`Content lies in the store ${row.store}, which is not configured`);
-    const options = row.store_version === null ? {} : { version: row.store_version };
-    return (first, last) => {
-      const start = first * row.chunk_bytes;
-      return store.get(row.key, { start, length: Math.min((last + 1) * row.chunk_bytes, Number(row.size)) - start }, options);
-    };
+    const rescue = createRescue({ store, replica: parts.replica, onRescue: parts.onRescue }, row);
+    return Object.assign(fetcherOf(row, { store, key: row.key, version: row.store_version ?? undefined }), { rescue });
   }
 
   async function tell(row: ContentRow, error: unknown): Promise<unknown> {
@@ -110,7 +112,7 @@ export function createContentReader(parts: ReaderParts): ContentReader {
     async open(row, range = { start: 0, length: Number(row.size) }) {
       if (range.length === 0) return nothing();
       try {
-        return told(row, await openRange(row, range, fetcherOf(row)));
+        return told(row, await openRange(row, range, sourceOf(row)));
       } catch (error) { throw await tell(row, error); }
     },
   };
@@ -120,4 +122,9 @@ export function createContentReader(parts: ReaderParts): ContentReader {
 export async function quarantineContent(tx: Transaction, org: OrgId, id: string, reason: string): Promise<boolean> {
   const { rowCount } = await tx.query(`update content set state = 'quarantined', quarantine_reason = $3 where org = $1 and id = $2 and state = 'live'`, [org, id, reason]);
   return rowCount === 1;
+}
+
+/** The scrubber looks next at bytes that a read found wrong and could mend from another copy. */
+export async function distrustContent(tx: Transaction, org: OrgId, id: string): Promise<void> {
+  await tx.query(`update content set verified_at = null where org = $1 and id = $2 and state = 'live' and verified_at is not null`, [org, id]);
 }

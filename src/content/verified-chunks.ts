@@ -18,7 +18,11 @@ export class ContentIntegrityError extends Error {
 }
 
 /** Reads the chunks `first` to `last` of a content from its store. */
-export type FetchChunks = (first: number, last: number) => Promise<AsyncIterable<Buffer>>;
+export interface FetchChunks {
+  (first: number, last: number): Promise<AsyncIterable<Buffer>>;
+  /** The chunk, verified, from another copy; undefined when no copy has it. Asked once its own store gave it wrong twice. */
+  rescue?: (chunk: number) => Promise<Buffer | undefined>;
+}
 
 export function chunkCount(row: ContentRow): number {
   return Math.ceil(Number(row.size) / row.chunk_bytes);
@@ -75,7 +79,7 @@ function mayRepeat(error: unknown): boolean {
   return (error as { cause?: { code?: string } }).cause?.code !== 'ETIMEDOUT';
 }
 
-/** One chunk by itself, once more when it is wrong: a fault on the way does not come twice. Leaves nothing open. */
+/** One chunk by itself, once more when it is wrong: a fault on the way does not come twice; then from another copy. Leaves nothing open. */
 export async function fetchChunk(row: ContentRow, chunk: number, fetch: FetchChunks, attempts: 1 | 2): Promise<Buffer> {
   const parts: Buffer[] = [];
   try {
@@ -86,8 +90,10 @@ export async function fetchChunk(row: ContentRow, chunk: number, fetch: FetchChu
   }
   const bytes = join(parts);
   if (isIntact(row, chunk, bytes)) return bytes;
-  if (attempts === 1) throw new ContentIntegrityError(row.id, chunk);
-  return fetchChunk(row, chunk, fetch, 1);
+  if (attempts === 2) return fetchChunk(row, chunk, fetch, 1);
+  const rescued = await fetch.rescue?.(chunk);
+  if (rescued === undefined) throw new ContentIntegrityError(row.id, chunk);
+  return rescued;
 }
 
 /** The chunks as the store gives them; after a fault the rest comes by a new request. */

@@ -164,6 +164,11 @@ describe('production', () => {
   });
 });
 
+it('a replica is named in full or not at all', () => {
+  expect(loadConfig({}).storage.replica).toBeUndefined();
+  expect(problemsOf({ STORAGE_REPLICA_ENDPOINT: 'https://replica.example', STORAGE_REPLICA_BUCKET: 'copies' }).map((problem) => problem.split(' ')[0])).toEqual(['STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY']);
+});
+
 describe('secrets', () => {
   const secretNames = (Object.keys(VARIABLES) as VariableName[]).filter((name) => 'secret' in VARIABLES[name]);
   const HIDDEN = 'hidden-7f3a';
@@ -171,7 +176,7 @@ describe('secrets', () => {
   function withSecrets(): Environment {
     const address = (name: string): string => (name.startsWith('DATABASE') ? `postgres://user:${HIDDEN}@db/muniment` : `https://user:${HIDDEN}@hapi.example/fhir`);
     const own = Object.fromEntries(secretNames.map((name) => [name, name.endsWith('_URL') ? address(name) : HIDDEN]));
-    return { ...PRODUCTION, ...own };
+    return { ...PRODUCTION, STORAGE_REPLICA_ENDPOINT: 'https://replica.example', STORAGE_REPLICA_BUCKET: 'copies', ...own };
   }
 
   it('are revealed where they are used', () => {

@@ -186,6 +186,39 @@ describe('a verified read', () => {
     expect(sameBytes(bytes, kept.bytes)).toBe(true);
   });
 
+  it('takes a chunk that is wrong in its store from the replica, and only that one', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'muniment-replica-'));
+    const replica = openFilesystemStore({ directory: folder });
+    try {
+      for (const [size, damage, wrong] of [[3 * CHUNK_BYTES + 5, [CHUNK_BYTES + 9], [1]], [3 * CHUNK_BYTES + 5, [0, 3 * CHUNK_BYTES], [0, 3]], [900, [13], [0]]] as const) {
+        const kept = await keep(size);
+        await replica.put(kept.row.key, inPieces(kept.bytes), {});
+        for (const at of damage) await flip(kept, at);
+        const rescued: [number, string][] = [];
+        const asked: number[] = [];
+        const counting: ContentStore = { ...replica, get(key, range, options) { asked.push(range.start / CHUNK_BYTES); return replica.get(key, range, options); } };
+        const reader = createContentReader({ stores: [store], replica: counting, onDamage: async () => { throw new Error('damage'); }, onRescue: (_row, chunk, from) => { rescued.push([chunk, from]); } });
+        expect(sameBytes(await collect(await reader.open(kept.row)), kept.bytes)).toBe(true);
+        expect([rescued, asked]).toEqual([wrong.map((chunk) => [chunk, 'replica']), [...wrong]]);
+        await rm(join(folder, kept.row.key));
+        await expect(reader.open(kept.row, { start: damage[0], length: 1 })).rejects.toThrow('damage');
+      }
+    } finally { await rm(folder, { recursive: true }); }
+  });
+
+  it('finds damage when the replica is as wrong as the store', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'muniment-replica-'));
+    const kept = await keep(2 * CHUNK_BYTES);
+    const replica = openFilesystemStore({ directory: folder });
+    await replica.put(kept.row.key, inPieces(randomBytes(2 * CHUNK_BYTES)), {});
+    await flip(kept, 5);
+    const damage: ContentIntegrityError[] = [];
+    const reader = createContentReader({ stores: [store], replica, onDamage: async (_row, error) => { damage.push(error); } });
+    await expect(reader.open(kept.row)).rejects.toBeInstanceOf(ContentIntegrityError);
+    expect(damage).toHaveLength(1);
+    await rm(folder, { recursive: true });
+  });
+
   it('is unavailable, without damage, when the store cannot be reached', async () => {
     const kept = await keep(2 * CHUNK_BYTES);
     const result = await read(kept.row, undefined, tampered((_call, stream) => breaking(stream, 0)));

@@ -2,13 +2,24 @@
 import http from 'node:http';
 import https from 'node:https';
 import { Client } from 'minio';
+import type { StoredObject } from '../content-store.ts';
 import { unreachable } from './s3-call.ts';
 import type { S3Credentials } from './s3-signature.ts';
 import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
 
 export interface S3Reading {
   get(key: string, range: { start: number; length: number }, version: string | undefined): Promise<AsyncIterable<Buffer>>;
+  /** Newest first; what was written before versions were kept is the version `null`. */
+  versions(key: string): Promise<StoredObject[]>;
   remove(key: string, version: string | undefined): Promise<void>;
+}
+
+/** One entry of the client's listing with versions. */
+interface ListedVersion {
+  name?: string;
+  size: number;
+  versionId?: string;
+  isDeleteMarker?: boolean;
 }
 
 const MISSING = /^(NoSuchKey|NoSuchVersion|NotFound|InvalidRange|MethodNotAllowed)$/;
@@ -56,6 +67,18 @@ export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Cred
       } catch (error) {
         // The reader finds that missing bytes do not match.
         if (MISSING.test(codeOf(error))) return nothing();
+        throw unreachable(error);
+      }
+    },
+    async versions(key) {
+      try {
+        const found: StoredObject[] = [];
+        for await (const one of client.listObjects(bucket, key, false, { IncludeVersion: true }) as AsyncIterable<ListedVersion>) {
+          if (one.name !== key || one.isDeleteMarker === true) continue;
+          found.push({ size: one.size, version: one.versionId ?? 'null' });
+        }
+        return found;
+      } catch (error) {
         throw unreachable(error);
       }
     },

@@ -68,7 +68,8 @@ export function openS3Store(options: S3Options): ContentStore {
     // A composite one is over the digests of parts; the SHA-256 of the whole is said to be so, or said without a type.
     const type = answer.headers['x-amz-checksum-type'] ?? 'FULL_OBJECT';
     const whole = type === 'FULL_OBJECT' && typeof checksum === 'string' && /^[A-Za-z0-9+/]{43}=$/.test(checksum);
-    return { ...storedObject(Number(answer.headers['content-length']), answer), ...(whole ? { sha256: Buffer.from(checksum, 'base64') } : {}) };
+    const encryption = answer.headers['x-amz-server-side-encryption'];
+    return { ...storedObject(Number(answer.headers['content-length']), answer), ...(typeof encryption === 'string' ? { encryption } : {}), ...(whole ? { sha256: Buffer.from(checksum, 'base64') } : {}) };
   }
 
   async function probe(): Promise<void> {
@@ -88,6 +89,7 @@ export function openS3Store(options: S3Options): ContentStore {
     put: (key, bytes, wish) => reaching(put(key, bytes, wish)),
     stat: (key, version) => reaching(stat(key, version)),
     get: (key, range, { version } = {}) => reading.get(key, range, version),
+    versions: (key) => reading.versions(key),
     remove: (key, version) => reading.remove(key, version),
     probe: () => reaching(probe()),
   };
