@@ -74,7 +74,7 @@ export function aim(routes: readonly Route[], request: Asked): Aimed {
     const error = route.method === 'PUT' ? fhirError('invalid-value', 'An id has 1 to 64 characters of A-Z a-z 0-9 - .') : fhirError('not-found', 'There is no such id');
     return refuse(error, route.type);
   }
-  const free = route.type === 'Binary' && (route.code === 'read' || route.code === 'vread');
+  const free = (route.type === 'Binary' && (route.code === 'read' || route.code === 'vread')) || route.answersAlso?.(query, request.header('accept')) === true;
   if (!free && wishOf(request).format === undefined) return refuse(fhirError('not-acceptable', NOT_ACCEPTABLE), route.type);
   if (refusesSynchronous(request.header('prefer'))) return refuse(fhirError('invalid-parameter', 'Prefer: respond-async is not offered here; the answer comes at once'), route.type);
   const byCriteria = ['update', 'patch', 'delete'].includes(route.code) && !route.path.includes('[id]');

@@ -13,6 +13,8 @@ export interface Route {
   type: ResourceType;
   code: RouteCode;
   interaction: Interaction;
+  /** Whether a request wishes something besides FHIR that is answered here. */
+  answersAlso?(query: readonly [string, string][], accept: string | undefined): boolean;
 }
 
 /** What varies in a path: the logical id, the version id, and the id of a compartment. */

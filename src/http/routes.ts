@@ -27,6 +27,8 @@ import { update } from '../interactions/update.ts';
 import { updateBinary } from '../interactions/update-binary.ts';
 import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
+import { disclosures } from '../operations/disclosures.ts';
+import { wantsCsv } from '../operations/disclosures-csv.ts';
 import { validate } from '../operations/validate.ts';
 import { CONFORMANCE_TYPES } from '../search/conformance-parameters.ts';
 import type { ContentReader } from '../content/read-content.ts';
@@ -121,6 +123,9 @@ function operationRoutes(parts: RouteParts): Route[] {
   return [
     ...DOCUMENTS.flatMap((type) => [at('POST', `${type}/$validate`, type), at('GET', `${type}/[id]/$validate`, type), at('POST', `${type}/[id]/$validate`, type)]),
     at('POST', 'Binary/$validate', 'Binary'),
+    ...(['GET', 'POST'] as const).map((method): Route => ({
+      method, path: 'Patient/[compartment-id]/$disclosures', type: 'Patient', code: 'operation', interaction: disclosures(parts), answersAlso: wantsCsv,
+    })),
   ];
 }
 

@@ -73,7 +73,9 @@ export function aimEntry(parts: BundleParts, { request: outer }: InteractionCont
   };
   const { passage: found, ...aimed } = parts.aim({ method: entry.method, url: `/${url}`, header });
   const passage = isRecordWrite(entry.method, aimed.type) ? refusingRecordWrite(found, aimed.type) : found;
-  const request: FhirRequest = { requestId: outer.requestId, method: entry.method, url, address: outer.address, header, body: entryBody(entry), ...aimed };
+  // How the whole answer is shown is asked of the Bundle.
+  const query = aimed.query.filter(([name]) => name !== '_format' && name !== '_pretty');
+  const request: FhirRequest = { requestId: outer.requestId, method: entry.method, url, address: outer.address, header, body: entryBody(entry), ...aimed, query };
   return { entry, request, passage };
 }
 

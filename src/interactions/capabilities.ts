@@ -56,13 +56,15 @@ const NOTES: Record<string, string> = {
 const PASSED_NOTE = 'Passed on from the HAPI server beside this one, with the addresses of this one: read and search alone. 503 while it does not answer.';
 
 function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>, served: readonly string[]): object {
-  const params = searchParams(type);
+  const isRead = codes.has('read');
+  // A type that has nothing but an operation is not searched.
+  const params = isRead ? searchParams(type) : [];
   return {
     type,
     ...(NOTES[type] === undefined ? {} : { documentation: NOTES[type] }),
-    ...(isPassed(type) ? { documentation: PASSED_NOTE } : {}),
-    interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })),
-    versioning: codes.has('update') ? 'versioned-update' : isConformanceType(type) ? 'no-version' : 'versioned',
+    ...(isPassed(type) && isRead ? { documentation: PASSED_NOTE } : {}),
+    ...(isRead ? { interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })) } : {}),
+    versioning: !isRead ? 'no-version' : codes.has('update') ? 'versioned-update' : isConformanceType(type) ? 'no-version' : 'versioned',
     readHistory: codes.has('vread'),
     updateCreate: codes.has('update'),
     conditionalCreate: codes.has('create') && params.length > 0,
@@ -96,7 +98,7 @@ export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
   for (const { type, code } of parts.routes) byType.set(type, (byType.get(type) ?? new Set()).add(code));
   const types = [...byType.keys()].filter((type) => type !== 'Bundle');
-  const served = types.filter((type) => type !== 'Binary');
+  const served = types.filter((type) => type !== 'Binary' && byType.get(type)?.has('read'));
   const system = SYSTEM_ORDER.filter((code) => byType.get('Bundle')?.has(code));
   return JSON.stringify({
     resourceType: 'CapabilityStatement',

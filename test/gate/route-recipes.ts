@@ -24,6 +24,7 @@ const BODIES: Record<string, () => Record<string, unknown>> = {
 
 /** Bodies of operations by their name: what makes each succeed. */
 const OPERATIONS: Record<string, (type: string) => Pick<Call, 'body' | 'headers'> | undefined> = {
+  $disclosures: () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'start', valueDate: '2024-01-01' }] } }),
   $validate: (type) => {
     const resource = BODIES[type]?.();
     return resource === undefined ? undefined : { body: { resourceType: 'Parameters', parameter: [{ name: 'resource', resource }] } };

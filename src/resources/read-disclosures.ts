@@ -1,0 +1,26 @@
+// What was shown of one patient, and to whom: the reads and searches of the record that succeeded and had data of the
+// patient in their answer (accounting of disclosures, 45 CFR 164.528).
+import type { AccessEvent } from '../audit/access-event.ts';
+import { touchedData } from '../audit/touched-references.ts';
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import { uuidV7Floor } from '../fhir/uuid-v7.ts';
+
+/** Milliseconds: from `from` on, before `until`. */
+export interface DisclosurePeriod {
+  from: number;
+  until: number;
+}
+
+/** Accesses, newest first, `limit` at most of those that named the patient. Writes disclose nothing, and neither does what found nothing. */
+export async function readDisclosures(tx: Transaction, org: OrgId, patient: string, { from, until }: DisclosurePeriod, limit: number): Promise<AccessEvent[]> {
+  const { rows } = await tx.query<{ body: string }>({
+    name: 'read-disclosures',
+    text: `select e.body from access_entity x join access_event e on e.org = x.org and e.id = x.event
+      where x.org = $1 and x.reference = $2 and x.role = 1 and x.event >= $3::uuid and x.event < $4::uuid and e.outcome = 0 and e.action in ('R', 'E')
+        and strpos(e.body, $6) > 0
+      order by x.event desc limit $5`,
+    values: [org, patient, uuidV7Floor(from), uuidV7Floor(until), limit, '"role":"data"'],
+  });
+  return rows.map(({ body }) => JSON.parse(body) as AccessEvent).filter((event) => touchedData(event).length > 0);
+}
