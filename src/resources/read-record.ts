@@ -9,10 +9,14 @@ import type { RecordType } from '../search/record-type.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** By the layout of the row: a new layout gets a renderer of its own, and no renderer ever says anything else of an old row. */
+const RENDERERS = { 1: { AuditEvent: renderAuditEvent, Provenance: renderProvenance } } as const;
+
 export function renderRecord(type: RecordType, body: string): string {
   const event = JSON.parse(body) as AccessEvent;
+  const renderers = RENDERERS[event.layout];
   // What a client asserted keeps the digits of its decimals.
-  return type === 'AuditEvent' ? JSON.stringify(renderAuditEvent(event)) : printJson(renderProvenance(event));
+  return type === 'AuditEvent' ? JSON.stringify(renderers.AuditEvent(event)) : printJson(renderers.Provenance(event));
 }
 
 /** The stored text of one access; undefined when this organisation has none of that id. */

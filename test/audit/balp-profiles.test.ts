@@ -3,6 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import type { AuditEvent, AuditEventEntity, Coding } from '@medplum/fhirtypes';
 import { renderAuditEvent } from '../../src/audit/render-audit-event.ts';
 import type { AccessEvent } from '../../src/audit/access-event.ts';
+import { checkResource } from '../../src/validation/check-resource.ts';
+import type { JsonObject } from '../../src/fhir/json.ts';
+import { anyAccessEvent } from './arbitrary-event.ts';
+import fc from 'fast-check';
 import { sampleEvents } from './sample-events.ts';
 
 const DCM = 'http://dicom.nema.org/resources/ontology/DCM';
@@ -94,5 +98,45 @@ describe('what has no BALP profile', () => {
       'operation-success', 'capabilities-success', 'read-unknown-address',
     ]);
     expect(claiming.every(([, , event]) => event.outcome === 0)).toBe(true);
+  });
+});
+
+/** Our StructureDefinition of a pattern that is claimed. */
+const shipped = (event: AuditEvent): string => {
+  const { name, patient } = claimed(event);
+  return `https://muniment.example/fhir/StructureDefinition/audit-${patient ? 'patient-' : ''}${name.toLowerCase()}`;
+};
+
+async function faults(event: AuditEvent): Promise<string[]> {
+  const issues = await checkResource(JSON.parse(JSON.stringify(event)) as JsonObject, 'AuditEvent', [shipped(event)]);
+  // Warnings: the profile of IHE itself is not here, ours stands for it; records have no narrative.
+  return issues.filter(({ severity }) => severity === 'error').map(({ diagnostics }) => diagnostics);
+}
+
+describe('the StructureDefinitions of profiles/', () => {
+  test.each(claiming)('are met by %s', async (_, event) => {
+    expect(await faults(event)).toEqual([]);
+  });
+
+  test('are met by any event that claims a pattern', async () => {
+    await fc.assert(fc.asyncProperty(anyAccessEvent, async (event) => {
+      const rendered = renderAuditEvent(event);
+      if (rendered.meta.profile !== undefined) expect(await faults(rendered)).toEqual([]);
+    }), { numRuns: 300 });
+  });
+
+  test.each<[string, (event: AuditEvent) => unknown, RegExp]>([
+    ['another action', (event) => { event.action = 'E'; }, /AuditEvent.action/],
+    ['a failure', (event) => { event.outcome = '4'; }, /AuditEvent.outcome/],
+    ['another subtype', (event) => { event.subtype = [{ code: 'delete' }]; }, /subtype/],
+    ['no server', (event) => { event.agent = event.agent.filter(({ type }) => type?.coding?.[0]?.code !== '110153'); }, /agent/],
+    ['two requestors', (event) => { for (const agent of event.agent) agent.requestor = true; }, /requestor/],
+    ['data without its version', (event) => { for (const { what } of event.entity ?? []) if (what?.reference !== undefined) what.reference = what.reference.replace(/_history.*/, ''); }, /version|what/],
+    ['no patient', (event) => { event.entity = event.entity?.filter(({ type }) => type?.code !== '1') as never; }, /entity/],
+    ['a token', (event) => { event.outcomeDesc = 'eyJhbGciOiJFUzI1NiJ9.e30.AAAA'; }, /token/],
+  ])('refuse %s', async (_title, spoil, told) => {
+    const event = structuredClone(all.find(([name]) => name === 'read-success')?.[1] as AuditEvent);
+    spoil(event);
+    expect((await faults(event)).join('; ')).toMatch(told);
   });
 });
