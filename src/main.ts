@@ -1,6 +1,7 @@
 // The command line: `muniment COMMAND`, serve by default.
 import { readEnvironment } from './config/env.ts';
 import { runServeCommand } from './serve-command.ts';
+import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMigrateCommand, runMirrorCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
 
@@ -11,6 +12,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   migrate    brings the database to the newest schema
   mirror     status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT
   sweep      removes bytes that were never published
+  scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack
 `;
 
@@ -23,6 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'migrate': return runMigrateCommand(flags, environment);
     case 'mirror': return runMirrorCommand(flags, environment);
     case 'sweep': return runSweepCommand(flags, environment);
+    case 'scrub': return runScrubCommand(flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);
     case '--help': case 'help': process.stdout.write(HELP); return 0;
     default: process.stderr.write(`Unknown command ${command}\n${HELP}`); return 2;

@@ -10,11 +10,13 @@ import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
 import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
+import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
 import type { Database } from './database/database.ts';
 import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
+import { createScrubRecord } from './gate/record-scrub.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
 import { trustedProxies } from './http/client-address.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
@@ -95,8 +97,12 @@ function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database
   return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), publicBase: fhirBase, database, log: logger }) };
 }
 
-function registerGauges(metrics: Metrics, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
+function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
   metrics.gauges({ access_events_waiting: 'Accesses that wait to be recorded' }, () => ({ access_events_waiting: recorder.depth() }));
+  metrics.gauges({ content_quarantined: 'Contents out of service', content_unverified_seconds: 'Since when the content at rest that was verified longest ago was not' }, async () => {
+    const { quarantined, oldestSeconds } = await scrubStatus(database);
+    return { content_quarantined: quarantined, content_unverified_seconds: oldestSeconds };
+  });
   if (mirror === undefined) return;
   metrics.gauges({
     mirror_pending: 'Versions that HAPI has not yet', mirror_oldest_seconds: 'Age of the oldest of them', mirror_parked: 'Resources whose delivery waits for a person',
@@ -158,9 +164,18 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(startSweeping({ database, stores: [store], logger }));
   const reindex = await startReindexing({ database, fhirBase, logger });
   stops.push(reindex.stop);
-  registerGauges(metrics, recorder, mirror);
+  registerGauges(metrics, database, recorder, mirror);
 
-  const reader = openReader({ store, replica: openConfiguredReplica(config), database, metrics, logger });
+  const replica = openConfiguredReplica(config);
+  const reader = openReader({ store, replica, database, metrics, logger });
+  const recordScrub = createScrubRecord({ database, recorder, observer, by: 'server' });
+  stops.push(startScrubbing({
+    database, stores: [store], replica, encrypted: config.production && config.storage.type !== 'local', days: config.scrubDays, bytesPerSecond: config.scrubBytesPerSecond, logger,
+    async onChange(row, change, what) {
+      if (change === 'quarantined') metrics.quarantined();
+      await recordScrub(row, change, what);
+    },
+  }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),

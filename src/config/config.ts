@@ -47,6 +47,8 @@ export interface Config {
   trustedIssuers: TrustedIssuer[];
   /** 0 = off. */
   metricsPort: number;
+  scrubDays: number;
+  scrubBytesPerSecond: number;
   operatorOrg: string;
   bodyBytesMax: number;
   inlineBytesMax: number;
@@ -90,6 +92,14 @@ class Reader {
     const number = Number(value);
     if (Number.isInteger(number) && number >= min && number <= 65_535) return number;
     this.problems.push(`${name} must be a whole number from ${min} to 65535`);
+    return fallback;
+  }
+
+  days(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+    this.problems.push(`${name} must be a whole number of days from 1 to 9999`);
     return fallback;
   }
 
@@ -233,6 +243,8 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),
     metricsPort: reader.port('METRICS_PORT', port + 6464 > 65_535 ? 0 : port + 6464, 0),
+    scrubDays: reader.days('SCRUB_DAYS', 90),
+    scrubBytesPerSecond: reader.bytes('SCRUB_BYTES_PER_SECOND', 32 * UNITS['MiB']!),
     operatorOrg: reader.text('OPERATOR_ORG') ?? 'demo',
     bodyBytesMax: reader.bytes('BODY_BYTES_MAX', 36 * UNITS['MiB']!),
     inlineBytesMax: reader.bytes('INLINE_BYTES_MAX', 24 * UNITS['MiB']!),

@@ -38,6 +38,8 @@ export const VARIABLES = {
   SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
   TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims}`', default: 'unset = the development issuer' },
   METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },
+  SCRUB_DAYS: { description: 'Each content at rest is read and compared within so many days', default: '90' },
+  SCRUB_BYTES_PER_SECOND: { description: 'Bytes a second that a server reads for it at most', default: '32MiB' },
   OPERATOR_ORG: { description: 'Organisation under which accesses without one are recorded', default: '`demo`; must be set in production' },
   BODY_BYTES_MAX: { description: 'Largest FHIR JSON body, bytes or with a unit (36MiB)', default: '36MiB' },
   INLINE_BYTES_MAX: { description: 'Largest sum of decoded inline data in one body', default: '24MiB' },

@@ -34,7 +34,7 @@ export async function findCopies(row: ContentRow, store: ContentStore, replica: 
   const others = versions.filter(({ version }) => version !== own);
   return [
     ...others.map(({ version }) => ({ store, key: row.key, version, origin: 'version' as const })),
-    ...(replica === undefined ? [] : [{ store: replica, key: row.key, version: undefined, origin: 'replica' as const }]),
+    ...(replica === undefined ? [] : [{ store: replica, key: row.replica_key ?? row.key, version: undefined, origin: 'replica' as const }]),
   ];
 }
 

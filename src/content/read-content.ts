@@ -126,5 +126,5 @@ export async function quarantineContent(tx: Transaction, org: OrgId, id: string,
 
 /** The scrubber looks next at bytes that a read found wrong and could mend from another copy. */
 export async function distrustContent(tx: Transaction, org: OrgId, id: string): Promise<void> {
-  await tx.query(`update content set verified_at = null where org = $1 and id = $2 and state = 'live' and verified_at is not null`, [org, id]);
+  await tx.query(`update content set verified_at = to_timestamp(0), scrubbed_at = null where org = $1 and id = $2 and state = 'live' and verified_at > to_timestamp(0)`, [org, id]);
 }

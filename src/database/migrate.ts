@@ -15,6 +15,7 @@ import * as historyIndex from '../../migrations/0010-history-index.ts';
 import * as idempotencyAnswer from '../../migrations/0011-idempotency-answer.ts';
 import * as searchReindex from '../../migrations/0012-search-reindex.ts';
 import * as accessEventSearch from '../../migrations/0013-access-event-search.ts';
+import * as scrub from '../../migrations/0014-scrub.ts';
 
 interface Migration {
   name: string;
@@ -35,6 +36,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0011-idempotency-answer', up: idempotencyAnswer.up },
   { name: '0012-search-reindex', up: searchReindex.up },
   { name: '0013-access-event-search', up: accessEventSearch.up },
+  { name: '0014-scrub', up: scrub.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -48,4 +48,6 @@ export interface ContentRow {
   published_at: Date | null;
   verified_at: Date | null;
   quarantine_reason: string | null;
+  /** The key at the replica, where it is another one. */
+  replica_key: string | null;
 }

@@ -46,6 +46,10 @@ content.created_at timestamp(3) with time zone not null default now()
 content.published_at timestamp(3) with time zone
 content.verified_at timestamp(3) with time zone
 content.quarantine_reason text
+content.scrubbed_at timestamp(3) with time zone
+content.scrub_lease uuid
+content.scrub_until timestamp with time zone
+content.replica_key text
 idempotency.org integer not null
 idempotency.client text collate "C" not null
 idempotency.key text collate "C" not null
@@ -229,6 +233,7 @@ CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_us
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
 CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
+CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
 CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
