@@ -27,6 +27,7 @@ export function principalOf(payload: JWTPayload, mapping: Readonly<Record<string
   if (clientId === undefined) throw refusal('token-invalid', 'The token names neither a subject nor a client');
   const optional = {
     jti: strings(payload.jti)[0], fhirUser: userReference(text('fhirUser')), name: text('name'), patient: contextId(text('patient'), 'Patient'), encounter: contextId(text('encounter'), 'Encounter'),
+    purposeOfUse: purposes(claim('purpose_of_use') ?? claimAt(payload, 'extensions.ihe_iua.purpose_of_use')),
   };
   // Requests with the same token share one principal.
   return Object.freeze({
@@ -44,6 +45,16 @@ export function principalOf(payload: JWTPayload, mapping: Readonly<Record<string
 /** fhirUser may be an absolute URL; the record keeps type and id. */
 function userReference(text: string | undefined): string | undefined {
   return text === undefined ? undefined : /(?:^|\/)([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})$/.exec(text)?.[1];
+}
+
+const PURPOSES_MAX = 10;
+
+/** Codes, or codings as IHE IUA has them; undefined where there are none. */
+function purposes(value: unknown): string[] | undefined {
+  const members: unknown[] = Array.isArray(value) ? value : [value];
+  const codes = strings(members.map((member) => (typeof member === 'object' && member !== null ? (member as { code?: unknown }).code : member)));
+  const known = codes.filter((code) => code.length <= 64).slice(0, PURPOSES_MAX);
+  return known.length === 0 ? undefined : known;
 }
 
 /** Launch context is an id (SMART 2.2); some issuers send a reference. */

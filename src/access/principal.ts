@@ -16,6 +16,8 @@ export interface Principal {
   patient?: string;
   encounter?: string;
   roles: string[];
+  /** v3-ActReason codes: what the access is for. */
+  purposeOfUse?: string[];
   scopes: SmartScope[];
   /** What the organisation's policy gives the roles; joined at the doorway. */
   rights?: Rights;

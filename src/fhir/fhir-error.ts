@@ -77,6 +77,13 @@ export const ERRORS = {
 
 export type ErrorDetail = keyof typeof ERRORS;
 
+/** Faults whose text may quote what was sent. */
+const CONTENT_FAULTS: ReadonlySet<ErrorDetail> = new Set<ErrorDetail>([
+  'malformed-json', 'malformed-xml', 'structure', 'invalid-value', 'wrong-resource-type', 'id-mismatch', 'required', 'cardinality', 'code-invalid',
+  'reference-target', 'invariant', 'modifier-extension', 'profile', 'unknown-profile', 'claim-mismatch', 'patch-failed', 'business-rule',
+]);
+const ELEMENT_PATH = /^[A-Za-z][A-Za-z0-9_.[\]]{0,200}$/;
+
 export interface FhirErrorOptions {
   expression?: string;
   /** For the log only; never shown. */
@@ -102,6 +109,14 @@ export class FhirError extends Error {
 
   get detail(): ErrorDetail {
     return (this.issues[0] as Issue).detail;
+  }
+
+  /** What is wrong for the record, where no content of a document may stand: of a fault in a body its kind and its place. */
+  get withoutContent(): string {
+    return this.issues.map(({ detail, diagnostics, expression }) => {
+      if (!CONTENT_FAULTS.has(detail)) return diagnostics;
+      return expression !== undefined && ELEMENT_PATH.test(expression) ? `${ERRORS[detail].text} (${expression})` : ERRORS[detail].text;
+    }).join('; ');
   }
 }
 

@@ -21,12 +21,13 @@ const URL_CHARACTERS_MAX = 4_096;
 
 function agentOf(principal: Principal | undefined): AccessEvent['agent'] {
   if (principal === undefined) return {};
-  const { clientId, issuer, jti, name, roles, subject, fhirUser } = principal;
+  const { clientId, issuer, jti, name, purposeOfUse, roles, subject, fhirUser } = principal;
   return {
     client: clientId,
     issuer,
     ...(jti === undefined ? {} : { jti }),
     ...(name === undefined ? {} : { name }),
+    ...(purposeOfUse === undefined ? {} : { purposeOfUse: [...purposeOfUse] }),
     ...(roles.length === 0 ? {} : { roles: [...roles] }),
     subject,
     ...(fhirUser === undefined ? {} : { user: fhirUser }),

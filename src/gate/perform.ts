@@ -141,7 +141,7 @@ export function createGate(parts: GateParts): Perform {
   /** A refusal or failure rolled back what there was; its record is a small commit of its own. */
   async function recordFailure(error: FhirError, circumstances: AccessCircumstances): Promise<void> {
     if (circumstances.principal === undefined && !parts.refusals.admits(error, circumstances.request.address, circumstances.now)) return;
-    const event = describeAccess(circumstances, error.status, { outcomeDesc: error.message.slice(0, 500) });
+    const event = describeAccess(circumstances, error.status, { outcomeDesc: error.withoutContent.slice(0, 500) });
     const org = await parts.organisations.resolve(circumstances.org).catch((cause: unknown) => {
       // A refusal that cannot be recorded must not leave as one, whatever the reason is.
       throw cause instanceof FhirError && cause.status === 503 ? cause : fhirError('unavailable', 'The access could not be recorded', { cause, headers: { 'Retry-After': '2' } });

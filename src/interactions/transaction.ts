@@ -50,7 +50,7 @@ class Problems {
     const first = found[0]?.[1][0] as FhirError;
     const events = entries.map(({ access, entry }): AccessEvent => {
       const [own] = this.byEntry.get(entry.index) ?? [];
-      return own === undefined ? access.failed(first.status, 'Not done: the transaction was refused') : access.failed(own.status, own.message);
+      return own === undefined ? access.failed(first.status, 'Not done: the transaction was refused') : access.failed(own.status, own.withoutContent);
     });
     throw new TransactionRefused(issues.slice(0, ISSUES_MAX), first.status, events, first);
   }
@@ -153,7 +153,7 @@ export async function runTransaction(parts: TransactionParts, tx: Transaction, {
   } catch (error) {
     // After a statement that failed nothing more can be asked: what was found before it is what is told.
     problems.raise(entries);
-    if (error instanceof FhirError) throw new TransactionRefused(error.issues, error.status, entries.map(({ access }) => access.failed(error.status, error.message)), error);
+    if (error instanceof FhirError) throw new TransactionRefused(error.issues, error.status, entries.map(({ access }) => access.failed(error.status, error.withoutContent)), error);
     throw error;
   }
   problems.raise(entries);

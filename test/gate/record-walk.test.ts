@@ -1,6 +1,10 @@
 // Walks the route table: whatever is answered is recorded, and a row without a recipe fails.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../support/eventually.ts';
+import { openSocket, requestHead } from '../support/raw-http.ts';
 import { documentReference, fhirClient, media, type Answer, type Call, type FhirClient } from '../support/fhir-client.ts';
 import { startMuniment, type TestMuniment, type TokenOptions } from '../support/start-muniment.ts';
 import { bodyKind, nameOf, recipeBook, type Recipe, type RecipeBook, type Row } from './route-recipes.ts';
@@ -152,6 +156,23 @@ describe('every row of the route table', () => {
     });
   });
 
+  it('that reads or changes one resource answers 410 once it is deleted, and records it', async () => {
+    const deletable = (type: string): boolean => server.routes.some((row) => row.type === type && row.code === 'delete' && onInstance(row));
+    await walk((row) => onInstance(row) && ['read', 'patch'].includes(row.code) && deletable(row.type), async (row) => {
+      const { path } = await book.success({ ...row, method: 'DELETE', code: 'delete', path: `${row.type}/[id]` });
+      expect((await admin.delete(path)).status).toBe(204);
+      expectRefusal(await varied(row, () => ({ path })), 410);
+    });
+  });
+
+  it('that takes a resource answers 422 to one that breaks R4, keeps nothing, and records it', async () => {
+    await walk((row) => bodyKind(row) === 'fhir' && ['create', 'update'].includes(row.code), async (row) => {
+      const { call } = await book.success(row);
+      const { status: _status, ...broken } = call.body as Record<string, unknown>;
+      expectRefusal(await varied(row, () => ({ call: { body: broken } })), 422);
+    });
+  });
+
   it('stands on a path whose other methods are 405, with what is offered there in Allow, and recorded', async () => {
     await walk(all, async (row) => {
       const here = new Set(server.routes.filter(({ path }) => path === row.path).flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])));
@@ -241,6 +262,52 @@ describe('every method on a path that is no row', () => {
       const { answer, events } = await recorded(path, call);
       expect([path.slice(0, 40), answer.status, events.map((event) => event.outcome)]).toEqual([path.slice(0, 40), status, ['4']]);
     }
+  });
+});
+
+describe('how a request may end otherwise', () => {
+  const authorization = async (): Promise<[string, string]> => ['Authorization', `Bearer ${await server.token()}`];
+  const late = (requestId: string, count: number): Promise<Events> => eventually(() => admin.auditOf(requestId), (found) => found.length >= count);
+
+  it('what nobody expected is 500 with an incident id, one event of outcome 8, and nothing of the database in the answer', async () => {
+    await server.sql('alter table resource_history rename to resource_elsewhere');
+    try {
+      const { answer, events } = await recorded(`DocumentReference/${made['DocumentReference']}/_history/77`);
+      expect([answer.status, answer.json.issue[0].details.coding[0].code, events.map(({ outcome }) => outcome)]).toEqual([500, 'exception', ['8']]);
+      expect(answer.text).toContain(answer.headers.get('x-request-id'));
+      expect(answer.text + JSON.stringify(events)).not.toMatch(/resource_history|relation/);
+    } finally {
+      await server.sql('alter table resource_elsewhere rename to resource_history');
+    }
+  });
+
+  it('an upload that its client breaks off is one event, and nothing is kept', async () => {
+    const requestId = randomUUID();
+    const socket = await openSocket(server.fhirBase);
+    socket.write(requestHead('POST', '/fhir/Binary', [await authorization(), ['X-Request-Id', requestId], ['Content-Type', 'text/plain'], ['Content-Length', '1000000']]) + 'begun');
+    await sleep(100);
+    socket.destroy();
+    const events = await late(requestId, 1);
+    expect(events.map(({ outcome, action }) => [outcome, action])).toEqual([['4', 'C']]);
+    expect(JSON.stringify(events[0])).not.toContain('begun');
+  });
+
+  it.each([['as bytes', '*/*'], ['as a resource', 'application/fhir+json']])('a download %s that its client breaks off has a second event, with what was really sent of it', async (_title, accept) => {
+    const size = 30_000_000;
+    const { json } = await admin.post('Binary', Buffer.alloc(size, randomUUID()), { 'content-type': 'text/plain' });
+    const requestId = randomUUID();
+    const socket = await openSocket(server.fhirBase);
+    socket.write(requestHead('GET', `/fhir/Binary/${json.id}`, [await authorization(), ['X-Request-Id', requestId], ['Accept', accept]]));
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    socket.pause();
+    await sleep(200);
+    socket.destroy();
+    const events = await late(requestId, 2);
+    expect(events.map(({ outcome }) => outcome).sort()).toEqual(['0', '4']);
+    const details = events.find(({ outcome }) => outcome === '4').entity.flatMap(({ detail = [] }) => detail);
+    const sent = Number(details.find(({ type }: { type: string }) => type === 'sent').valueString);
+    expect(sent).toBeGreaterThanOrEqual(first.length - 2_000);
+    expect(sent).toBeLessThan(size / 2);
   });
 });
 

@@ -50,6 +50,16 @@ it('claims are found where the issuer puts them, and the record names who it was
   expect((await server.sql('select name from organisation order by 1')).map((row) => row['name'])).toContain('riverside');
 });
 
+it('what the access is for stands in the record with whoever asked, as code or as the coding of IHE IUA', async () => {
+  for (const claim of [{ purpose_of_use: ['TREAT'] }, { extensions: { ihe_iua: { purpose_of_use: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ActReason', code: 'TREAT' }] } } }]) {
+    const answer = await asked(await theirs(first, claim));
+    const [event] = await client.auditOf(answer.headers.get('x-request-id') ?? '');
+    const user = event.agent.find((agent: { requestor: boolean }) => agent.requestor);
+    expect(user.purposeOfUse).toEqual([{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ActReason', code: 'TREAT' }] }]);
+    expect((await client.get(`Provenance/${event.id}`)).json.reason).toEqual(user.purposeOfUse);
+  }
+});
+
 it('the development issuer is not trusted beside configured ones', async () => {
   expect((await asked(await server.token())).status).toBe(401);
 });
