@@ -1,9 +1,9 @@
 // May this principal do that? Pure: scope ∩ policy, answered as permit with a restriction or deny with a reason.
 import { rightsOfPrincipal } from './category-policy.ts';
-import { coversAll, type Action } from './policy.ts';
+import { coversAll, type Action, type CategoryRight } from './policy.ts';
 import type { Principal } from './principal.ts';
-import type { Restriction } from './restriction.ts';
-import type { Permission, SmartScope } from './smart-scope.ts';
+import { restrictionOf, type Restriction, type RestrictionBranch } from './restriction.ts';
+import { understands, type Permission, type SmartScope } from './smart-scope.ts';
 
 export interface AuthorizationRequest {
   interaction: keyof typeof LETTERS;
@@ -22,32 +22,52 @@ export type Decision =
 
 /** The letter of SMART's cruds that an interaction needs; null = each type or entry that it touches is asked by itself. */
 const LETTERS = {
-  'create': 'c', 'read': 'r', 'vread': 'r', 'history-instance': 'r', 'history-type': 'r', 'update': 'u', 'patch': 'u', 'delete': 'd', 'search-type': 's',
+  'create': 'c', 'read': 'r', 'vread': 'r', 'history-instance': 'r', 'history-type': 's', 'update': 'u', 'patch': 'u', 'delete': 'd', 'search-type': 's',
   'search-system': null, 'history-system': null, 'batch': null, 'transaction': null, 'operation': null,
 } as const satisfies Record<string, Permission | null>;
 
 /** A Binary is read by the right to the document that owns it as well; which one that is, the data decides. */
 const BINARY_READERS = ['Binary', 'DocumentReference', 'Media'];
 
-function grants(scope: SmartScope, type: string, letter: Permission): boolean {
-  if (!scope.permissions.has(letter) || scope.filter !== undefined) return false;
-  if (scope.type === '*' || scope.type === type) return true;
-  return type === 'Binary' && letter === 'r' && BINARY_READERS.includes(scope.type);
+/** Of which of the types the scope's query must be understood for it to grant the letter; none where it is not for the type. */
+function typesAsked(scope: SmartScope, type: string, letter: Permission): readonly string[] {
+  if (type !== 'Binary' || letter !== 'r') return scope.type === '*' || scope.type === type ? [type] : [];
+  return scope.type === '*' ? BINARY_READERS : BINARY_READERS.filter((reader) => reader === scope.type);
 }
 
-/** Who saw what is shown to a client without roles only when its scope names AuditEvent: `*` does not mean the record. */
-function systemSuffices(scope: SmartScope, type: string): boolean {
-  return scope.context === 'system' && (type !== 'AuditEvent' || scope.type === 'AuditEvent');
+function grants(scope: SmartScope, type: string, letter: Permission): boolean {
+  const { filter } = scope;
+  return scope.permissions.has(letter) && typesAsked(scope, type, letter).some((asked) => filter === undefined || understands(asked, filter));
 }
+
+/** The user is the patient or somebody of theirs, or nobody is named. */
+function isForPatient({ fhirUser }: Principal): boolean {
+  return fhirUser === undefined || /^(Patient|RelatedPerson)\//.test(fhirUser);
+}
+
+/**
+ * A system client is limited by its registration, that is by its scopes, and a patient by theirs and the compartment; roles,
+ * where the token has some, narrow them. Who saw what is shown without roles only when a scope names AuditEvent: `*` does
+ * not mean the record.
+ */
+function sufficesWithoutRole(principal: Principal, scope: SmartScope, type: string): boolean {
+  if (type === 'AuditEvent' && scope.type !== 'AuditEvent') return false;
+  return scope.context === 'system' || (scope.context === 'patient' && isForPatient(principal));
+}
+
+/** What has categories, or bytes that belong to what has. */
+const CATEGORISED = ['DocumentReference', 'Media', 'List', 'Binary'];
 
 /** The action of the policy that a letter asks for. */
 const ACTION_OF = { c: 'write', r: 'read', u: 'write', d: 'delete', s: 'search' } as const satisfies Record<Permission, Action>;
+const EVERY_CATEGORY: CategoryRight = { permitted: 'any', denied: [] };
 
-/** A right to some categories alone would need a predicate that says which documents those are; without one it is no right. */
-function policyAllows(principal: Principal, type: string, letter: Permission): boolean {
+/** What the policy leaves of a type, by categories; undefined = nothing. What has no categories needs a right to all of them. */
+function policyRight(principal: Principal, type: string, letter: Permission): CategoryRight | undefined {
   const { documents, record } = rightsOfPrincipal(principal);
-  if (type === 'AuditEvent' || type === 'Provenance') return (letter === 'r' || letter === 's') && record[type].has(ACTION_OF[letter]);
-  return coversAll(documents[ACTION_OF[letter]]);
+  if (type === 'AuditEvent' || type === 'Provenance') return (letter === 'r' || letter === 's') && record[type].has(ACTION_OF[letter]) ? EVERY_CATEGORY : undefined;
+  const right = documents[ACTION_OF[letter]];
+  return right.permitted !== 'any' && right.permitted.length === 0 || (!coversAll(right) && !CATEGORISED.includes(type)) ? undefined : right;
 }
 
 /** What this server defines is nobody's data: whoever may read something that is held may read it. */
@@ -61,22 +81,25 @@ function readsSomething(principal: Principal): boolean {
 function decideLetter(principal: Principal, type: string, letter: Permission): Decision {
   if ((letter === 'r' || letter === 's') && DEFINITIONS.includes(type) && readsSomething(principal)) return { permit: true, restriction: { kind: 'none' } };
   const granting = principal.scopes.filter((scope) => grants(scope, type, letter));
-  const contexts = granting.filter((scope) => scope.context !== 'patient');
-  if (contexts.length === 0) {
-    const reason = granting.length > 0 ? 'patient/ scopes are not served here' : `No scope grants ${letter} on ${type}`;
-    return { permit: false, code: 'insufficient_scope', reason };
+  if (granting.length === 0) return { permit: false, code: 'insufficient_scope', reason: `No scope grants ${letter} on ${type}` };
+  const placed = granting.filter(({ context }) => context !== 'patient' || principal.patient !== undefined);
+  if (placed.length === 0) return { permit: false, code: 'insufficient_scope', reason: 'The token names no patient, so that its patient/ scopes grant nothing' };
+  if (principal.roles.length === 0) {
+    const sufficient = placed.filter((scope) => sufficesWithoutRole(principal, scope, type));
+    return sufficient.length === 0 ? { permit: false, code: 'forbidden', reason: 'The token names no role' } : { permit: true, restriction: restrictionOf(sufficient.map((scope) => branchOf(scope, principal))) };
   }
-  // A system client is limited by its registration, that is by its scopes; roles, where its token has some, narrow them.
-  if (principal.roles.length === 0 && contexts.some((scope) => systemSuffices(scope, type))) return { permit: true, restriction: { kind: 'none' } };
-  if (!policyAllows(principal, type, letter)) {
-    return { permit: false, code: 'forbidden', reason: principal.roles.length === 0 ? 'The token names no role' : `The role does not allow ${letter} on ${type}` };
-  }
-  return { permit: true, restriction: { kind: 'none' } };
+  const right = policyRight(principal, type, letter);
+  if (right === undefined) return { permit: false, code: 'forbidden', reason: `The role does not allow ${letter} on ${type}` };
+  return { permit: true, restriction: restrictionOf(placed.map((scope) => branchOf(scope, principal)), right) };
+}
+
+function branchOf({ context, filter }: SmartScope, { patient }: Principal): RestrictionBranch {
+  return { ...(context === 'patient' && patient !== undefined ? { patient } : {}), ...(filter === undefined ? {} : { filter }) };
 }
 
 /** Whoever administers has the role admin; no policy can take it away, so that none locks everybody out. */
 function decideAdministration(principal: Principal, { letter, org }: NonNullable<AuthorizationRequest['administration']>): Decision {
-  const granted = principal.scopes.some((scope) => scope.context !== 'patient' && grants(scope, 'Organization', letter));
+  const granted = principal.scopes.some((scope) => scope.context !== 'patient' && scope.filter === undefined && grants(scope, 'Organization', letter));
   if (!granted) return { permit: false, code: 'insufficient_scope', reason: `No scope grants ${letter} on Organization` };
   if (!principal.roles.includes('admin')) return { permit: false, code: 'forbidden', reason: 'This is done by role admin' };
   if (org !== undefined && principal.org !== org) return { permit: false, code: 'forbidden', reason: 'This is done by an administrator of the operator' };
@@ -85,7 +108,8 @@ function decideAdministration(principal: Principal, { letter, org }: NonNullable
 
 /**
  * Scope ∩ policy (SMART App Launch 2.2; the letters of a conditional create add up). Deny is `insufficient_scope` where a
- * wider scope would help (RFC 6750 3.1), else `forbidden`. Whether a Binary's owner is readable is asked of the data.
+ * wider scope would help (RFC 6750 3.1), else `forbidden`. The restriction is that of the interaction's own letter. Whether a
+ * Binary's owner is readable is asked of the data.
  */
 export function authorize(principal: Principal, request: AuthorizationRequest): Decision {
   if (request.refusal === true) return { permit: true, restriction: { kind: 'none' } };
@@ -94,5 +118,6 @@ export function authorize(principal: Principal, request: AuthorizationRequest): 
   if (letter === null) return { permit: true, restriction: { kind: 'none' } };
   const decision = decideLetter(principal, request.type, letter);
   if (!decision.permit || request.conditional !== true) return decision;
-  return decideLetter(principal, request.type, 's');
+  const search = decideLetter(principal, request.type, 's');
+  return search.permit ? decision : search;
 }

@@ -1,6 +1,8 @@
 // What a permit is narrowed to: the union of what scopes grant, each within a patient's compartment or a query (SMART App
 // Launch 2.2), and the categories of documents that the role may have. Pure data; the search floor makes conditions of it.
 
+import { coversAll, type CategoryRight } from './policy.ts';
+
 /** A search parameter and its value, decoded, as both would stand in a search. */
 export type ScopeCriterion = readonly [name: string, value: string];
 
@@ -12,38 +14,23 @@ export interface RestrictionBranch {
   filter?: readonly ScopeCriterion[];
 }
 
-/** Of the codes of a document's categories each must be permitted and none denied. A document without any is of `other`. */
-export interface CategoryClause {
-  permitted: 'any' | readonly string[];
-  denied: readonly string[];
-}
-
 /** `nothing` is a permit whose result is empty. */
 export type Restriction =
   | { kind: 'none' }
   | { kind: 'nothing' }
   /** One of the branches must hold, and the categories beside it. */
-  | { kind: 'within'; anyOf: readonly RestrictionBranch[]; categories?: CategoryClause };
-
-export const UNCATEGORISED = 'other';
+  | { kind: 'within'; anyOf: readonly RestrictionBranch[]; categories?: CategoryRight };
 
 const isEverything = ({ patient, filter = [] }: RestrictionBranch): boolean => patient === undefined && filter.length === 0;
-const isOpen = (categories: CategoryClause | undefined): boolean => categories === undefined || (categories.permitted === 'any' && categories.denied.length === 0);
-
 /** The least form: branches that the rest holds already are left out. */
-export function restrictionOf(branches: readonly RestrictionBranch[], categories?: CategoryClause): Restriction {
+export function restrictionOf(branches: readonly RestrictionBranch[], categories?: CategoryRight): Restriction {
   if (branches.length === 0 || (categories !== undefined && categories.permitted !== 'any' && categories.permitted.length === 0)) return { kind: 'nothing' };
   const everything = branches.some(isEverything);
   const patients = new Set(branches.filter(({ filter = [] }) => filter.length === 0).map(({ patient }) => patient));
   const needed = branches.filter(({ patient, filter = [] }) => filter.length === 0 || patient === undefined || !patients.has(patient));
   const anyOf = everything ? [{}] : [...new Map(needed.map((branch) => [JSON.stringify([branch.patient, branch.filter]), branch])).values()];
-  if (isOpen(categories)) return everything ? { kind: 'none' } : { kind: 'within', anyOf };
-  return { kind: 'within', anyOf, ...(categories === undefined ? {} : { categories }) };
-}
-
-/** The codes among them are all that a caller with the clause may have. */
-export function permitsCategories({ permitted, denied }: CategoryClause, codes: readonly string[]): boolean {
-  return codes.every((code) => (permitted === 'any' || permitted.includes(code)) && !denied.includes(code));
+  if (categories === undefined || coversAll(categories)) return everything ? { kind: 'none' } : { kind: 'within', anyOf };
+  return { kind: 'within', anyOf, categories };
 }
 
 /** The patient to whom everything is confined; undefined where something else is granted as well. */
@@ -51,4 +38,10 @@ export function confiningPatient(restriction: Restriction): string | undefined {
   if (restriction.kind !== 'within') return undefined;
   const [first, ...others] = restriction.anyOf.map(({ patient }) => patient);
   return others.every((patient) => patient === first) ? first : undefined;
+}
+
+/** The same where nothing else narrows: what is neither searched nor extracted here can be held against this alone. */
+export function patientAlone(restriction: Restriction): string | undefined {
+  if (restriction.kind !== 'within' || restriction.categories !== undefined || restriction.anyOf.some(({ filter = [] }) => filter.length > 0)) return undefined;
+  return confiningPatient(restriction);
 }

@@ -17,17 +17,20 @@ export function readKey(request: FhirRequest, org: number, client: string): Idem
 }
 
 /** Scopes and roles in one order: a token that was renewed has the same. */
-function rightsOf({ scopes, roles }: Principal): unknown {
-  return [scopes.map(({ context, type, permissions }) => `${context}/${type}.${[...permissions].sort().join('')}`).sort(), [...roles].sort()];
+function rightsOf({ scopes, roles, patient }: Principal): unknown {
+  const texts = scopes.map(({ context, type, permissions, filter }) => `${context}/${type}.${[...permissions].sort().join('')}${filter === undefined ? '' : JSON.stringify(filter)}`);
+  return [texts.sort(), [...roles].sort(), ...(patient === undefined ? [] : [patient])];
 }
+
+const isConfined = ({ scopes }: Principal): boolean => scopes.some(({ context, filter }) => context === 'patient' || filter !== undefined);
 
 /**
  * Over method, path, media type and all bytes of the body, once they were read. The answer to a Bundle holds what its
- * entries were allowed one by one, so it is shown again to the same rights alone.
+ * entries were allowed one by one, so it is shown again to the same rights alone; so is any to a caller who is confined.
  */
 export function keyFingerprint(request: FhirRequest, principal: Principal): Buffer {
   const provenance = request.header('x-provenance');
-  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' ? [rightsOf(principal)] : []), ...(provenance === undefined ? [] : [{ provenance }])]);
+  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' || isConfined(principal) ? [rightsOf(principal)] : []), ...(provenance === undefined ? [] : [{ provenance }])]);
   return createHash('sha256').update(head).update(request.body.digest()).digest();
 }
 

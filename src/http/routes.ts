@@ -75,8 +75,8 @@ export function buildRoutes(parts: RouteParts): Route[] {
   };
   const documents = DOCUMENTS.flatMap((type) => [
     route(type, 'create', create(parts)),
-    route(type, 'read', read(parts.newest)),
-    route(type, 'vread', vread()),
+    route(type, 'read', read(parts.newest, fhirBase)),
+    route(type, 'vread', vread(fhirBase)),
     route(type, 'update', update(parts)),
     route(type, 'patch', patch(parts)),
     route(type, 'delete', deleteInteraction(fhirBase)),

@@ -118,7 +118,7 @@ export function printCapabilities(parts: CapabilityParts): string {
       mode: 'server',
       security: {
         cors: true,
-        service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes user/ and system/' }],
+        service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes patient/, user/ and system/, with search parameters' }],
       },
       resource: types.map((type) => ({ ...resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served), ...operations(parts.routes, type) })),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),

@@ -1,11 +1,13 @@
 // The search behind a conditional interaction (R4 http.html 3.1.0.4.3, 3.1.0.7.1, 3.1.0.8.1): no match, one, or 412. Two
 // requests with the same criteria wait for each other, so that one of them finds what the other made.
 import { authorize } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { indexHash } from '../search/index-hash.ts';
 import { parseSearch, type ParsedSearch } from '../search/parse-search.ts';
+import { restrictSearch } from '../search/restrict-search.ts';
 import { findBegin } from '../search/search-plan.ts';
 import { pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
@@ -43,8 +45,16 @@ function parseCriteria(type: ResourceType, pairs: readonly [string, string][], f
 
 /** So many at most: beyond that it only counts that there are several. A page reads one row more than it shows. */
 async function matches(tx: Transaction, parsed: ParsedSearch, scope: SearchScope, countMax: number): Promise<SearchQuery> {
-  const asked: ParsedSearch = { ...parsed, count: countMax - 1, sort: { column: 'last_updated', descending: true } };
-  return pageQuery(asked, scope, undefined, await findBegin(tx, asked, scope));
+  const wanted: ParsedSearch = { ...parsed, count: countMax - 1, sort: { column: 'last_updated', descending: true } };
+  const { parsed: asked, scope: within } = restrictSearch(wanted, scope);
+  return pageQuery(asked, within, undefined, await findBegin(tx, asked, within));
+}
+
+/** Criteria tell what there is, so that they need the right to search. Raises 403. */
+function searchRestriction({ principal }: InteractionContext, type: ResourceType): Restriction {
+  const decision = authorize(principal, { interaction: 'search-type', type });
+  if (!decision.permit) throw fhirError('forbidden', decision.reason);
+  return decision.restriction;
 }
 
 /**
@@ -59,7 +69,7 @@ export async function findMatch(tx: Transaction, context: InteractionContext, pa
     const lock = indexHash(JSON.stringify([org.id, request.type, parsed.used.filter(([name]) => !FORM.test(name)).sort()]));
     await tx.query('select pg_advisory_xact_lock($1)', [lock.toString()]);
   }
-  const query = await matches(tx, parsed, { org: org.id, type: typeNumber(request.type), restriction: context.restriction, fhirBase }, 2);
+  const query = await matches(tx, parsed, { org: org.id, type: typeNumber(request.type), restriction: searchRestriction(context, request.type), fhirBase }, 2);
   const rows = await runSearchQuery<{ id: string; version: number; last_updated: Date; body: string; patient: string | null }>(tx, query);
   if (rows.length > 1) throw fhirError('multiple-matches', 'The criteria match more than one resource');
   const row = rows[0];
@@ -76,11 +86,10 @@ export async function findExisting(tx: Transaction, context: InteractionContext,
  * 403 without the right to search the type, 400 for criteria that are empty or not understood.
  */
 export async function findMatches(context: InteractionContext, type: ResourceType, criteria: string, fhirBase: string, more = 0): Promise<string[]> {
-  const decision = authorize(context.principal, { interaction: 'search-type', type });
-  if (!decision.permit) throw fhirError('forbidden', decision.reason);
+  const restriction = searchRestriction(context, type);
   const parsed = parseSearch(type, new URLSearchParams(criteria.replace(/^[^?]*\?/, '')), fhirBase, true);
   if (parsed.clauses.length === 0) throw fhirError('invalid-parameter', 'A condition must hold search parameters');
-  const scope: SearchScope = { org: context.org.id, type: typeNumber(type), restriction: decision.restriction, fhirBase };
+  const scope: SearchScope = { org: context.org.id, type: typeNumber(type), restriction, fhirBase };
   const rows = await context.read(async (tx) => runSearchQuery<{ id: string }>(tx, await matches(tx, parsed, scope, 2 + more)));
   return rows.map((row) => row.id);
 }

@@ -1,14 +1,17 @@
 // delete (R4 http.html 3.1.0.7): a version without a body; older versions stay readable. Idempotent: what is deleted
 // or never was is 204 as well. Without an id in the URL its criteria name the one resource (3.1.0.7.1).
 import type { Transaction } from '../database/database.ts';
+import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
-import { isBinaryInUse } from '../resources/binary-access.ts';
+import { findBinaryOwners, isBinaryInUse, requireReadable } from '../resources/binary-access.ts';
 import { publishDeletion } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
+import { requireChangeable } from './confined-write.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
+import { readerOf } from './prepare-document.ts';
 import { patientEntity } from './write-outcome.ts';
 
 export function deleteInteraction(fhirBase: string): Interaction {
@@ -25,10 +28,18 @@ export function deleteInteraction(fhirBase: string): Interaction {
   });
 }
 
+/** Whoever is confined deletes of the bytes what they may read. */
+async function requireOwnBinary(tx: Transaction, context: InteractionContext, binary: VersionRow, fhirBase: string): Promise<void> {
+  const reader = readerOf(context, fhirBase);
+  if (reader.confined || context.restriction.kind !== 'none') requireReadable(await findBinaryOwners(tx, reader, binary), `Binary/${binary.id}`);
+}
+
 async function runDelete(tx: Transaction, context: InteractionContext, id: string, fhirBase: string): Promise<Outcome> {
   const { request, org, now, eventId } = context;
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
   const reference = `${request.type}/${id}`;
+  if (request.type !== 'Binary') await requireChangeable(tx, context, id, previous, fhirBase);
+  else if (previous !== undefined && !previous.deleted) await requireOwnBinary(tx, context, previous, fhirBase);
   const ifMatch = request.header('if-match');
   if (ifMatch !== undefined && (previous === undefined || previous.deleted || !matchesVersion(ifMatch, previous.version))) {
     throw fhirError('version-mismatch', `${reference} is not at that version`);

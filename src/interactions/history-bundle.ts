@@ -1,12 +1,14 @@
 // What the histories of a resource, a type and the system have in common (R4 http.html 3.1.0.12): parameters, pages in
 // both directions, the Bundle, and what the record names of it.
+import type { Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import { versionTag } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { parseDateRange, printInstant, type DateRange } from '../fhir/instant.ts';
 import { PRIMITIVES } from '../fhir/primitives.ts';
 import { typeName } from '../fhir/resource-type.ts';
-import { countHistory, readHistoryPage, type HistoryPage, type HistoryPlace, type HistoryRow, type HistoryScope } from '../resources/read-history.ts';
+import { permittedVersions } from '../resources/permitted-version.ts';
+import { countHistory, readHistoryPage, readPermittedPage, type HistoryPage, type HistoryPlace, type HistoryRow, type HistoryScope } from '../resources/read-history.ts';
 import { parseCursor, printCursor, searchFingerprint } from '../search/page-cursor.ts';
 import { COUNT_DEFAULT, COUNT_MAX } from '../search/parse-search.ts';
 import { searchUrl } from '../search/searchset.ts';
@@ -93,6 +95,8 @@ function readPage(parts: HistoryParts, fingerprint: string, parameters: HistoryP
 const placeOf = (row: HistoryRow): HistoryPlace => ({ lastUpdated: row.last_updated.getTime(), type: row.type, id: row.id, version: row.version });
 
 export interface HistorySubject extends HistoryScope {
+  /** By the number of each type; what is confined is looked through version by version. */
+  restrictions: ReadonlyMap<number, Restriction>;
   /** Below the base: DocumentReference/1/_history */
   path: string;
   /** Its total costs nothing: it is told on every page. */
@@ -105,12 +109,14 @@ export async function answerHistory(tx: Transaction, context: InteractionContext
   const fingerprint = searchFingerprint(subject.org, subject.path, parameters.used);
   const page = readPage(parts, fingerprint, parameters);
   const scope: HistoryScope = { ...subject, ...(parameters.since === undefined ? {} : { since: parameters.since }), ...(parameters.at === undefined ? {} : { at: parameters.at }) };
-  const rows = subject.types.length === 0 ? [] : await readHistoryPage(tx, scope, page);
+  const isConfined = [...subject.restrictions.values()].some(({ kind }) => kind !== 'none');
+  const permitted = isConfined ? (rows: readonly HistoryRow[]) => permittedVersions(tx, subject.org, subject.restrictions, rows, parts.fhirBase) : undefined;
+  const rows = subject.types.length === 0 ? [] : permitted === undefined ? await readHistoryPage(tx, scope, page) : await readPermittedPage(tx, scope, page, permitted);
   const backwards = page.from?.side === 'before';
   const more = rows.length > parameters.count;
   const shown = backwards ? rows.slice(-parameters.count) : rows.slice(0, parameters.count);
   const complete = page.from === undefined && !more;
-  const total = complete ? shown.length : subject.counted || parameters.total ? await countHistory(tx, scope) : undefined;
+  const total = complete ? shown.length : subject.counted || parameters.total ? await countHistory(tx, scope, permitted) : undefined;
   const cursor = (row: HistoryRow): string => {
     const { lastUpdated, id, type, version } = placeOf(row);
     return printCursor(parts.cursorKey, fingerprint, { value: lastUpdated, id, further: [type, version, page.newest ?? shown[0]?.last_updated.getTime() ?? 0] });

@@ -12,10 +12,10 @@ export function historySystem(parts: HistoryParts, types: readonly ResourceType[
     kind: 'read',
     run: (tx, context) => {
       const decisions = types.map((type) => ({ type, decision: authorize(context.principal, { interaction: 'history-type', type }) }));
-      const readable = decisions.filter(({ decision }) => decision.permit && decision.restriction.kind === 'none');
+      const readable = decisions.flatMap(({ type, decision }) => (decision.permit && decision.restriction.kind !== 'nothing' ? [[typeNumber(type), decision.restriction] as const] : []));
       const refused = decisions.map(({ decision }) => decision).find((decision) => !decision.permit);
       if (decisions.every(({ decision }) => !decision.permit)) throw fhirError('forbidden', refused?.permit === false ? refused.reason : 'There is no type that may be read');
-      return answerHistory(tx, context, parts, { org: context.org.id, types: readable.map(({ type }) => typeNumber(type)), path: '_history', counted: false });
+      return answerHistory(tx, context, parts, { org: context.org.id, types: readable.map(([type]) => type), restrictions: new Map(readable), path: '_history', counted: false });
     },
   });
 }

@@ -9,8 +9,9 @@ export function historyType(parts: HistoryParts): Interaction {
     kind: 'read',
     run: (tx, context) => {
       const { request: { type }, org, restriction } = context;
-      const types = restriction.kind === 'nothing' ? [] : [typeNumber(type)];
-      return answerHistory(tx, context, parts, { org: org.id, types, path: `${type}/_history`, counted: false });
+      const number = typeNumber(type);
+      const types = restriction.kind === 'nothing' ? [] : [number];
+      return answerHistory(tx, context, parts, { org: org.id, types, restrictions: new Map([[number, restriction]]), path: `${type}/_history`, counted: false });
     },
   });
 }

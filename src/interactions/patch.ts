@@ -6,6 +6,7 @@ import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
+import { requireChangeable } from './confined-write.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { discardAll, receiveDocument, relinkDocument, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
@@ -53,7 +54,9 @@ async function preparePatch(parts: DocumentParts, context: InteractionContext): 
   const apply = await readPatch(request, parts.bodyBytesMax);
   const { id, row } = await context.read(async (tx) => {
     const found = await patchedId(parts, tx, context, false);
-    return { id: found, row: await readNewest(tx, org.id, typeNumber(request.type), found) };
+    const newest = await readNewest(tx, org.id, typeNumber(request.type), found);
+    await requireChangeable(tx, context, found, newest, parts.fhirBase);
+    return { id: found, row: newest };
   });
   const current = patchable(context, id, row);
   const document = await receiveDocument(parts, context, apply(current.body));
@@ -63,7 +66,9 @@ async function preparePatch(parts: DocumentParts, context: InteractionContext): 
 async function runPatch(parts: DocumentParts, tx: Transaction, context: InteractionContext, { patch: apply, applied }: PreparedPatch): Promise<Outcome> {
   const { request, org } = context;
   const id = await patchedId(parts, tx, context, true);
-  const previous = patchable(context, id, await lockNewest(tx, org.id, typeNumber(request.type), id));
+  const newest = await lockNewest(tx, org.id, typeNumber(request.type), id);
+  await requireChangeable(tx, context, id, newest, parts.fhirBase);
+  const previous = patchable(context, id, newest);
   const isSame = id === applied.id && previous.version === applied.version;
   const prepared = isSame ? applied.document : await relinkDocument(tx, parts, context, apply(previous.body), applied.document.moved);
   const outcome = await writeDocument(parts, tx, context, { id, method: 'PATCH', prepared, previous });

@@ -10,6 +10,8 @@ import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { FhirError, fhirError, type Issue } from '../fhir/fhir-error.ts';
 import { profileIssues } from '../validation/check-resource.ts';
+import type { ResourceType } from '../fhir/resource-type.ts';
+import type { Restriction } from '../access/restriction.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { FhirRequest, InteractionContext } from './interaction.ts';
@@ -122,11 +124,18 @@ function patientOf(resource: JsonObject, fhirBase: string): string | undefined {
 
 /** Who asks, as far as the owner of a Binary is concerned. */
 export function readerOf(context: InteractionContext, fhirBase: string): BinaryReader {
+  const { principal } = context;
+  const restriction = (type: ResourceType): Restriction | undefined => {
+    const decision = authorize(principal, { interaction: 'read', type });
+    return decision.permit ? decision.restriction : undefined;
+  };
+  const confined = (['Binary', 'DocumentReference', 'Media'] as const).some((type) => (restriction(type)?.kind ?? 'none') !== 'none');
   return {
     org: context.org.id,
-    creator: creatorOf(context.principal),
-    system: context.principal.scopes.some((scope) => scope.context === 'system') || context.principal.roles.includes('admin'),
-    mayRead: (type) => authorize(context.principal, { interaction: 'read', type }).permit,
+    creator: creatorOf(principal),
+    system: !confined && (principal.scopes.some((scope) => scope.context === 'system') || principal.roles.includes('admin')),
+    confined,
+    restriction,
     fhirBase,
   };
 }

@@ -11,7 +11,7 @@ import { printJson } from '../fhir/json.ts';
 import { summarise, type SummaryForm } from '../fhir/summary.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { readAttachmentTitle } from '../resources/attachment-title.ts';
-import { findBinaryOwners } from '../resources/binary-access.ts';
+import { findBinaryOwners, requireReadable } from '../resources/binary-access.ts';
 import { readResource } from '../resources/resource-text.ts';
 import { readContentRow } from '../resources/read-binary-content.ts';
 import { readNewest, readVersion } from '../resources/read-version.ts';
@@ -60,7 +60,7 @@ async function runRead(parts: ReadBinaryParts, tx: Transaction, context: Interac
   // The newest version says whose it is; one that is a deletion says nothing of it.
   const reader = readerOf(context, parts.fhirBase);
   const owners = await findBinaryOwners(tx, reader, newest.body === null ? binary : newest);
-  if (!owners.readable) throw fhirError('not-found', `${reference} is not known here`);
+  requireReadable(owners, reference);
   if (binary.body === null || binary.content === null) throw fhirError('deleted', `${reference} ${code === 'read' ? 'was deleted' : 'is a deletion'}`);
   const resource = JSON.parse(binary.body) as { contentType: string; securityContext?: { reference?: string } };
   const found: Found = {

@@ -1,7 +1,10 @@
 // read, vread and history-instance of AuditEvent and Provenance: one version each, which nobody can change.
+import type { Restriction } from '../access/restriction.ts';
+import type { AccessEvent } from '../audit/access-event.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { versionTag } from '../fhir/etag.ts';
 import { readRecord as readRecordRow, renderRecord } from '../resources/read-record.ts';
+import { permitsRecord } from '../search/judge-record.ts';
 import type { RecordType } from '../search/record-type.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
@@ -12,15 +15,19 @@ function requireRecordType(type: string): RecordType {
   throw new Error(`${type} is not a record`);
 }
 
+function permitsRow(restriction: Restriction, { body }: { body: string }): boolean {
+  return restriction.kind === 'none' || permitsRecord(restriction, JSON.parse(body) as AccessEvent);
+}
+
 /** read and vread; a version other than 1 never was. */
 export function readRecord(code: 'read' | 'vread'): Interaction {
   return defineInteraction({
     code,
     kind: 'read',
-    async run(tx, { request, org }) {
+    async run(tx, { request, org, restriction }) {
       const type = requireRecordType(request.type);
       const row = code === 'vread' && request.version !== '1' ? undefined : await readRecordRow(tx, org.id, request.id);
-      if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
+      if (row === undefined || !permitsRow(restriction, row)) throw fhirError('not-found', `${type}/${request.id} is not known here`);
       const form = summaryFormOf(request);
       const lastUpdated = row.recorded.getTime();
       return {
@@ -37,10 +44,10 @@ export function historyRecord(fhirBase: string): Interaction {
   return defineInteraction({
     code: 'history-instance',
     kind: 'read',
-    async run(tx, { request, org }) {
+    async run(tx, { request, org, restriction }) {
       const type = requireRecordType(request.type);
       const row = await readRecordRow(tx, org.id, request.id);
-      if (row === undefined) throw fhirError('not-found', `${type}/${request.id} is not known here`);
+      if (row === undefined || !permitsRow(restriction, row)) throw fhirError('not-found', `${type}/${request.id} is not known here`);
       const url = `${fhirBase}/${type}/${request.id}`;
       const head = JSON.stringify({
         fullUrl: url,

@@ -1,6 +1,7 @@
 // read and vread (R4 http.html 3.1.0.2, 3.1.0.3) of what is passed on. HAPI is asked in `prepare`: no transaction is open.
 import { parseTags } from '../fhir/etag.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { patientAlone } from '../access/restriction.ts';
+import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type FhirRequest, type Interaction } from './interaction.ts';
 import type { OutsideReading, OutsideResource } from './outside-resources.ts';
@@ -10,11 +11,18 @@ export function readThrough(outside: OutsideReading, code: 'read' | 'vread'): In
   return defineInteraction({
     code,
     kind: 'read',
-    prepare({ request, org, principal, restriction }): Promise<OutsideResource> {
+    async prepare({ request, org, principal, restriction }): Promise<OutsideResource> {
       const { type, id, version } = request;
-      // A right that the mirror cannot be asked to narrow shows nothing.
-      if (restriction.kind !== 'none') throw fhirError('not-found', `${type}/${id} is not known here`);
-      return outside.read({ org, principal }, { type, id, ...(code === 'vread' ? { version } : {}) }, request.query);
+      const patient = patientAlone(restriction);
+      const unknown = (): Error => fhirError('not-found', `${type}/${id} is not known here`);
+      // A right that the mirror cannot be asked to narrow shows nothing. Neither does it tell whether there is another patient's.
+      if ((restriction.kind !== 'none' && patient === undefined) || (type === 'Patient' && patient !== undefined && id !== patient)) throw unknown();
+      const shown = await outside.read({ org, principal }, { type, id, ...(code === 'vread' ? { version } : {}) }, request.query).catch((error: unknown) => {
+        // That something was deleted is told of what can be seen to be the patient's own.
+        throw patient !== undefined && type !== 'Patient' && error instanceof FhirError && error.status === 410 ? unknown() : error;
+      });
+      if (patient !== undefined && shown.patient !== `Patient/${patient}`) throw unknown();
+      return shown;
     },
     async run(_tx, { request }, shown) {
       const { type, id, version, lastUpdated, patient, text } = shown;

@@ -2,21 +2,23 @@
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
+import { requirePermitted } from '../resources/permitted-version.ts';
 import { readNewest, readVersion } from '../resources/read-version.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
 import { summaryFormOf, representation, versionHeaders } from './representation.ts';
 import { patientEntity } from './write-outcome.ts';
 
-export function read(newest: NewestLoader): Interaction {
+export function read(newest: NewestLoader, fhirBase: string): Interaction {
   return defineInteraction({
     code: 'read',
     kind: 'read',
     prepare: async ({ request, org, share }) => (share === undefined ? newest.load(org.id, typeNumber(request.type), request.id) : undefined),
-    async run(tx, { request, org, share }, loaded) {
+    async run(tx, { request, org, share, restriction }, loaded) {
       const row = share === undefined ? loaded : await readNewest(tx, org.id, typeNumber(request.type), request.id);
       const reference = `${request.type}/${request.id}`;
       if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
+      await requirePermitted(tx, restriction, row, fhirBase);
       if (row.body === null) throw fhirError('deleted', `${reference} was deleted`);
       const form = summaryFormOf(request);
       const { version } = row;

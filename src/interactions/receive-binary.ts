@@ -1,5 +1,7 @@
 // The bytes of a Binary on their way in (R4 binary.html): as they are, of any media type; a FHIR body that is a Binary is
 // unwrapped, any other FHIR body is kept as content.
+import { authorize } from '../access/authorize.ts';
+import type { Restriction } from '../access/restriction.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
@@ -9,6 +11,7 @@ import { xmlRoot, XmlSyntaxError } from '../fhir/xml-syntax.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { FHIR_NAMESPACE } from '../fhir/xml-plan.ts';
+import { judgeVersion } from '../resources/permitted-version.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import { readDigestClaims } from './digest-headers.ts';
@@ -134,5 +137,7 @@ export async function checkContext(tx: Transaction, context: InteractionContext,
   if (!Object.hasOwn(RESOURCE_TYPES, local.type) || local.type === 'Patient') return;
   if (context.share?.created.has(`${local.type}/${local.id}`) === true) return;
   const owner = await readNewest(tx, context.org.id, typeNumber(local.type as ResourceType), local.id);
-  if (owner === undefined || owner.deleted) throw fhirError('reference-target', 'The security context is not known here', { expression: 'Binary.securityContext' });
+  const decision = authorize(context.principal, { interaction: 'read', type: local.type });
+  const restriction: Restriction = decision.permit ? decision.restriction : { kind: 'none' };
+  if (owner === undefined || owner.deleted || await judgeVersion(tx, restriction, owner, fhirBase) !== 'permitted') throw fhirError('reference-target', 'The security context is not known here', { expression: 'Binary.securityContext' });
 }

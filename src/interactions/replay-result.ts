@@ -3,6 +3,7 @@ import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeName } from '../fhir/resource-type.ts';
 import type { StoredResult } from '../resources/idempotency.ts';
+import { requirePermitted } from '../resources/permitted-version.ts';
 import { readVersion } from '../resources/read-version.ts';
 import type { InteractionContext, Outcome } from './interaction.ts';
 import { FHIR_JSON_TYPE, writeResponse } from './representation.ts';
@@ -13,6 +14,7 @@ export async function replayResult(tx: Transaction, context: InteractionContext,
   const row = await readVersion(tx, context.org.id, result.type, result.id, result.version);
   if (row === undefined || row.body === null) throw fhirError('deleted', 'What this Idempotency-Key made is not kept any more');
   const reference = `${typeName(result.type)}/${result.id}`;
+  if (typeName(result.type) !== 'Binary') await requirePermitted(tx, context.restriction, row, fhirBase);
   return {
     response: writeResponse(context.request, result.status, fhirBase, { reference, version: row.version, lastUpdated: row.last_updated.getTime(), text: row.body }),
     entities: [...patientEntity(row.patient), { reference: `${reference}/_history/${row.version}`, role: 'data' }],

@@ -73,7 +73,10 @@ export async function runSearch(tx: Transaction, context: InteractionContext, pa
   const total = complete ? page.matches.length : await readTotal(tx, plan, totalAlone);
   const included = await readIncluded(tx, page.matches, plan.includes, {
     org: context.org.id, fhirBase: parts.fhirBase, outsideTypes: parts.outside?.types ?? [],
-    mayInclude: (type, reverse) => authorize(context.principal, { interaction: reverse ? 'search-type' : 'read', type }).permit,
+    restriction: (type, reverse) => {
+      const decision = authorize(context.principal, { interaction: reverse ? 'search-type' : 'read', type });
+      return decision.permit ? decision.restriction : { kind: 'nothing' };
+    },
   });
   const notes = parts.lacking === undefined ? plan.notes : [...plan.notes, ...lackingNotes(parts.lacking, searched.types, plan.used)];
   const set: Searchset = {

@@ -1,4 +1,5 @@
 // search-type (R4 http.html 3.1.0.11) of what is passed on: HAPI's matches in a searchset of ours, with links of ours.
+import { patientAlone } from '../access/restriction.ts';
 import type { AccessEntity } from '../audit/access-event.ts';
 import { preference } from '../fhir/prefer.ts';
 import { parsePassedCursor, printPassedCursor } from '../search/passed-cursor.ts';
@@ -29,16 +30,27 @@ export function searchThrough(outside: OutsideReading, fhirBase: string, cursorK
   });
 }
 
-async function ask(outside: OutsideReading, { request, org, principal, restriction }: InteractionContext, pairs: Pairs, cursorKey: Buffer): Promise<OutsidePage> {
+/** The parameter by which what is a patient's is found, of the types that are in a patient's compartment. */
+const OWN: Readonly<Record<string, string>> = { Patient: '_id', Encounter: 'patient', RelatedPerson: 'patient', Device: 'patient' };
+
+async function ask(outside: OutsideReading, { request, org, principal, restriction }: InteractionContext, asked: Pairs, cursorKey: Buffer): Promise<OutsidePage> {
+  const nothing: OutsidePage = { matches: [], included: [], next: undefined, total: 0, used: [], ignored: [] };
+  const patient = patientAlone(restriction);
+  const own = patient === undefined ? undefined : OWN[request.type];
   // A right that the mirror cannot be asked to narrow shows nothing.
-  if (restriction.kind !== 'none') return { matches: [], included: [], next: undefined, total: 0, used: [], ignored: [] };
-  const cursor = cursorOf(pairs);
-  return outside.search({ org, principal }, {
+  if (restriction.kind !== 'none' && own === undefined) return nothing;
+  const cursor = cursorOf(asked);
+  // The links carry it on, and it is added once.
+  const isBound = asked.some(([name, value]) => name === own && value === patient);
+  const pairs: Pairs = own === undefined || patient === undefined || isBound ? asked : [...asked, [own, patient]];
+  const page = await outside.search({ org, principal }, {
     type: request.type,
     pairs,
     strict: preference(request.header('prefer'), 'handling') === 'strict',
     start: (used) => (cursor === undefined ? undefined : parsePassedCursor(cursorKey, searchFingerprint(org.id, request.type, used), cursor)),
   });
+  if (patient === undefined) return page;
+  return { ...page, matches: page.matches.filter((one) => one.patient === `Patient/${patient}`) };
 }
 
 function cursorOf(pairs: Pairs): string | undefined {

@@ -1,5 +1,6 @@
 // update of Binary (R4 binary.html): new bytes, of any type, are the next version; what a live document uses keeps its bytes.
 import { authorize } from '../access/authorize.ts';
+import { confiningPatient } from '../access/restriction.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
@@ -8,7 +9,8 @@ import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
-import { findBinaryOwners, isBinaryInUse } from '../resources/binary-access.ts';
+import { findBinaryOwners, isBinaryInUse, requireReadable } from '../resources/binary-access.ts';
+import { unknown } from '../resources/permitted-version.ts';
 import { readLinkTarget } from '../resources/load-link-target.ts';
 import { laterThan, publishBinary } from '../resources/publish-document.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
@@ -55,8 +57,10 @@ async function prepareUpdate(parts: BinaryParts, context: InteractionContext): P
 /** Raises 404 for a Binary that the caller may not read, 412 for an If-Match of another version, 409 for one in use. */
 async function requireChangeable(tx: Transaction, parts: BinaryParts, context: InteractionContext, current: VersionRow | undefined): Promise<void> {
   const { request, org } = context;
-  const hidden = current !== undefined && !current.deleted && !(await findBinaryOwners(tx, readerOf(context, parts.fhirBase), current)).readable;
-  if (hidden) throw fhirError('not-found', `Binary/${request.id} is not known here`);
+  const reader = readerOf(context, parts.fhirBase);
+  // What a patient's token does not know it does not make under an id of its choice.
+  if (confiningPatient(context.restriction) !== undefined && (current === undefined || current.deleted)) throw unknown(`Binary/${request.id}`);
+  if (current !== undefined && !current.deleted) requireReadable(await findBinaryOwners(tx, reader, current), `Binary/${request.id}`);
   checkPreconditions(context, request.id, current);
   if (current !== undefined && await isBinaryInUse(tx, org.id, request.id)) throw fhirError('conflict', 'A document uses these bytes, so they do not change; new bytes are a new Binary');
 }

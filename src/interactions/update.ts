@@ -6,6 +6,7 @@ import { typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { lockNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
+import { requireChangeable } from './confined-write.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { discardAll, prepareDocument, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
@@ -34,6 +35,7 @@ function idMismatch({ request }: InteractionContext, id: string): Error {
 async function runUpdate(parts: DocumentParts, tx: Transaction, context: InteractionContext, id: string, prepared: PreparedDocument): Promise<Outcome> {
   const { request, org } = context;
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
+  await requireChangeable(tx, context, id, previous, parts.fhirBase);
   checkPreconditions(context, id, previous);
   return writeDocument(parts, tx, context, { id, method: 'PUT', prepared, previous });
 }
@@ -52,6 +54,7 @@ async function runConditional(parts: DocumentParts, tx: Transaction, context: In
     return writeDocument(parts, tx, context, { id: context.assignedId ?? newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
   }
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
+  await requireChangeable(tx, context, id, previous, parts.fhirBase);
   checkPreconditions(context, id, previous);
   if (previous !== undefined && !previous.deleted) throw fhirError('conflict', `${request.type}/${id} exists and is not what the criteria name`);
   return writeDocument(parts, tx, context, { id, method: 'PUT', prepared, previous });

@@ -6,9 +6,12 @@ import type { VersionRow } from '../database/tables.ts';
 import type { ReceivedContent } from '../content/receive-content.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { keepLabels, requireSameSubject } from '../resources/document-rules.ts';
+import { judgeVersion } from '../resources/permitted-version.ts';
 import { namedAuthors, publishDocument, type Publication } from '../resources/publish-document.ts';
+import type { Verdict } from '../search/judge-resource.ts';
 import { supersedeReplaced, supersedesOthers, type Superseded } from '../resources/supersede-document.ts';
 import type { InteractionContext, Outcome } from './interaction.ts';
+import { requireWithin } from './confined-write.ts';
 import { discardAll, readerOf, type DocumentParts, type PreparedDocument } from './prepare-document.ts';
 import { writeResponse } from './representation.ts';
 import { writeOutcome } from './write-outcome.ts';
@@ -30,6 +33,7 @@ export async function writeDocument(parts: DocumentParts, tx: Transaction, conte
     requireSameSubject(request.type, prepared.resource, before, parts.fhirBase);
     keepLabels(prepared.resource, before);
   }
+  await requireWithin(tx, context, id, prepared.resource, before, parts.fhirBase);
   const superseded = await supersede(parts, tx, context, write, before);
   const published = await publishDocument(tx, {
     type: request.type, id, method, resource: prepared.resource, moved: prepared.moved, linked: prepared.linked, previous,
@@ -52,9 +56,10 @@ async function supersede(parts: DocumentParts, tx: Transaction, context: Interac
   if (request.type !== 'DocumentReference' || !supersedesOthers(prepared.resource, before, parts.fhirBase)) return [];
   const decision = authorize(principal, { interaction: 'update', type: request.type });
   if (!decision.permit) throw fhirError('forbidden', `A document that replaces another changes that one: ${decision.reason}`, { expression: 'DocumentReference.relatesTo' });
+  const may = (replaced: VersionRow): Promise<Verdict> => judgeVersion(tx, decision.restriction, replaced, parts.fhirBase);
   // What the same transaction created is there to be replaced.
   if (share !== undefined) await tx.flush();
-  const superseded = await supersedeReplaced(tx, { resource: prepared.resource, id, before, reader: readerOf(context, parts.fhirBase), now, event: context.eventId });
+  const superseded = await supersedeReplaced(tx, { resource: prepared.resource, id, before, reader: readerOf(context, parts.fhirBase), now, event: context.eventId, judge: may });
   for (const one of superseded) share?.superseded.set(`${request.type}/${one.id}`, one.previous);
   return superseded;
 }

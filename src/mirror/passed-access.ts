@@ -1,5 +1,6 @@
 // One access to what HAPI holds: on whose behalf, within which time, and with which right to each type.
 import { authorize } from '../access/authorize.ts';
+import { patientAlone } from '../access/restriction.ts';
 import type { Principal } from '../access/principal.ts';
 import type { Database } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
@@ -45,10 +46,23 @@ export interface PassedAccesses {
   begin(asking: ReadThroughAsking, type: string): Promise<PassedAccess>;
 }
 
+/** Whose resources of a type are passed on: all, or those of one patient. */
+export interface PassedRight {
+  patient?: string;
+}
+
 /** A right that is narrowed in a way that HAPI is not asked for is no right here. */
-export function mayPass(principal: Principal, interaction: 'read' | 'search-type', type: string): boolean {
+export function passedRight(principal: Principal, interaction: 'read' | 'search-type', type: string): PassedRight | undefined {
   const decision = authorize(principal, { interaction, type });
-  return decision.permit && decision.restriction.kind === 'none';
+  if (!decision.permit) return undefined;
+  if (decision.restriction.kind === 'none') return {};
+  const patient = patientAlone(decision.restriction);
+  return patient === undefined ? undefined : { patient };
+}
+
+export function mayPass(principal: Principal, interaction: 'read' | 'search-type', type: string): boolean {
+  const right = passedRight(principal, interaction, type);
+  return right !== undefined && right.patient === undefined;
 }
 
 export function createPassedAccesses({ baseUrl, publicBase, database, log, timeoutMs = 10_000 }: ReadThroughOptions): PassedAccesses {

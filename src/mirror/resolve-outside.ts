@@ -2,7 +2,7 @@
 import { fhirError } from '../fhir/fhir-error.ts';
 import { ID_PATTERN } from '../fhir/reference.ts';
 import { isPassed, PASSED_TYPES, type PassedType } from '../search/passed-parameters.ts';
-import { mayPass, type Pairs, type PassedAccesses, type ReadThroughAsking } from './passed-access.ts';
+import { mayPass, passedRight, type Pairs, type PassedAccesses, type ReadThroughAsking } from './passed-access.ts';
 import type { ShownResource } from './shown-resource.ts';
 
 const CHAIN_MAX = 1_000;
@@ -12,8 +12,14 @@ const IDS_MAX = 50;
 /** Those of the references (`Type/id`) that there are and that may be read, each once. */
 export async function resolveReferences(accesses: PassedAccesses, asking: ReadThroughAsking, references: readonly string[]): Promise<ShownResource[]> {
   if (!(await accesses.serves(asking.org))) return [];
-  const groups = PASSED_TYPES.filter((type) => mayPass(asking.principal, 'read', type)).flatMap((type) => idGroups(references, type).map((ids) => ({ type, ids })));
-  return (await Promise.all(groups.map(({ type, ids }) => resolveIds(accesses, asking, type, ids)))).flat();
+  const groups = PASSED_TYPES.flatMap((type) => {
+    const right = passedRight(asking.principal, 'read', type);
+    return right === undefined ? [] : idGroups(references, type).map((ids) => ({ type, ids, right }));
+  });
+  return (await Promise.all(groups.map(async ({ type, ids, right: { patient } }) => {
+    const found = await resolveIds(accesses, asking, type, ids);
+    return patient === undefined ? found : found.filter((one) => one.patient === `Patient/${patient}`);
+  }))).flat();
 }
 
 function idGroups(references: readonly string[], type: PassedType): string[][] {

@@ -11,9 +11,11 @@ import { readFhirBody } from '../interactions/read-body.ts';
 import { FHIR_JSON_TYPE } from '../interactions/representation.ts';
 import { patientEntity } from '../interactions/write-outcome.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
+import { requirePermitted } from '../resources/permitted-version.ts';
 import { checkResource } from '../validation/check-resource.ts';
 
 export interface ValidateParts {
+  fhirBase: string;
   newest: NewestLoader;
   bodyBytesMax: number;
 }
@@ -83,10 +85,13 @@ function valuesOf(parameters: readonly JsonObject[]): string[] {
   return parameters.flatMap((parameter) => Object.entries(parameter).filter(([name]) => name.startsWith('value')).map(([, value]) => value)).filter((value) => typeof value === 'string');
 }
 
-async function loadStored(parts: ValidateParts, { request, org }: InteractionContext): Promise<{ resource: JsonObject; entities: AccessEntity[] }> {
+async function loadStored(parts: ValidateParts, context: InteractionContext): Promise<{ resource: JsonObject; entities: AccessEntity[] }> {
+  const { request, org, principal } = context;
   const reference = `${request.type}/${request.id}`;
   const row = await parts.newest.load(org.id, typeNumber(request.type), request.id);
   if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
+  const decision = authorize(principal, { interaction: 'read', type: request.type });
+  await context.read((tx) => requirePermitted(tx, decision.permit ? decision.restriction : { kind: 'nothing' }, row, parts.fhirBase));
   if (row.body === null) throw fhirError('deleted', `${reference} was deleted`);
   return {
     resource: parseJson(row.body, { depthMax: Infinity, keysMax: Infinity }) as JsonObject,

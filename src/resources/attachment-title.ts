@@ -4,6 +4,7 @@ import { parseLocalReference } from '../fhir/reference.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
+import { isPermittedHistory } from './permitted-version.ts';
 import { readVersion } from './read-version.ts';
 import { readResource } from './resource-text.ts';
 
@@ -13,9 +14,10 @@ const VERSIONED = /^([A-Za-z]+)\/([A-Za-z0-9\-.]+)\/_history\/(\d+)$/;
 export async function readAttachmentTitle(tx: Transaction, reader: BinaryReader, binary: string, users: readonly string[]): Promise<string | undefined> {
   for (const user of users) {
     const [, type, id = '', version] = VERSIONED.exec(user) ?? [];
-    if (type === undefined || !reader.mayRead(type as ResourceType)) continue;
+    const restriction = type === undefined ? undefined : reader.restriction(type as ResourceType);
+    if (type === undefined || restriction === undefined) continue;
     const row = await readVersion(tx, reader.org, typeNumber(type as ResourceType), id, Number(version));
-    if (row?.body === undefined || row.body === null) continue;
+    if (row?.body === undefined || row.body === null || !await isPermittedHistory(tx, restriction, row, reader.fhirBase)) continue;
     for (const { attachment } of findAttachments(readResource(row.body), type)) {
       const { url, title } = attachment;
       const target = typeof url === 'string' ? parseLocalReference(url, reader.fhirBase) : undefined;

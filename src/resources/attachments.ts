@@ -140,7 +140,7 @@ export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resou
     const id = typeof url === 'string' && typeof data !== 'string' ? localBinary(url, reader.fhirBase, expression) : undefined;
     if (id === undefined) continue;
     const binary = await parts.targets.load(reader.org, id);
-    if (binary === undefined || !(binary.creator === reader.creator || await parts.mayRead(binary))) throw unknownBinary(expression);
+    if (binary === undefined || !((binary.creator === reader.creator && !reader.confined) || await parts.mayRead(binary))) throw unknownBinary(expression);
     checkClaims(readClaims(attachment, expression), binary, expression);
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
     linked.set(id, { id, version: binary.version });
@@ -157,7 +157,7 @@ export async function linkInlineData(parts: LinkParts, reader: BinaryReader, { a
   const id = typeof url === 'string' ? localBinary(url, reader.fhirBase, expression) : undefined;
   if (id === undefined) throw fhirError('claim-mismatch', 'The url leads elsewhere, where nothing is fetched: it cannot be compared with the data; send one of them', { expression: `${expression}.url` });
   const binary = await parts.targets.load(reader.org, id);
-  if (binary === undefined || !(binary.creator === reader.creator || await parts.mayRead(binary))) throw unknownBinary(expression);
+  if (binary === undefined || !((binary.creator === reader.creator && !reader.confined) || await parts.mayRead(binary))) throw unknownBinary(expression);
   if (!binary.sha256.equals(digests.sha256)) throw fhirError('claim-mismatch', 'The data and the bytes at the url are not the same', { expression: `${expression}.data` });
   describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
   return { id, version: binary.version };

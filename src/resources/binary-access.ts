@@ -1,26 +1,33 @@
 // Who may read a Binary (R4 binary.html, security context): it belongs to no compartment, so its owner decides. Its
 // owner is a document that points to it, the resource that its securityContext names, or, while nobody points to it,
 // whoever created it.
+import type { Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
-import { readBinaryUses, readNewest } from './read-version.ts';
+import type { Verdict } from '../search/judge-resource.ts';
+import { forbidden, judgeVersion, unknown } from './permitted-version.ts';
+import { readBinaryUses, readNewest, readVersion, type BinaryUse } from './read-version.ts';
 import { readResource } from './resource-text.ts';
 
 export interface BinaryReader {
   org: OrgId;
   /** `issuer|subject|client` of the caller. */
   creator: string;
-  /** A system client sees Binaries that no document uses. */
+  /** A system client sees Binaries that no document uses, unless it is confined. */
   system: boolean;
-  /** Whether scope and role let the caller read resources of a type. */
-  mayRead: (type: ResourceType) => boolean;
+  /** Some of the documents may be hidden from the caller: whoever created a Binary has it then only as long as no document uses it. */
+  confined: boolean;
+  /** To what scope and role restrict the caller's reading of a type; undefined = it may not be read at all. */
+  restriction: (type: ResourceType) => Restriction | undefined;
   fhirBase: string;
 }
 
 export interface BinaryOwners {
   readable: boolean;
+  /** Not readable for the scope's query or the role's categories alone, so that it need not be hidden. */
+  forbidden: boolean;
   /** Versioned references of the documents that use it. */
   users: string[];
   patients: string[];
@@ -52,8 +59,37 @@ export async function findBinaryOwners(tx: Transaction, reader: BinaryReader, bi
   const context = contextOf(binary, reader.fhirBase);
   if (context !== undefined) {
     const owner = await readNewest(tx, reader.org, typeNumber(context.type), context.id);
-    return { readable: owner !== undefined && !owner.deleted && reader.mayRead(context.type), users, patients };
+    const verdict = owner === undefined || owner.deleted ? 'hidden' : await judgeOwner(tx, reader, owner);
+    return { readable: verdict === 'permitted', forbidden: verdict === 'forbidden', users, patients };
   }
-  const through = rows.length === 0 ? reader.system : rows.some((row) => reader.mayRead(typeName(row.type)));
-  return { readable: through || binary.creator === reader.creator, users, patients };
+  const isCreator = binary.creator === reader.creator && (!reader.confined || rows.length === 0);
+  const verdicts = isCreator ? ['permitted'] : await judgeUses(tx, reader, rows);
+  const through = rows.length === 0 ? reader.system : verdicts.includes('permitted');
+  const readable = through || isCreator;
+  return { readable, forbidden: !readable && verdicts.includes('forbidden'), users, patients };
+}
+
+async function judgeOwner(tx: Transaction, reader: BinaryReader, owner: VersionRow): Promise<Verdict> {
+  const restriction = reader.restriction(typeName(owner.type));
+  return restriction === undefined ? 'hidden' : judgeVersion(tx, restriction, owner, reader.fhirBase);
+}
+
+/** Each document by its newest version and by the one that points to the Binary. */
+async function judgeUses(tx: Transaction, reader: BinaryReader, uses: readonly BinaryUse[]): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const use of uses) {
+    const restriction = reader.restriction(typeName(use.type));
+    if (restriction?.kind === 'none') return ['permitted'];
+    const newest = restriction === undefined ? undefined : await readNewest(tx, reader.org, use.type, use.id);
+    if (newest === undefined) { verdicts.push('hidden'); continue; }
+    const verdict = await judgeOwner(tx, reader, newest);
+    const pointing = verdict === 'permitted' && newest.version !== use.version ? await readVersion(tx, reader.org, use.type, use.id, use.version) : newest;
+    verdicts.push(pointing === undefined || pointing === newest ? verdict : await judgeOwner(tx, reader, pointing));
+  }
+  return verdicts;
+}
+
+/** Raises 404 for a Binary that is hidden from the caller, 403 where its documents are outside the scope's query or the role's categories. */
+export function requireReadable({ readable, forbidden: isForbidden }: BinaryOwners, reference: string): void {
+  if (!readable) throw isForbidden ? forbidden(reference) : unknown(reference);
 }

@@ -20,10 +20,10 @@ interface EventRow {
 }
 
 export function recordMatch(type: RecordType, row: EventRow): SearchMatch {
-  const { entities } = JSON.parse(row.body) as AccessEvent;
-  const patients = entities.filter(({ role }) => role === 'patient').map(({ reference }) => reference);
+  const event = JSON.parse(row.body) as AccessEvent;
+  const patients = event.entities.filter(({ role }) => role === 'patient').map(({ reference }) => reference);
   const [patient = null] = patients.length === 1 ? patients : [];
-  return { type, id: row.id, version: 1, patient: patient === null ? null : patient.replace(/^Patient\//, ''), text: renderRecord(type, row.body), keyset: { value: uuidV7Time(row.id), id: row.id } };
+  return { type, id: row.id, version: 1, patient: patient === null ? null : patient.replace(/^Patient\//, ''), text: renderRecord(type, row.body), event, keyset: { value: uuidV7Time(row.id), id: row.id } };
 }
 
 export async function readRecordsByIds(tx: Transaction, org: number, ids: readonly string[]): Promise<Map<string, EventRow>> {

@@ -2,6 +2,7 @@
 // goes on from the version where another ended, so that what is written meanwhile moves nothing.
 import type { Transaction } from '../database/database.ts';
 import type { OrgId, VersionRow } from '../database/tables.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import type { DateRange } from '../fhir/instant.ts';
 import { VERSION_COLUMNS } from './read-version.ts';
 
@@ -101,8 +102,34 @@ export async function readHistoryPage(tx: Transaction, scope: HistoryScope, page
   return (await tx.query<HistoryRow>(text, values)).rows;
 }
 
+/** Versions that are looked through one by one for a caller who may not have all, and how many at a time. */
+export const LOOKED_THROUGH_MAX = 10_000;
+const LOOKED_THROUGH_AT_ONCE = 200;
+
+type Permitted = (rows: readonly HistoryRow[]) => Promise<HistoryRow[]>;
+
+const placeOf = (row: HistoryRow): HistoryPlace => ({ lastUpdated: row.last_updated.getTime(), type: row.type, id: row.id, version: row.version });
+
+/** The same for a caller who may have those that are permitted. Raises 400 `too-costly` past LOOKED_THROUGH_MAX. */
+export async function readPermittedPage(tx: Transaction, scope: HistoryScope, page: HistoryPage, permitted: Permitted): Promise<HistoryRow[]> {
+  const found: HistoryRow[] = [];
+  const side = page.from?.side ?? 'after';
+  const limit = Math.max(LOOKED_THROUGH_AT_ONCE, page.limit);
+  let { from } = page;
+  for (let looked = 0; looked < LOOKED_THROUGH_MAX; looked += limit) {
+    const rows = await readHistoryPage(tx, scope, { ...page, limit, ...(from === undefined ? {} : { from }) });
+    const some = await permitted(rows);
+    if (side === 'after') found.push(...some); else found.unshift(...some);
+    if (found.length >= page.limit || rows.length < limit) return side === 'after' ? found.slice(0, page.limit) : found.slice(-page.limit);
+    const last = side === 'after' ? rows.at(-1) : rows[0];
+    if (last !== undefined) from = { side, place: placeOf(last) };
+  }
+  throw fhirError('too-costly', `A history of what the token is confined to is looked through version by version, ${LOOKED_THROUGH_MAX} at most: bound it by _since`);
+}
+
 /** How many versions the history has. */
-export async function countHistory(tx: Transaction, scope: HistoryScope): Promise<number> {
+export async function countHistory(tx: Transaction, scope: HistoryScope, permitted?: Permitted): Promise<number> {
+  if (permitted !== undefined) return (await readPermittedPage(tx, scope, { limit: LOOKED_THROUGH_MAX }, permitted)).length;
   const { values, add } = collector();
   const all = branches(scope, {}, add, (from) => `select count(*) as number ${from}`);
   const { rows } = await tx.query<{ total: number }>(`select sum(number)::float8 as total from (${all}) as u`, values);

@@ -1,11 +1,14 @@
 // What a searchset includes beside its matches: forwards by the references of a resource, backwards by the index rows
 // that point to it, and of the record by the rows of the accesses that touched it.
+import type { Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import type { JsonObject } from '../fhir/json.ts';
 import { RESOURCE_TYPES, typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import { followReferences } from '../search/follow-references.ts';
 import { indexHash } from '../search/index-hash.ts';
 import type { Include } from '../search/parse-include.ts';
+import { permitsRecord } from '../search/judge-record.ts';
+import { judgeResource } from '../search/judge-resource.ts';
 import { isRecord } from '../search/record-type.ts';
 import { readRecordsOf, readRecordsByIds, recordMatch } from './included-records.ts';
 import { readResource } from './resource-text.ts';
@@ -18,8 +21,8 @@ export const INCLUDED_MAX = 1_000;
 export interface IncludeScope {
   org: number;
   fhirBase: string;
-  /** Whether the caller may have resources of a type: those that are referred to by the right to read, others by the one to search. */
-  mayInclude: (type: ResourceType, reverse: boolean) => boolean;
+  /** What the caller may have of a type: what is referred to by the right to read, others by the one to search. */
+  restriction: (type: ResourceType, reverse: boolean) => Restriction;
   /** Types that are passed on from elsewhere. */
   outsideTypes: readonly string[];
 }
@@ -77,11 +80,18 @@ export async function readIncluded(tx: Transaction, matches: readonly SearchMatc
     const added: SearchMatch[] = [];
     for (const include of depth === 0 ? includes : iterating) {
       const found = include.reverse ? await readReferring(tx, from, include, scope) : await readReferredTo(tx, from, include, scope, collection);
-      added.push(...collection.add(found));
+      added.push(...collection.add(found.filter((one) => isPermitted(one, scope.restriction(one.type, include.reverse), scope.fhirBase))));
     }
     from = added;
   }
   return { resources: collection.resources, outside: [...collection.outside], truncated: collection.truncated };
+}
+
+/** What is confined is judged by what it says, as a search would find it. */
+function isPermitted({ type, id, text, event }: SearchMatch, restriction: Restriction, fhirBase: string): boolean {
+  if (restriction.kind === 'none') return true;
+  if (isRecord(type)) return event !== undefined && permitsRecord(restriction, event);
+  return judgeResource(restriction, type, { ...readResource(text), id }, fhirBase) === 'permitted';
 }
 
 async function readReferredTo(tx: Transaction, from: readonly SearchMatch[], include: Include, scope: IncludeScope, collection: Collection): Promise<SearchMatch[]> {
@@ -93,7 +103,7 @@ async function readReferredTo(tx: Transaction, from: readonly SearchMatch[], inc
       if (include.target !== undefined && type !== include.target) continue;
       if (scope.outsideTypes.includes(type)) collection.outside.add(key);
       // The bytes of a Binary are read by themselves, by whoever may read a document that owns them.
-      else if (!collection.has(key) && type !== 'Binary' && Object.hasOwn(RESOURCE_TYPES, type) && scope.mayInclude(type as ResourceType, false)) wanted.set(key, { type: type as ResourceType, id });
+      else if (!collection.has(key) && type !== 'Binary' && Object.hasOwn(RESOURCE_TYPES, type) && scope.restriction(type as ResourceType, false).kind !== 'nothing') wanted.set(key, { type: type as ResourceType, id });
     }
   }
   return readByReference(tx, scope.org, [...wanted.values()].slice(0, INCLUDED_MAX + 1));
@@ -135,7 +145,7 @@ async function readByReference(tx: Transaction, org: number, wanted: readonly { 
 async function readReferring(tx: Transaction, from: readonly SearchMatch[], include: Include, scope: IncludeScope): Promise<SearchMatch[]> {
   const { source, parameter, target } = include;
   const referredTo = from.filter(({ type }) => (target === undefined || type === target) && (parameter.targets?.includes(type) ?? true));
-  if (referredTo.length === 0 || !scope.mayInclude(source, true)) return [];
+  if (referredTo.length === 0 || scope.restriction(source, true).kind === 'nothing') return [];
   if (isRecord(source)) return readRecordsOf(tx, scope.org, source, referredTo);
   const { rows } = await tx.query<ResourceRow>({
     name: 'read-referring',

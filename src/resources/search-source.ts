@@ -1,5 +1,6 @@
 // Where the matches of one type come from: resources by their index, records by the rows that they are. Both answer
 // pages by keyset, forwards and backwards.
+import type { AccessEvent } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber, type ResourceType } from '../fhir/resource-type.ts';
@@ -9,8 +10,11 @@ import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import type { OpenValues } from '../search/record-open-values.ts';
 import { readOpenValues, recordCountQuery, recordPageQuery } from '../search/record-query.ts';
+import { recordPatient } from '../search/judge-record.ts';
+import type { RecordScope } from '../search/record-sql.ts';
 import { isRecord, type RecordType } from '../search/record-type.ts';
 import { keysetOf, reversed, type SortedRow } from '../search/search-order.ts';
+import { restrictSearch } from '../search/restrict-search.ts';
 import { findBegin } from '../search/search-plan.ts';
 import { runSearchQuery } from '../search/run-search-query.ts';
 import { countQuery, ESTIMATE_MAX, pageQuery, type SearchQuery, type SearchScope } from '../search/search-query.ts';
@@ -24,6 +28,8 @@ export interface SearchMatch {
   patient: string | null;
   /** JSON text of the resource. */
   text: string;
+  /** The access that a record tells of, where it is included. */
+  event?: AccessEvent;
   keyset: Keyset;
 }
 
@@ -54,12 +60,13 @@ interface ResourceRow extends SortedRow {
   body: string;
 }
 
-function resourceSource(type: ResourceType, parsed: ParsedSearch, scope: SearchScope): SearchSource {
+function resourceSource(type: ResourceType, asked: ParsedSearch, wholeScope: SearchScope): SearchSource {
+  const { parsed, scope } = restrictSearch(asked, wholeScope);
   return {
     type,
     async page(tx, from, backwards) {
-      const asked = turned(parsed, backwards);
-      const rows = await runSearchQuery<ResourceRow>(tx, pageQuery(asked, scope, from, await findBegin(tx, asked, scope)));
+      const page = turned(parsed, backwards);
+      const rows = await runSearchQuery<ResourceRow>(tx, pageQuery(page, scope, from, await findBegin(tx, page, scope)));
       return rows.map((row) => ({ type, id: row.id, version: row.version, patient: row.patient, text: row.body, keyset: keysetOf(parsed, row) }));
     },
     async count(tx, exact) {
@@ -81,8 +88,9 @@ function recordKeyset(from: Keyset, descending: boolean): Keyset {
 }
 
 function recordSource(type: RecordType, parsed: ParsedSearch, { org, fhirBase, restriction }: SourceScope): SearchSource {
-  const nothing = restriction.kind === 'nothing';
-  const scope = { type, org, fhirBase };
+  const patient = recordPatient(restriction);
+  const nothing = patient === null;
+  const scope: RecordScope = { type, org, fhirBase, ...(patient === undefined || patient === null ? {} : { onlyPatient: patient }) };
   let open: Promise<OpenValues> | undefined;
   const openValues = (tx: Transaction): Promise<OpenValues> => open ??= readOpenValues(tx, parsed, scope);
   return {

@@ -1,15 +1,18 @@
 // A document that replaces another (R4 documentreference.html 10.3.4, relatesTo): what it replaces becomes superseded in
 // the same transaction. What it appends, transforms or signs stays as it is.
 import type { Transaction } from '../database/database.ts';
+import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { isJsonObject, type JsonObject } from '../fhir/json.ts';
+import { isJsonObject, printJson, type JsonObject } from '../fhir/json.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
+import type { Verdict } from '../search/judge-resource.ts';
 import { extractIndexValues } from '../search/extract-index-values.ts';
 import { findAttachments } from '../validation/find-attachments.ts';
 import type { LinkedBinary } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import { readLinkTarget } from './load-link-target.ts';
+import { forbidden } from './permitted-version.ts';
 import { publishDocument, type Published } from './publish-document.ts';
 import { lockNewest } from './read-version.ts';
 import { readResource } from './resource-text.ts';
@@ -21,6 +24,8 @@ export interface Supersession {
   /** Its version before: what that replaced already is superseded already. */
   before: string | null;
   reader: BinaryReader;
+  /** Whether the caller may change what is replaced. */
+  judge: (replaced: VersionRow) => Promise<Verdict>;
   now: number;
   /** Id of the access event of the write. */
   event: string;
@@ -72,17 +77,20 @@ export async function supersedeReplaced(tx: Transaction, supersession: Supersess
   return superseded;
 }
 
-async function supersedeOne(tx: Transaction, { resource, id, reader, now, event }: Supersession, replaced: Replaced): Promise<Superseded> {
+async function supersedeOne(tx: Transaction, { resource, id, reader, judge, now, event }: Supersession, replaced: Replaced): Promise<Superseded> {
   const { expression } = replaced;
   const refuse = (text: string): Error => fhirError('business-rule', `${TYPE}/${replaced.id} ${text}`, { expression });
   if (replaced.id === id) throw refuse('cannot replace itself');
   const previous = await lockNewest(tx, reader.org, typeNumber(TYPE), replaced.id);
-  if (previous === undefined) throw refuse('is not known here, so it cannot be replaced');
+  const verdict = previous === undefined ? 'hidden' : await judge(previous);
+  if (previous === undefined || verdict === 'hidden') throw refuse('is not known here, so it cannot be replaced');
+  if (verdict === 'forbidden') throw forbidden(`${TYPE}/${replaced.id}`);
   if (previous.body === null) throw refuse('was deleted, so it cannot be replaced');
   if (previous.patient !== extractIndexValues(resource, TYPE, reader.fhirBase).patient) throw refuse('is about another patient, so it cannot be replaced by this');
   const next = readResource(previous.body);
   if (next['status'] !== 'current') throw fhirError('conflict', `${TYPE}/${replaced.id} is not current, so it cannot be replaced`, { expression });
   next['status'] = 'superseded';
+  if (await judge({ ...previous, body: printJson(next) }) !== 'permitted') throw forbidden(`${TYPE}/${replaced.id}, once superseded`);
   const published = await publishDocument(tx, {
     type: TYPE, id: replaced.id, method: 'PUT', resource: next, moved: [], linked: await linkedBinaries(tx, next, reader), previous, reader, now, event,
   });

@@ -26,10 +26,11 @@ export const COMPARTMENT_TYPES = Object.keys(COMPARTMENTS) as CompartmentType[];
 /** The types that can be in a compartment, of those whose parameters this server has. */
 export function compartmentMembers(compartment: CompartmentType): SearchableType[] {
   const membership: Membership = COMPARTMENTS[compartment];
-  return (Object.keys(membership) as SearchableType[]).filter((type) => membershipParameters(type, compartment).length > 0);
+  return (Object.keys(membership) as SearchableType[]).filter((type) => compartmentParameters(type, compartment).length > 0);
 }
 
-function membershipParameters(type: SearchableType, compartment: CompartmentType): (typeof SEARCH_PARAMETERS)[SearchableType][number][] {
+/** Parameters whose references put a resource of `type` into the compartment. */
+export function compartmentParameters(type: SearchableType, compartment: CompartmentType): (typeof SEARCH_PARAMETERS)[SearchableType][number][] {
   const names = (COMPARTMENTS[compartment] as Membership)[type] ?? [];
   return SEARCH_PARAMETERS[type].filter((parameter) => names.includes(parameter.name));
 }
@@ -37,5 +38,5 @@ function membershipParameters(type: SearchableType, compartment: CompartmentType
 /** Clauses of which one must hold for a resource of `type` to be in the compartment. */
 export function compartmentClauses(type: SearchableType, compartment: Compartment): SearchClause[] {
   const key = `${compartment.type}/${compartment.id}`;
-  return membershipParameters(type, compartment.type).map((parameter) => ({ parameter, values: [{ kind: 'reference', keys: [key], text: key }] }));
+  return compartmentParameters(type, compartment.type).map((parameter) => ({ parameter, values: [{ kind: 'reference', keys: [key], text: key }] }));
 }

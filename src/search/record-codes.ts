@@ -95,7 +95,7 @@ export const PROVENANCE_AGENT_TYPES: readonly ShownCode[] = [
 ];
 
 /** How many patients the row names: BALP has a profile for one. */
-function countPatients(sql: RecordSql): string {
+export function countPatients(sql: RecordSql): string {
   const [role, patient, reference] = ['role', 'patient', 'reference'].map((name) => sql.values.add(name, '::text'));
   return `(select count(distinct p.m ->> ${reference}) from json_array_elements(${entitiesJson(sql)}) p (m) where p.m ->> ${role} = ${patient})`;
 }

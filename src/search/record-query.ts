@@ -7,7 +7,8 @@ import type { ParsedSearch, SearchClause } from './parse-search.ts';
 import { clauseSql, type ClauseSql } from './record-conditions.ts';
 import { AUDIT_EVENT_LOOKUPS, PROVENANCE_LOOKUPS, type RecordLookup } from './record-lookups.ts';
 import { matchingValues, openValuesQuery, type OpenField, type OpenValues } from './record-open-values.ts';
-import { allOf, anyOf, statement, type Condition, type RecordScope, type RecordSql } from './record-sql.ts';
+import { countPatients } from './record-codes.ts';
+import { allOf, anyOf, statement, touches, type Condition, type RecordScope, type RecordSql } from './record-sql.ts';
 import { Values } from './query-values.ts';
 import type { SearchQuery } from './search-query.ts';
 
@@ -28,9 +29,9 @@ function rowsWhere({ values, org }: RecordSql, ...conditions: Condition[]): stri
 }
 
 /** Raises 400 `too-costly` where each row of the record would be looked into. */
-function refuseUnbounded(clauses: readonly { clause: SearchClause; made: ClauseSql }[]): void {
+function refuseUnbounded(clauses: readonly { clause: SearchClause; made: ClauseSql }[], isOfPatient: boolean): void {
   const costly = clauses.find(({ made }) => made.costly);
-  if (costly === undefined || clauses.some(({ made }) => made.bounds)) return;
+  if (costly === undefined || isOfPatient || clauses.some(({ made }) => made.bounds)) return;
   const { parameter, modifier } = costly.clause;
   throw fhirError('too-costly', `${parameter.name}${modifier === undefined ? '' : `:${modifier}`} is looked up in each record: narrow the search by a date, an agent, an entity or a patient`);
 }
@@ -43,11 +44,16 @@ interface Where {
 
 function whereOf(parsed: ParsedSearch, sql: RecordSql, open: OpenValues, leftOut?: SearchClause): Where {
   const made = parsed.clauses.filter((clause) => clause !== leftOut).map((clause) => ({ clause, made: clauseSql(clause, lookupOf(clause, sql.type), sql, open) }));
-  if (leftOut === undefined) refuseUnbounded(made);
+  if (leftOut === undefined) refuseUnbounded(made, sql.onlyPatient !== undefined);
   const lists = made.map(({ made: { alternatives } }) => alternatives.filter((one) => one !== false));
   const branching = lists.find((list) => list.length > 1 && !list.includes(true));
-  const all = [...lists.filter((list) => list !== branching).map(anyOf), ...(parsed.anyOf ?? []).map((clauses) => anyOfClauses(clauses, sql, open))];
+  const all = [ofPatient(sql), ...lists.filter((list) => list !== branching).map(anyOf), ...(parsed.anyOf ?? []).map((clauses) => anyOfClauses(clauses, sql, open))];
   return { all: allOf(all), alternatives: branching ?? [true] };
+}
+
+function ofPatient(sql: RecordSql): Condition {
+  if (sql.onlyPatient === undefined) return true;
+  return allOf([touches(sql, [`Patient/${sql.onlyPatient}`], ['patient']), `(${countPatients(sql)} = 1)`]);
 }
 
 /** One of the clauses is enough. */

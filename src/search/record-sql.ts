@@ -12,6 +12,8 @@ export interface RecordScope {
   type: RecordType;
   org: number;
   fhirBase: string;
+  /** Id of the one patient whom a row must name, and no other. */
+  onlyPatient?: string;
 }
 
 /** What conditions are made with: the values of one statement, and the organisation that stands in each of its tables. */

@@ -7,6 +7,7 @@ import { hashesOf, hashTable, isLongPrefix, rangeQuery } from './clause-ranges.t
 import type { Keyset } from './page-cursor.ts';
 import type { ParsedSearch, SearchClause } from './parse-search.ts';
 import { Values } from './query-values.ts';
+import { restrictionPredicates } from './restrict-search.ts';
 import { afterKeyset, keysetColumns, orderBy } from './search-order.ts';
 import { chooseBegin, isKeyed, type Begin } from './search-begin.ts';
 
@@ -80,7 +81,7 @@ function buildParts(parsed: ParsedSearch, scope: SearchScope, values: Values, be
     parts.where.push('k.last_updated = r.last_updated');
   }
   parts.where.push(`r.org = ${values.add(scope.org)}`, `r.type = ${values.add(scope.type)}`, 'not r.deleted');
-  if (scope.restriction.kind === 'nothing') parts.where.push('false');
+  parts.where.push(...restrictionPredicates(scope, values));
   parsed.anyOf?.forEach((clauses, position) => { if (begin.kind !== 'ranges' || begin.list !== clauses || clauses.some(isLong)) parts.where.push(anyOfPredicate(clauses, position, scope, values, begin.kind === 'planner')); });
   parsed.clauses.forEach((clause, position) => addClause(parts, clause, position, scope, values));
   return parts;

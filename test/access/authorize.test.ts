@@ -3,10 +3,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { authorize, type AuthorizationRequest, type Decision } from '../../src/access/authorize.ts';
 import type { Principal } from '../../src/access/principal.ts';
+import type { RestrictionBranch } from '../../src/access/restriction.ts';
 import { parseScopes } from '../../src/access/smart-scope.ts';
 
 const LETTER_OF = {
-  'create': 'c', 'read': 'r', 'vread': 'r', 'update': 'u', 'patch': 'u', 'delete': 'd', 'history-instance': 'r', 'history-type': 'r', 'search-type': 's',
+  'create': 'c', 'read': 'r', 'vread': 'r', 'update': 'u', 'patch': 'u', 'delete': 'd', 'history-instance': 'r', 'history-type': 's', 'search-type': 's',
 } as const;
 const INTERACTIONS = Object.keys(LETTER_OF) as (keyof typeof LETTER_OF)[];
 const TYPES = ['DocumentReference', 'Media', 'Binary', 'List', 'AuditEvent', 'Provenance'];
@@ -53,8 +54,40 @@ describe('scopes', () => {
     expect(decide('user/DocumentReference.c', ['admin'], 'create', 'DocumentReference', true)).toMatchObject({ permit: false, code: 'insufficient_scope' });
   });
 
-  test('patient scopes grant nothing', () => {
-    for (const interaction of INTERACTIONS) expect(decide('patient/*.cruds', ['admin'], interaction)).toMatchObject({ permit: false, code: 'insufficient_scope' });
+  test('patient scopes grant nothing to a token that names no patient', () => {
+    for (const interaction of INTERACTIONS) expect(decide('patient/*.cruds', ['admin'], interaction)).toMatchObject({ permit: false, code: 'insufficient_scope', reason: expect.stringContaining('names no patient') });
+  });
+
+  const ofP1 = (scope: string, roles: string[] = [], more: Partial<Principal> = {}) => (interaction: AuthorizationRequest['interaction'], type = 'DocumentReference'): Decision =>
+    authorize({ ...principal(scope, roles), patient: 'p1', ...more }, { interaction, type });
+  const within = (...anyOf: RestrictionBranch[]): Decision => ({ permit: true, restriction: { kind: 'within', anyOf } });
+
+  test('a patient scope is confined to the patient of the token', () => {
+    expect(ofP1('patient/*.rs', ['practitioner'])('read')).toEqual(within({ patient: 'p1' }));
+    expect(ofP1('patient/*.rs', ['practitioner'])('create')).toMatchObject({ permit: false, code: 'insufficient_scope' });
+    expect(ofP1('patient/*.cruds', ['read-only'])('create')).toMatchObject({ permit: false, code: 'forbidden' });
+  });
+
+  test('a patient needs no role, a member of the staff does', () => {
+    expect(ofP1('patient/*.rs', [], { fhirUser: 'Patient/p1' })('read')).toEqual(within({ patient: 'p1' }));
+    expect(ofP1('patient/*.rs', [], { fhirUser: 'RelatedPerson/r1' })('read')).toEqual(within({ patient: 'p1' }));
+    expect(ofP1('patient/*.rs', [], { fhirUser: 'Practitioner/ann' })('read')).toMatchObject({ permit: false, code: 'forbidden' });
+    expect(ofP1('patient/*.rs', [], { fhirUser: 'Patient/p1' })('read', 'AuditEvent')).toMatchObject({ permit: false, code: 'forbidden' });
+    expect(ofP1('patient/AuditEvent.rs', [], { fhirUser: 'Patient/p1' })('read', 'AuditEvent')).toEqual(within({ patient: 'p1' }));
+  });
+
+  test('scopes are a union of branches, of which the wider one is enough', () => {
+    expect(ofP1('user/DocumentReference.rs?category=a&type=b user/DocumentReference.r?type=c', ['admin'])('read')).toEqual(within({ filter: [['category', 'a'], ['type', 'b']] }, { filter: [['type', 'c']] }));
+    expect(ofP1('user/DocumentReference.rs?category=a user/DocumentReference.r?type=c', ['admin'])('search-type')).toEqual(within({ filter: [['category', 'a']] }));
+    expect(ofP1('patient/DocumentReference.rs patient/DocumentReference.rs?category=a', ['admin'])('read')).toEqual(within({ patient: 'p1' }));
+    expect(ofP1('patient/DocumentReference.rs user/DocumentReference.rs?category=a', ['admin'])('read')).toEqual(within({ patient: 'p1' }, { filter: [['category', 'a']] }));
+    expect(ofP1('patient/DocumentReference.rs user/*.rs', ['admin'])('read')).toEqual({ permit: true, restriction: { kind: 'none' } });
+  });
+
+  test('a query grants nothing on a type that has not its parameters', () => {
+    expect(ofP1('user/*.rs?category=a', ['admin'])('read', 'Media')).toMatchObject({ permit: false, code: 'insufficient_scope' });
+    expect(ofP1('user/*.rs?category=a', ['admin'])('read')).toEqual(within({ filter: [['category', 'a']] }));
+    expect(ofP1('user/*.rs?category=a', ['admin'])('read', 'AuditEvent')).toMatchObject({ permit: false, code: 'insufficient_scope' });
   });
 
   test('a patient scope beside a user scope takes nothing away', () => {
@@ -78,7 +111,7 @@ describe('Binary', () => {
 });
 
 describe('roles as shipped', () => {
-  const documents: [string, string][] = [['admin', 'cruds'], ['practitioner', 'crus'], ['nurse', 'crus'], ['integration', 'crus'], ['read-only', 'rs'], ['billing', ''], ['auditor', '']];
+  const documents: [string, string][] = [['admin', 'cruds'], ['practitioner', 'crus'], ['nurse', 'crus'], ['integration', 'crus'], ['read-only', 'rs'], ['billing', 'rs'], ['auditor', '']];
   test.each(documents)('%s may %j on documents', (role, letters) => {
     for (const type of ['DocumentReference', 'Media', 'Binary', 'List']) expect(lettersOf(role, type)).toBe(letters);
   });
@@ -89,6 +122,14 @@ describe('roles as shipped', () => {
 
   test('Provenance is read by the clinical roles too', () => {
     expect(Object.fromEntries(documents.map(([role]) => [role, lettersOf(role, 'Provenance')]))).toEqual({ 'admin': 'rs', 'auditor': 'rs', 'practitioner': 'rs', 'nurse': 'rs', 'integration': 'rs', 'read-only': 'rs', 'billing': '' });
+  });
+
+  test('billing has the category insurance alone, unless another role has more', () => {
+    const clause = { permitted: ['insurance'], denied: [] };
+    expect(decide('user/*.rs', ['billing'], 'read')).toEqual({ permit: true, restriction: { kind: 'within', anyOf: [{}], categories: clause } });
+    expect(decide('user/*.rs?_tag=x', ['billing'], 'read')).toEqual({ permit: true, restriction: { kind: 'within', anyOf: [{ filter: [['_tag', 'x']] }], categories: clause } });
+    expect(decide('user/*.rs', ['billing', 'read-only'], 'read')).toEqual({ permit: true, restriction: { kind: 'none' } });
+    expect(decide('user/*.rs', ['billing'], 'read', 'Patient')).toMatchObject({ permit: false, code: 'forbidden' });
   });
 
   test('several roles add up', () => {

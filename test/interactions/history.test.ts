@@ -173,8 +173,8 @@ describe('the history of the system', () => {
     const { own, org } = await ownOrganisation();
     await own.post('Media', media());
     await own.post('DocumentReference', documentReference());
-    const some = fhirClient(server.fhirBase, await server.token({ org, scope: 'user/Media.rs user/DocumentReference.s' }));
-    const none = fhirClient(server.fhirBase, await server.token({ org, scope: 'user/DocumentReference.cuds' }));
+    const some = fhirClient(server.fhirBase, await server.token({ org, scope: 'user/Media.rs user/DocumentReference.r' }));
+    const none = fhirClient(server.fhirBase, await server.token({ org, scope: 'user/DocumentReference.crud' }));
     expect(entries(await some.get('_history')).map((entry) => entry.resource?.resourceType)).toEqual(['Media']);
     expect((await some.get('DocumentReference/_history')).status).toBe(403);
     expect((await none.get('_history')).status).toBe(403);

@@ -222,11 +222,23 @@ withHapi('with a mirror', () => {
     expect([matches(included).length, withMode(included, 'include')]).toEqual([1, []]);
     expect((await patients.get(`Patient?organization.name=x`)).status).toBe(403);
     expect((await patients.get(`Patient?_has:Encounter:patient:status=finished`)).status).toBe(403);
-    const [reader, ofPatient, unknownRole] = [await server.token({ scope: 'user/Patient.r' }), await server.token({ scope: 'patient/*.rs', patient: name('p0') }), await server.token({ roles: ['billing'] })];
+    const [reader, unknownRole] = [await server.token({ scope: 'user/Patient.r' }), await server.token({ roles: ['billing'] })];
     expect((await client.call(`Patient?family=x`, { token: reader })).status).toBe(403);
-    expect((await client.call(`Patient/${name('p0')}`, { token: ofPatient })).status).toBe(403);
     expect((await client.call(`Patient/${name('p0')}`, { token: unknownRole })).status).toBe(403);
     expect((await client.call(`Patient/${name('p0')}`, { token: null })).status).toBe(401);
+  });
+
+  it('a token of one patient has that patient and what is theirs', async () => {
+    const own = fhirClient(server.fhirBase, await server.token({ scope: 'patient/*.rs', patient: name('p0') }));
+    const stranger = fhirClient(server.fhirBase, await server.token({ scope: 'patient/*.rs', patient: name('p1') }));
+    const paths = [`Patient/${name('p0')}`, `Encounter/${name('visit')}`, `Practitioner/${name('doctor')}`];
+    expect(await Promise.all(paths.map(async (path) => [(await own.get(path)).status, (await stranger.get(path)).status]))).toEqual([[200, 404], [200, 404], [404, 404]]);
+    const found = await own.get(`Patient?family=Family${run}&_total=accurate`);
+    expect([matches(found), found.json.total]).toEqual([[`Patient/${name('p0')}`], 1]);
+    expect(matches(await own.get('Encounter'))).toContain(`Encounter/${name('visit')}`);
+    expect(matches(await stranger.get(`Encounter?_id=${name('visit')}`))).toEqual([]);
+    expect(matches(await own.get(`Patient?_id=${name('p1')}`))).toEqual([]);
+    expect((await own.get(`Patient?organization.name=x`)).status).toBe(403);
   });
 
   it('another organisation than the first has no read-through, and is told so', async () => {

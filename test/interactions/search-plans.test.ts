@@ -69,7 +69,7 @@ async function plansOf(work: (tx: Transaction) => Promise<unknown>): Promise<str
 
 const scanned = (plan: string): number => Math.max(0, ...[...plan.matchAll(/Scan.*?actual rows=(\d+).*? loops=(\d+)/g)].map(([, rows, loops]) => Number(rows) * Number(loops)));
 const match = (type: ResourceType, id: string): SearchMatch => ({ type, id, version: 1, patient: null, text: `{"resourceType":"${type}","relatesTo":[{"target":{"reference":"DocumentReference/d${Number(id.slice(1)) - 1}"}}]}`, keyset: { value: 0, id } });
-const scope = { org: 1, fhirBase: BASE, mayInclude: () => true, outsideTypes: [] };
+const scope = { org: 1, fhirBase: BASE, restriction: () => ({ kind: 'none' as const }), outsideTypes: [] };
 
 describe('a page of twenty', () => {
   const page = Array.from({ length: 20 }, (_, n) => match('DocumentReference', `d${n * 10 + 1}`));

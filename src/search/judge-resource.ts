@@ -1,0 +1,56 @@
+// A resource in memory against a restriction, by the same extraction that indexes it. Pure.
+import { coversCategories, DOCUMENT_CATEGORIES } from '../access/policy.ts';
+import type { Restriction } from '../access/restriction.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { hashesOf } from './clause-ranges.ts';
+import { extractIndexValues, patientKey, type IndexValues } from './extract-index-values.ts';
+import type { SearchClause, SearchValue } from './parse-clause.ts';
+import { restrictionClauses } from './restriction-clauses.ts';
+
+/** `hidden`: outside the patient. `forbidden`: outside the query of the scope, or the categories of the role. */
+export type Verdict = 'permitted' | 'forbidden' | 'hidden';
+
+interface Judged {
+  id: string;
+  index: IndexValues;
+  fhirBase: string;
+}
+
+function columnHolds({ parameter }: SearchClause, value: SearchValue, { id, index, fhirBase }: Judged): boolean {
+  if (value.kind === 'reference') return parameter.column === 'patient' && index.patient !== null && value.keys.some((key) => patientKey(key, fhirBase) === index.patient);
+  if (value.kind !== 'token') return false;
+  if (parameter.column === 'id') return (value.system === undefined || value.system === '') && value.code === id;
+  if (parameter.column !== 'status' || (value.system !== undefined && value.system !== parameter.system)) return false;
+  return value.code === '' ? index.status !== null : value.code === index.status;
+}
+
+function clauseHolds(clause: SearchClause, judged: Judged): boolean {
+  const { parameter, values } = clause;
+  if (parameter.column !== undefined) return values.some((value) => columnHolds(clause, value, judged));
+  const rows = parameter.type === 'reference' ? judged.index.references : judged.index.tokens;
+  const asked = new Set(values.flatMap(hashesOf));
+  return rows.some(({ param, hash }) => param === parameter.number && asked.has(String(hash)));
+}
+
+const list = (value: JsonValue | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isJsonObject) : []);
+
+/** The categories of the policy that a resource names; with none of them it is uncategorised. */
+export function policyCategories(type: string, resource: JsonObject): string[] {
+  if (type !== 'DocumentReference') return [];
+  const codes = list(resource['category']).flatMap(({ coding }) => list(coding).flatMap(({ code }) => (typeof code === 'string' ? [code] : [])));
+  return codes.filter((code) => (DOCUMENT_CATEGORIES as readonly string[]).includes(code));
+}
+
+export function judgeResource(restriction: Restriction, type: string, resource: JsonObject, fhirBase: string): Verdict {
+  if (restriction.kind === 'none') return 'permitted';
+  if (restriction.kind === 'nothing') return 'hidden';
+  const judged: Judged = { id: typeof resource['id'] === 'string' ? resource['id'] : '', index: extractIndexValues(resource, type, fhirBase), fhirBase };
+  const branches = restrictionClauses(restriction, type, fhirBase).map(({ clauses, compartment }) => ({
+    reached: compartment === undefined || compartment.some((clause) => clauseHolds(clause, judged)),
+    held: clauses.every((clause) => clauseHolds(clause, judged)),
+  }));
+  if (!branches.some(({ reached }) => reached)) return 'hidden';
+  const { categories } = restriction;
+  const isPermitted = branches.some(({ reached, held }) => reached && held) && (categories === undefined || coversCategories(categories, policyCategories(type, resource)));
+  return isPermitted ? 'permitted' : 'forbidden';
+}
