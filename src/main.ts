@@ -11,7 +11,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   token      prints a bearer token for development
   migrate    brings the database to the newest schema
   mirror     status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT
-  sweep      removes bytes that were never published
+  sweep      says which bytes were never published; --apply removes them
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack
 `;

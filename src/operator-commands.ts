@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
-import { sweepContent } from './content/sweep.ts';
+import { fenceHolds, renewEpoch } from './content/epoch-fence.ts';
+import { planSweep, sweepContent } from './content/sweep.ts';
 import type { Database } from './database/database.ts';
 import { createLogger } from './logger.ts';
 import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
@@ -15,7 +16,7 @@ interface Answer {
   value: unknown;
 }
 
-const OPTIONS = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string', default: 'demo' }, status: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } } as const;
+const OPTIONS = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string', default: 'demo' }, status: { type: 'boolean', default: false }, all: { type: 'boolean', default: false }, apply: { type: 'boolean', default: false }, 'accept-restore': { type: 'boolean', default: false } } as const;
 
 function print(answer: Answer, asJson: boolean): number {
   const lines = typeof answer.value === 'string' ? answer.value : JSON.stringify(answer.value, undefined, asJson ? undefined : 2);
@@ -23,7 +24,7 @@ function print(answer: Answer, asJson: boolean): number {
   return answer.code;
 }
 
-type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string; status: boolean; all: boolean }) => Promise<Answer>;
+type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string; status: boolean; all: boolean; apply: boolean; 'accept-restore': boolean }) => Promise<Answer>;
 
 /** Opens the configured database for one command. */
 async function withDatabase(flags: readonly string[], environment: Environment, usage: string, work: Work): Promise<number> {
@@ -48,10 +49,24 @@ export function runMigrateCommand(flags: readonly string[], environment: Environ
   return withDatabase(flags, environment, 'Usage: muniment migrate', async () => ({ code: 0, value: 'The database is at the newest schema' }));
 }
 
+const SWEEP_USAGE = `Usage: muniment sweep [--apply | --accept-restore] [--json]
+  says what would be removed and why, and removes nothing
+  --apply           removes it
+  --accept-restore  database or store were restored, and belong together as they are: sweeps go on`;
+
 export function runSweepCommand(flags: readonly string[], environment: Environment): Promise<number> {
-  return withDatabase(flags, environment, 'Usage: muniment sweep [--json]', async (database, config) => {
+  return withDatabase(flags, environment, SWEEP_USAGE, async (database, config, _words, { apply, 'accept-restore': accept }) => {
     const store = await openConfiguredStore(config, database);
-    return { code: 0, value: await sweepContent({ database, stores: [store] }) };
+    if (accept) {
+      await renewEpoch({ database, store }, true);
+      return { code: 0, value: 'Database and store have a new mark; sweeps go on' };
+    }
+    if (apply) {
+      const done = await sweepContent({ database, stores: [store] });
+      return { code: done.failed > 0 || done.halted.length > 0 ? 1 : 0, value: done };
+    }
+    const halted = await fenceHolds({ database, store }) ? [] : [store.name];
+    return { code: halted.length > 0 ? 1 : 0, value: { dryRun: true, halted, planned: await planSweep({ database, stores: [store] }) } };
   });
 }
 

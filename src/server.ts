@@ -10,6 +10,7 @@ import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
 import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
+import { haltedStores } from './content/epoch-fence.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
@@ -99,6 +100,7 @@ function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database
 
 function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
   metrics.gauges({ access_events_waiting: 'Accesses that wait to be recorded' }, () => ({ access_events_waiting: recorder.depth() }));
+  metrics.gauges({ content_sweep_halted: 'Stores where nothing is removed, because the store or the database was restored' }, async () => ({ content_sweep_halted: await haltedStores(database) }));
   metrics.gauges({ content_quarantined: 'Contents out of service', content_unverified_seconds: 'Since when the content at rest that was verified longest ago was not' }, async () => {
     const { quarantined, oldestSeconds } = await scrubStatus(database);
     return { content_quarantined: quarantined, content_unverified_seconds: oldestSeconds };

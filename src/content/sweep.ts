@@ -5,6 +5,7 @@ import type { Database } from '../database/database.ts';
 import type { ContentRow } from '../database/tables.ts';
 import type { Logger } from '../logger.ts';
 import type { ContentStore } from './content-store.ts';
+import { fenceHolds, renewEpoch } from './epoch-fence.ts';
 import { eraseObject } from './stored-object.ts';
 
 export interface SweepParts {
@@ -25,6 +26,18 @@ export interface SweepResult {
   removed: number;
   /** Objects that their store did not let go; the next pass tries again. */
   failed: number;
+  /** Stores whose mark is not the database's: one of the two was restored, and nothing is done there. */
+  halted: string[];
+}
+
+/** What a sweep would do to one content, and why. */
+export interface PlannedStep {
+  org: number;
+  content: string;
+  store: string;
+  key: string;
+  step: 'condemn' | 'remove';
+  why: string;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -47,7 +60,10 @@ function mark(parts: SweepParts): Promise<{ condemned: number; doomed: Doomed[] 
         and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond' order by created_at limit $3`,
       [instant, staleAfterMs + graceMs, limit, parts.stores.map((store) => store.name)],
     );
-    const marked = await tx.query(`update content set state = 'condemned' where state = 'staging' and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond'`, [instant, staleAfterMs]);
+    const marked = await tx.query(
+      `update content set state = 'condemned' where state = 'staging' and store = any($3) and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond'`,
+      [instant, staleAfterMs, parts.stores.map((store) => store.name)],
+    );
     return { condemned: marked.rowCount, doomed: doomed.rows };
   });
 }
@@ -61,7 +77,11 @@ async function remove(parts: SweepParts, row: Doomed): Promise<void> {
 }
 
 /** One pass. Publishing requires `staging`, so a publication that races it fails cleanly and is sent again. */
-export async function sweepContent(parts: SweepParts & { logger?: Pick<Logger, 'warn'> }): Promise<SweepResult> {
+export async function sweepContent(all: SweepParts & { logger?: Pick<Logger, 'warn' | 'error'> }): Promise<SweepResult> {
+  const fences = await Promise.all(all.stores.map(async (store) => ({ store, holds: await fenceHolds({ database: all.database, store }) })));
+  const halted = fences.filter(({ holds }) => !holds).map(({ store }) => store.name);
+  if (halted.length > 0) all.logger?.error({ stores: halted }, 'the store and the database have different marks: one of them was restored; nothing is removed until `muniment sweep --accept-restore`');
+  const parts = { ...all, stores: fences.filter(({ holds }) => holds).map(({ store }) => store) };
   const { condemned, doomed } = await mark(parts);
   let failed = 0;
   for (const row of doomed) {
@@ -72,7 +92,27 @@ export async function sweepContent(parts: SweepParts & { logger?: Pick<Logger, '
       parts.logger?.warn({ err: error, content: row.id }, 'condemned content could not be removed');
     }
   }
-  return { condemned, removed: doomed.length - failed, failed };
+  for (const store of parts.stores) await renewEpoch({ database: parts.database, store });
+  return { condemned, removed: doomed.length - failed, failed, halted };
+}
+
+/** What a sweep would do now, without doing any of it. */
+export async function planSweep({ database, stores, staleAfterMs = DAY_MS, graceMs = DAY_MS, now }: SweepParts): Promise<PlannedStep[]> {
+  const instant = now === undefined ? null : new Date(now);
+  const hours = (milliseconds: number): string => `${Math.round(milliseconds / 3_600_000)} h`;
+  return database.workerTransaction(async (tx) => {
+    const { rows } = await tx.query<{ org: number; id: string; store: string; key: string; state: string; created_at: Date }>(
+      `select org, id, store, key, state, created_at from content where store = any($4) and ((state = 'condemned' and published_at is null and created_at < coalesce($1::timestamptz, now()) - $3 * interval '1 millisecond')
+        or (state = 'staging' and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond')) order by created_at limit 10000`,
+      [instant, staleAfterMs, staleAfterMs + graceMs, stores.map((store) => store.name)],
+    );
+    return rows.map(({ org, id, store, key, state, created_at: begun }) => ({
+      org, content: id, store, key, step: state === 'staging' ? 'condemn' as const : 'remove' as const,
+      why: state === 'staging'
+        ? `begun at ${begun.toISOString()} and not published within ${hours(staleAfterMs)}; its bytes stay for ${hours(graceMs)} more`
+        : `never published, or replaced by a good copy; condemned, and older (${begun.toISOString()}) than ${hours(staleAfterMs + graceMs)}`,
+    }));
+  });
 }
 
 const EVERY_MS = 15 * 60 * 1_000;

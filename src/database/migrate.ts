@@ -16,6 +16,7 @@ import * as idempotencyAnswer from '../../migrations/0011-idempotency-answer.ts'
 import * as searchReindex from '../../migrations/0012-search-reindex.ts';
 import * as accessEventSearch from '../../migrations/0013-access-event-search.ts';
 import * as scrub from '../../migrations/0014-scrub.ts';
+import * as storeEpoch from '../../migrations/0015-store-epoch.ts';
 
 interface Migration {
   name: string;
@@ -37,6 +38,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0012-search-reindex', up: searchReindex.up },
   { name: '0013-access-event-search', up: accessEventSearch.up },
   { name: '0014-scrub', up: scrub.up },
+  { name: '0015-store-epoch', up: storeEpoch.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

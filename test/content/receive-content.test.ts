@@ -10,7 +10,8 @@ import { CHUNK_BYTES } from '../../src/content/chunk-digests.ts';
 import type { ContentStore } from '../../src/content/content-store.ts';
 import { createContentReader, quarantineContent } from '../../src/content/read-content.ts';
 import { createContentReceiver, publishContent, type ContentReceiver, type ReceivedContent, type Reception } from '../../src/content/receive-content.ts';
-import { sweepContent } from '../../src/content/sweep.ts';
+import { fenceHolds, haltedStores, renewEpoch } from '../../src/content/epoch-fence.ts';
+import { planSweep, sweepContent } from '../../src/content/sweep.ts';
 import { openFilesystemStore } from '../../src/content/stores/filesystem.ts';
 import { openDatabase, type Database } from '../../src/database/database.ts';
 import type { ContentRow } from '../../src/database/tables.ts';
@@ -227,6 +228,44 @@ describe('publishing, discarding, sweeping', () => {
     }
     const { rows } = await owner.query(`select 1 from content where store = 'local' and state in ('staging', 'condemned')`);
     expect(rows).toHaveLength(0);
+  });
+
+  it('says what it would do and why, and does none of it', async () => {
+    const received = await receiver.receive(reception(Buffer.from('left behind')));
+    const planned = async (hours: number): Promise<unknown[]> => (await planSweep({ database, stores: [store], now: Date.now() + hours * HOUR_MS })).filter(({ content }) => content === received.id).map(({ step }) => step);
+    expect([await planned(23), await planned(25)]).toEqual([[], ['condemn']]);
+    expect(await rowOf(received.id)).toMatchObject({ state: 'staging' });
+    await database.transaction(org.id, (tx) => tx.query(`update content set state = 'condemned' where org = $1 and id = $2`, [org.id, received.id]));
+    expect([await planned(47), await planned(49)]).toEqual([[], ['remove']]);
+    expect(await rowOf(received.id)).toMatchObject({ state: 'condemned' });
+  });
+
+  it('removes nothing when the database or the store was restored, until an administrator says that they belong together', async () => {
+    const now = Date.now() + 100 * HOUR_MS;
+    const sweep = (): ReturnType<typeof sweepContent> => sweepContent({ database, stores: [store], now, limit: 1_000 });
+    await sweep();
+    const mark = async (): Promise<string> => (await owner.query<{ current: string }>(`select current from store_epoch where store = 'local'`)).rows[0]?.current ?? '';
+    const yesterday = await mark();
+    // An hour later it has another mark, and the old one is gone.
+    await owner.query(`update store_epoch set renewed_at = now() - interval '2 hours'`);
+    expect((await sweep()).halted).toEqual([]);
+    expect(await mark()).not.toBe(yesterday);
+    const received = await receiver.receive(reception(Buffer.from('of the days between')));
+    await owner.query(`update content set state = 'condemned' where id = $1`, [received.id]);
+    await owner.query(`update store_epoch set current = $1, next = null`, [yesterday]);
+    expect(await sweep()).toEqual({ condemned: 0, removed: 0, failed: 0, halted: ['local'] });
+    expect(await haltedStores(database)).toBe(1);
+    expect(await rowOf(received.id)).toMatchObject({ state: 'condemned' });
+    await renewEpoch({ database, store }, true);
+    expect(await sweep()).toMatchObject({ removed: 1, halted: [] });
+    expect(await haltedStores(database)).toBe(0);
+  });
+
+  it('holds the fence when a server died while it renewed the mark', async () => {
+    await owner.query(`update store_epoch set next = gen_random_uuid()`);
+    expect(await fenceHolds({ database, store })).toBe(true);
+    await owner.query(`update store_epoch set next = current, current = gen_random_uuid()`);
+    expect(await fenceHolds({ database, store })).toBe(true);
   });
 
   it('quarantines live content once', async () => {

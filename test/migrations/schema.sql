@@ -183,6 +183,11 @@ server_fact.value text not null
 server_secret.name text not null
 server_secret.value bytea not null
 server_secret.created_at timestamp(3) with time zone not null default now()
+store_epoch.store text collate "C" not null
+store_epoch.current uuid not null
+store_epoch.next uuid
+store_epoch.renewed_at timestamp(3) with time zone not null default now()
+store_epoch.halted_at timestamp(3) with time zone
 
 -- constraints
 access_entity access_entity_pkey PRIMARY KEY (org, reference, event, role)
@@ -219,6 +224,7 @@ search_token search_token_pkey PRIMARY KEY (org, type, param, hash, last_updated
 search_uri search_uri_pkey PRIMARY KEY (org, type, param, value, last_updated, id)
 server_fact server_fact_pkey PRIMARY KEY (name)
 server_secret server_secret_pkey PRIMARY KEY (name)
+store_epoch store_epoch_pkey PRIMARY KEY (store)
 
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
@@ -268,6 +274,7 @@ CREATE UNIQUE INDEX search_token_pkey ON public.search_token USING btree (org, t
 CREATE UNIQUE INDEX search_uri_pkey ON public.search_uri USING btree (org, type, param, value, last_updated, id)
 CREATE UNIQUE INDEX server_fact_pkey ON public.server_fact USING btree (name)
 CREATE UNIQUE INDEX server_secret_pkey ON public.server_secret USING btree (name)
+CREATE UNIQUE INDEX store_epoch_pkey ON public.store_epoch USING btree (store)
 
 -- row-level security
 access_entity enabled forced
@@ -292,6 +299,7 @@ search_token enabled forced
 search_uri enabled forced
 server_fact off
 server_secret off
+store_epoch off
 
 -- policies
 access_entity audit_insert PERMISSIVE INSERT to muniment_audit with check true
@@ -371,6 +379,7 @@ search_uri to muniment_app: delete, insert, select
 search_uri to muniment_worker: delete, insert, select
 server_fact to muniment_app: insert, select
 server_secret to muniment_app: insert, select
+store_epoch to muniment_worker: insert, select, update
 
 -- grants on columns
 outbox.taken to muniment_worker: update
