@@ -68,6 +68,9 @@ describe('$disclosures', () => {
     const requestId = randomUUID();
     expect((await doctor.get(`${patient}/$disclosures`)).status).toBe(403);
     expect((await auditor.call(`${patient}/$disclosures`, { token: await server.token({ roles: ['auditor'], scope: 'user/DocumentReference.rs' }) })).status).toBe(403);
+    const confined = await server.token({ roles: ['auditor'], scope: 'patient/*.rs', patient: patient.split('/')[1] ?? '' });
+    expect((await auditor.call(`${patient}/$disclosures`, { token: confined })).status).toBe(403);
+    expect((await auditor.call(`${patient}/$disclosures`, { token: await server.token({ roles: ['auditor'], scope: 'user/AuditEvent.rs?type=rest' }) })).status).toBe(403);
     expect((await auditor.call(`${patient}/$disclosures`, { token: await server.token({ roles: ['auditor'], org: 'elsewhere' }) })).json.total).toBe(0);
     await ask('', { 'x-request-id': requestId });
     const [event, ...more] = await auditor.auditOf(requestId);
