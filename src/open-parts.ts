@@ -9,7 +9,9 @@ import { ensureStoreMarker } from './content/stores/store-marker.ts';
 import { openS3Store } from './content/stores/s3.ts';
 import { openDatabase, type Database } from './database/database.ts';
 import { migrate } from './database/migrate.ts';
-import { startEmbeddedPostgres } from './embedded/postgres.ts';
+import { DirectoryInUseError } from './embedded/directory-lock.ts';
+import { joinEmbeddedPostgres } from './embedded/join-postgres.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from './embedded/postgres.ts';
 import type { Logger } from './logger.ts';
 
 export interface OpenDatabase {
@@ -18,12 +20,23 @@ export interface OpenDatabase {
   stop(): Promise<void>;
 }
 
+/** Whoever does not say what its end would mean is a command: it joins the server that runs on the folder. */
+async function openEmbedded(directory: string, logger: Logger, onExit: ((reason: string) => void) | undefined): Promise<Pick<EmbeddedPostgres, 'url' | 'socketUrl' | 'stop'>> {
+  try {
+    return await startEmbeddedPostgres({ directory, ...(onExit === undefined ? {} : { onExit }), log: (line) => logger.debug(line) });
+  } catch (error) {
+    const url = onExit === undefined && error instanceof DirectoryInUseError ? await joinEmbeddedPostgres(directory) : undefined;
+    if (url === undefined) throw error;
+    return { url, socketUrl: url, stop: async () => { /* It belongs to the server. */ } };
+  }
+}
+
 /** Starts the embedded PostgreSQL where no other is configured, migrates, and opens the pools of the runtime roles. */
-export async function openConfiguredDatabase(config: Config, logger: Logger, onDatabaseExit: (reason: string) => void): Promise<OpenDatabase> {
+export async function openConfiguredDatabase(config: Config, logger: Logger, onDatabaseExit?: (reason: string) => void): Promise<OpenDatabase> {
   // Passable: where PostgreSQL must run as another account, it has its folder below. What is in it is closed by itself.
   await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
   const embedded = config.databaseUrl === undefined
-    ? await startEmbeddedPostgres({ directory: join(config.dataDir, 'postgres'), onExit: onDatabaseExit, log: (line) => logger.debug(line) })
+    ? await openEmbedded(join(config.dataDir, 'postgres'), logger, onDatabaseExit)
     : undefined;
   const ownerUrl = embedded?.url ?? config.databaseUrl?.reveal() ?? '';
   try {

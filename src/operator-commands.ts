@@ -32,7 +32,7 @@ async function withDatabase(flags: readonly string[], environment: Environment, 
     const { values, positionals } = parseArgs({ args: [...flags], options: OPTIONS, allowPositionals: true });
     if (values.help) { process.stdout.write(`${usage}\n`); return 0; }
     const config = loadConfig(environment);
-    const opened = await openConfiguredDatabase(config, createLogger('error'), () => { /* The command ends soon; its statement fails by itself. */ });
+    const opened = await openConfiguredDatabase(config, createLogger('error'));
     try {
       return print(await work(opened.database, config, positionals, values), values.json);
     } finally {

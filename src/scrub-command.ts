@@ -83,7 +83,7 @@ export async function runScrubCommand(flags: readonly string[], environment: Env
     if (wish === 'help') { process.stdout.write(`${USAGE}\n`); return 0; }
     if (wish === undefined) { process.stderr.write(`${USAGE}\n`); return 2; }
     const config = loadConfig(environment);
-    const opened = await openConfiguredDatabase(config, createLogger('error'), () => { /* The command ends soon; its statement fails by itself. */ });
+    const opened = await openConfiguredDatabase(config, createLogger('error'));
     try {
       const report = await run(config, opened.database, wish);
       process.stdout.write(`${wish.json ? JSON.stringify(report) : printed(report)}\n`);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { joinEmbeddedPostgres } from '../../src/embedded/join-postgres.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from '../../src/embedded/postgres.ts';
 import { processIdentity } from '../../src/embedded/process-identity.ts';
 
@@ -225,4 +226,15 @@ describe('the embedded PostgreSQL', () => {
     const { url: again } = await startChild(directory, asNobody);
     expect(await query(again, 'select n from kept')).toEqual([{ n: 5 }]);
   }, 60_000);
+});
+
+it('a command joins the server that runs on a directory, and finds none where none runs', async () => {
+  const directory = newDirectory();
+  expect(await joinEmbeddedPostgres(directory)).toBeUndefined();
+  const server = await start({ directory });
+  const joined = await joinEmbeddedPostgres(directory);
+  expect(joined).toBe(server.url);
+  expect(await query(joined ?? '', 'select 1 as one')).toEqual([{ one: 1 }]);
+  await server.stop();
+  expect(await joinEmbeddedPostgres(directory)).toBeUndefined();
 });
