@@ -23,4 +23,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1 and receives SIGTERM: running answers finish.
-CMD ["node", "scripts/muniment.mjs", "serve"]
+CMD ["node", "--max-semi-space-size=64", "scripts/muniment.mjs", "serve"]

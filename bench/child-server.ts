@@ -19,6 +19,9 @@ export interface ChildServer {
   stop(): Promise<void>;
 }
 
+/** What `npm start` runs. */
+export const SERVE = ['--max-semi-space-size=64', 'scripts/muniment.mjs', 'serve'];
+
 interface Command {
   arguments: string[];
   environment?: Record<string, string>;

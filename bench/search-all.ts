@@ -5,7 +5,7 @@ import { openDatabase } from '../src/database/database.ts';
 import { migrate } from '../src/database/migrate.ts';
 import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { createOrganisations } from '../src/resources/organisation.ts';
-import { PROJECT, freePort, outputOf, startChildServer } from './child-server.ts';
+import { PROJECT, SERVE, freePort, outputOf, startChildServer } from './child-server.ts';
 import { quantile, runClosedLoop } from './closed-loop.ts';
 import { expectReply } from './expected-reply.ts';
 import { openConnections } from './keep-alive.ts';
@@ -42,7 +42,7 @@ async function openLoaded(folder: string, documents: number): Promise<{ base: st
   const loadSeconds = (performance.now() - begun) / 1_000;
   await database.close();
   const environment = { PORT: String(port), HOST: '127.0.0.1', DATA_DIR: join(folder, 'muniment'), DATABASE_URL: postgres.url, LOG_LEVEL: 'warn', METRICS_PORT: '0', NODE_ENV: '', MIRROR_BASE_URL: '', CLAMAV_HOST: '', STORAGE_TYPE: '', BASE_URL: '' };
-  const server = await startChildServer({ arguments: ['scripts/muniment.mjs', 'serve'], environment, ready: 'Muniment is ready' });
+  const server = await startChildServer({ arguments: SERVE, environment, ready: 'Muniment is ready' });
   return { base, token: await outputOf(['scripts/muniment.mjs', 'token', '--ttl', '86400'], environment), loadSeconds, close: async () => { await server.stop(); await postgres.stop(); } };
 }
 

@@ -1,7 +1,7 @@
 // The three servers of a run: Muniment on embedded parts, the bare pipeline and the stub.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PROJECT, freePort, outputOf, startChildServer } from './child-server.ts';
+import { PROJECT, SERVE, freePort, outputOf, startChildServer } from './child-server.ts';
 
 export interface Peer {
   /** Base of its URLs, without a slash at the end. */
@@ -27,7 +27,7 @@ export async function startMuniment(): Promise<Peer> {
     DATABASE_URL: '', MIRROR_BASE_URL: '', CLAMAV_HOST: '', STORAGE_TYPE: '', BASE_URL: '',
   };
   try {
-    const child = await startChildServer({ arguments: ['scripts/muniment.mjs', 'serve'], environment, ready: 'Muniment is ready' });
+    const child = await startChildServer({ arguments: SERVE, environment, ready: 'Muniment is ready' });
     const stop = (): Promise<void> => child.stop().finally(() => rm(folder, { recursive: true, force: true }));
     try {
       const token = await outputOf(['scripts/muniment.mjs', 'token', '--ttl', '86400'], environment);
