@@ -23,9 +23,9 @@ function searchParams(type: string): object[] {
   return parameters.map(({ name, definition, type: kind, documentation }) => ({ name, definition, type: kind, documentation }));
 }
 
-/** Operations of a type, on whatever level; each has its OperationDefinition in profiles/. */
-function operations(routes: CapabilityParts['routes'], type: string): object {
-  const names = routes.filter((route) => route.type === type && route.code === 'operation').map(({ path }) => path.split('/$')[1] ?? '');
+/** Operations of one type or of several, on whatever level; each has its OperationDefinition in profiles/. */
+function operations(routes: CapabilityParts['routes'], types: readonly string[]): object {
+  const names = routes.filter((route) => types.includes(route.type) && route.code === 'operation').map(({ path }) => path.split('/$')[1] ?? '');
   if (names.length === 0) return {};
   return { operation: [...new Set(names)].map((name) => ({ name, definition: `${CANONICAL_BASE}/OperationDefinition/${name}` })) };
 }
@@ -56,15 +56,13 @@ const NOTES: Record<string, string> = {
 const PASSED_NOTE = 'Passed on from the HAPI server beside this one, with the addresses of this one: read and search alone. 503 while it does not answer.';
 
 function resourceOf(type: string, codes: ReadonlySet<string>, conditional: ReadonlySet<string>, served: readonly string[]): object {
-  const isRead = codes.has('read');
-  // A type that has nothing but an operation is not searched.
-  const params = isRead ? searchParams(type) : [];
+  const params = searchParams(type);
   return {
     type,
     ...(NOTES[type] === undefined ? {} : { documentation: NOTES[type] }),
-    ...(isPassed(type) && isRead ? { documentation: PASSED_NOTE } : {}),
-    ...(isRead ? { interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })) } : {}),
-    versioning: !isRead ? 'no-version' : codes.has('update') ? 'versioned-update' : isConformanceType(type) ? 'no-version' : 'versioned',
+    ...(isPassed(type) ? { documentation: PASSED_NOTE } : {}),
+    interaction: ORDER.filter((code) => codes.has(code)).map((code) => ({ code })),
+    versioning: codes.has('update') ? 'versioned-update' : isConformanceType(type) ? 'no-version' : 'versioned',
     readHistory: codes.has('vread'),
     updateCreate: codes.has('update'),
     conditionalCreate: codes.has('create') && params.length > 0,
@@ -97,8 +95,10 @@ function systemSearchParams(types: readonly string[]): object[] {
 export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
   for (const { type, code } of parts.routes) byType.set(type, (byType.get(type) ?? new Set()).add(code));
-  const types = [...byType.keys()].filter((type) => type !== 'Bundle');
-  const served = types.filter((type) => type !== 'Binary' && byType.get(type)?.has('read'));
+  // A type that has nothing but an operation is not a resource of this server: its operation is named apart.
+  const types = [...byType.keys()].filter((type) => type !== 'Bundle' && byType.get(type)?.has('read'));
+  const others = [...byType.keys()].filter((type) => !types.includes(type));
+  const served = types.filter((type) => type !== 'Binary');
   const system = SYSTEM_ORDER.filter((code) => byType.get('Bundle')?.has(code));
   return JSON.stringify({
     resourceType: 'CapabilityStatement',
@@ -120,9 +120,10 @@ export function printCapabilities(parts: CapabilityParts): string {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes patient/, user/ and system/, with search parameters' }],
       },
-      resource: types.map((type) => ({ ...resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served), ...operations(parts.routes, type) })),
+      resource: types.map((type) => ({ ...resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served), ...operations(parts.routes, [type]) })),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
       ...(system.includes('search-system') ? { searchParam: systemSearchParams([...byType.keys()]) } : {}),
+      ...operations(parts.routes, others),
       compartment: compartments(parts.routes),
     }],
   });
