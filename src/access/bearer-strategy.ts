@@ -15,13 +15,21 @@ export interface IssuerKeys {
   keys: { jwks: JWK[] } | { jwksUri: string };
 }
 
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
+/** Of access tokens and of proofs of possession: asymmetric ones alone, and none that is weak. */
+export const ALGORITHMS = ['RS256', 'RS384', 'PS256', 'PS384', 'ES256', 'ES384', 'EdDSA', 'Ed25519'];
 const TOKEN_CHARACTERS_MAX = 16_384;
 const CLOCK_TOLERANCE_SECONDS = 5;
 /** An issuer's clock may run ahead of ours; a token from further in the future is a fault. */
 const ISSUED_AHEAD_SECONDS_MAX = 60;
-/** Headers by which a token would bring its own key. */
-const KEY_HEADERS = ['jku', 'jwk', 'x5u', 'x5c'];
+/** Headers by which a token would bring its own key, and the one that demands extensions: none is understood here. */
+const REFUSED_HEADERS: readonly (readonly [string, string])[] = [
+  ['jku', 'The token brings its own key'], ['jwk', 'The token brings its own key'], ['x5u', 'The token brings its own key'], ['x5c', 'The token brings its own key'],
+  ['crit', 'The token demands an extension that is not understood here'],
+];
+/** RFC 7515 7.1, without padding: else one token could be written in several ways. */
+const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+/** A token of another kind must not pass as an access token (RFC 8725 3.11, RFC 9068 2.1). */
+const TYPES: readonly unknown[] = [undefined, 'jwt', 'at+jwt', 'application/at+jwt'];
 
 interface KnownIssuer extends IssuerKeys {
   find: JWTVerifyGetKey;
@@ -76,9 +84,11 @@ export class BearerStrategy extends Strategy {
   /** Which issuer the token says it is from; nothing in it is believed before the signature was verified. */
   private issuerOf(token: string): KnownIssuer {
     if (token.length > TOKEN_CHARACTERS_MAX) throw refusal('token-invalid', 'The token is too long');
+    if (!COMPACT_FORM.test(token)) throw refusal('token-invalid', 'The token is malformed');
     try {
       const header = decodeProtectedHeader(token) as Record<string, unknown>;
-      if (KEY_HEADERS.some((name) => header[name] !== undefined)) throw refusal('token-invalid', 'The token brings its own key');
+      for (const [name, text] of REFUSED_HEADERS) if (header[name] !== undefined) throw refusal('token-invalid', text);
+      if (!TYPES.includes(typeof header['typ'] === 'string' ? header['typ'].toLowerCase() : header['typ'])) throw refusal('token-invalid', 'The token is of another kind');
       const known = this.issuers.get(decodeJwt(token).iss ?? '');
       if (known !== undefined) return known;
     } catch (error) {

@@ -35,7 +35,7 @@ describe('a good token', () => {
     });
   });
 
-  test.each(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])('may be signed with %s', async (alg) => {
+  test.each(['RS256', 'RS384', 'PS256', 'PS384', 'ES256', 'ES384', 'EdDSA'])('may be signed with %s', async (alg) => {
     const other = await makeSigningKey(alg, 'k');
     const subject = createAuthenticator([{ issuer: ISSUER, audience: FHIR_BASE, claims: {}, keys: { jwks: [other.publicJwk] } }], () => NOW);
     expect(await presented(await signToken(other), subject)).toMatchObject({ subject: 'ann' });
