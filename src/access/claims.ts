@@ -15,13 +15,16 @@ const strings = (value: unknown): string[] => (Array.isArray(value) ? value : [v
 
 /**
  * `mapping`: our claim names to theirs, dots into objects. A claim that is not what it should be is passed over, except
- * those that decide whose data is seen. Raises 401 `token-invalid` without exactly one organisation, or without anybody.
+ * those that decide whose data is seen. Raises 401 `token-invalid` without exactly one organisation, without anybody,
+ * and for a token that is bound to a key (`cnf`).
  */
 export function principalOf(payload: JWTPayload, mapping: Readonly<Record<string, string>>): Principal {
   const claim = (name: string): unknown => claimAt(payload, mapping[name] ?? name);
   const text = (name: string): string | undefined => strings(claim(name))[0];
   const [org, ...furtherOrgs] = strings(claim('org'));
   if (org === undefined || furtherOrgs.length > 0 || !ORG_NAME.test(org)) throw refusal('token-invalid', 'The token does not name one organisation');
+  // RFC 7800: such a token is worth nothing without a proof of its key, and no proof is taken here.
+  if (payload['cnf'] !== undefined) throw refusal('token-invalid', 'The token is bound to a key, and comes without a proof that can be taken here');
   const [subject] = strings(payload.sub);
   const clientId = text('client_id') ?? text('azp') ?? subject;
   if (clientId === undefined) throw refusal('token-invalid', 'The token names neither a subject nor a client');

@@ -116,6 +116,8 @@ const attempts: [string, () => string | Promise<string>][] = [
     .map((iss): [string, () => Promise<string>] => [`iss ${JSON.stringify(iss)}`, () => signToken(keyOf('ES256'), goodClaims({ iss }))]),
   ["a neighbour's key under our iss", () => signToken(neighbour)],
   ["our key under a neighbour's iss", () => signToken(keyOf('ES256'), goodClaims({ iss: 'https://neighbour.example' }))],
+  ...[{ jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' }, { 'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2' }, {}, null]
+    .map((cnf): [string, () => Promise<string>] => [`bound to a key and without its proof, cnf ${JSON.stringify(cnf)}`, () => signToken(keyOf('ES256'), goodClaims({ cnf }))]),
   ['over 16 KiB', () => signToken(keyOf('ES256'), goodClaims({ filler: 'x'.repeat(16_384) }))],
   ['ES256 named over an RSA key', () => handmade({ alg: 'ES256', kid: 'kid-RS256' }, goodClaims(), () => 'A'.repeat(86))],
   ['RS256 named over an EC key', () => handmade({ alg: 'RS256', kid: 'kid-ES256' }, goodClaims(), () => 'A'.repeat(342))],
