@@ -26,6 +26,12 @@ function print(answer: Answer, asJson: boolean): number {
 
 type Work = (database: Database, config: Config, words: readonly string[], options: { reason?: string; org: string; status: boolean; all: boolean; apply: boolean; 'accept-restore': boolean }) => Promise<Answer>;
 
+/** Says on standard error what went wrong; the exit code: 2 = used wrongly. */
+export function tellFailure(error: unknown): 1 | 2 {
+  process.stderr.write(`${(error as Error).message}\n`);
+  return error instanceof ConfigurationError || /^ERR_PARSE_ARGS/.test((error as { code?: string }).code ?? '') ? 2 : 1;
+}
+
 /** Opens the configured database for one command. */
 async function withDatabase(flags: readonly string[], environment: Environment, usage: string, work: Work): Promise<number> {
   try {
@@ -39,9 +45,7 @@ async function withDatabase(flags: readonly string[], environment: Environment, 
       await opened.stop();
     }
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    const wrongUse = error instanceof ConfigurationError || /^ERR_PARSE_ARGS/.test((error as { code?: string }).code ?? '');
-    return wrongUse ? 2 : 1;
+    return tellFailure(error);
   }
 }
 

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { OBSERVER_PREFIX } from './audit/who.ts';
-import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
+import { loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
 import { createPace } from './content/pace.ts';
 import { scrub, type ScrubReport } from './content/scrub.ts';
@@ -10,6 +10,7 @@ import type { Database } from './database/database.ts';
 import { createAccessRecorder } from './gate/record-access.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
 import { createLogger } from './logger.ts';
+import { tellFailure } from './operator-commands.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore } from './open-parts.ts';
 
 const USAGE = `Usage: muniment scrub [--all] [--restore] [--rate BYTES_PER_SECOND] [--json]
@@ -92,8 +93,6 @@ export async function runScrubCommand(flags: readonly string[], environment: Env
       await opened.stop();
     }
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    const wrongUse = error instanceof ConfigurationError || /^ERR_PARSE_ARGS/.test((error as { code?: string }).code ?? '');
-    return wrongUse ? 2 : 1;
+    return tellFailure(error);
   }
 }
