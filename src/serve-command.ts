@@ -16,11 +16,16 @@ async function curlLine(config: Config, fhirBase: string): Promise<string> {
   return `curl -H "Authorization: Bearer ${token}" ${fhirBase}/DocumentReference`;
 }
 
+function scanLine({ scan, clamav }: Config): string {
+  if (scan === 'required') return 'SCAN=required, and virus scanning is not part of this release: bytes are refused (503)';
+  return scan === 'off' || clamav === undefined ? 'Virus scanning is off' : 'Virus scanning is not part of this release: uploads are not scanned';
+}
+
 async function announce(config: Config, server: RunningServer): Promise<void> {
   const lines = [
     `Muniment is ready: ${server.fhirBase}`,
     `Data folder: ${config.dataDir}${config.databaseUrl === undefined ? ' (embedded PostgreSQL)' : ''}`,
-    ...(config.scan === 'off' || config.clamav === undefined ? ['Virus scanning is off'] : ['Virus scanning is not part of this release: uploads are not scanned']),
+    scanLine(config),
     `Try: ${await curlLine(config, server.fhirBase)}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

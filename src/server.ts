@@ -21,7 +21,7 @@ import { createScrubRecord } from './gate/record-scrub.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
 import { trustedProxies } from './http/client-address.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
-import { createReadiness, healthRoutes, type HealthChecks } from './http/health.ts';
+import { createReadiness, healthRoutes, type HealthChecks, type HealthPart } from './http/health.ts';
 import { listen, serveMetrics } from './http/listen.ts';
 import { buildPipeline } from './http/pipeline.ts';
 import { publicRoutes } from './http/public-routes.ts';
@@ -84,8 +84,15 @@ function healthChecks(config: Config, database: Database, store: ContentStore, r
       const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${waiting.length} organisations not mirrored`;
       return { state: unreachable.length > 0 ? 'down' : (oldestSeconds ?? 0) > 300 || parked > 0 || waiting.length > 0 ? 'degraded' : 'up', note };
     },
-    scanner: async () => ({ state: 'up', note: config.clamav === undefined ? 'off: CLAMAV_HOST is not set' : 'off: scanning is not part of this release' }),
+    scanner: async () => scannerHealth(config),
   };
+}
+
+/** Never more than what is true: uploads are not scanned by this release. */
+function scannerHealth({ scan, clamav }: Config): HealthPart {
+  if (scan === 'required') return { state: 'down', note: 'SCAN=required, and scanning is not part of this release: bytes are refused' };
+  if (scan === 'off' || clamav === undefined) return { state: 'up', note: scan === 'off' ? 'off: SCAN=off' : 'off: CLAMAV_HOST is not set' };
+  return { state: 'degraded', note: 'scanning is not part of this release: uploads are not scanned' };
 }
 
 function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
@@ -178,7 +185,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       await recordScrub(row, change, what);
     },
   }));
-  const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
+  const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scanRequired: config.scan === 'required', onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(await trustedKeys(config)),

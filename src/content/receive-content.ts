@@ -59,6 +59,8 @@ export interface ReceiverParts {
   database: Database;
   store: ContentStore;
   keyTemplate: string;
+  /** Bytes may be kept only once a scanner has seen them. None is at work in this release, so all are refused. */
+  scanRequired?: boolean;
   onReceived?: (bytes: number) => void;
 }
 
@@ -118,6 +120,7 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
 
   return {
     async receive(reception) {
+      if (parts.scanRequired === true) throw fhirError('unavailable', 'Bytes are kept here only once they are scanned for viruses, and no scanner is at work', { headers: { 'Retry-After': '60' } });
       const pass = await startBytePass(reception, HEAD_BYTES);
       try {
         const sniffedType = await examine(reception, pass);

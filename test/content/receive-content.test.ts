@@ -58,6 +58,14 @@ async function rowOf(id: string): Promise<ContentRow> {
   return rows[0] as ContentRow;
 }
 
+it('refuses every byte while a scan is required and no scanner is at work, and leaves no row', async () => {
+  const strict = createContentReceiver({ database, store, keyTemplate: '{org}/{uuid}', scanRequired: true });
+  const count = async (): Promise<number> => (await owner.query('select 1 from content')).rowCount ?? 0;
+  const before = await count();
+  await expect(strict.receive(reception(Buffer.from('hello')))).rejects.toMatchObject({ status: 503, detail: 'unavailable' });
+  expect(await count()).toBe(before);
+});
+
 async function publish(received: ReceivedContent): Promise<ContentRow> {
   await database.transaction(org.id, (tx) => publishContent(tx, org.id, received));
   return rowOf(received.id);
