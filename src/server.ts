@@ -20,6 +20,8 @@ import { createAccessRecorder, type AccessRecorder } from './gate/record-access.
 import { createScrubRecord } from './gate/record-scrub.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
 import { trustedProxies } from './http/client-address.ts';
+import { buildAdapters } from './adapters/adapters.ts';
+import { adapterEntry } from './http/adapter-entry.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
 import { createReadiness, healthRoutes, type HealthChecks, type HealthPart } from './http/health.ts';
 import { listen, serveMetrics } from './http/listen.ts';
@@ -199,6 +201,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   });
 
   let draining = (): boolean => false;
+  const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
   const app = buildPipeline({
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror)), () => draining()),
     publicFhir: publicRoutes({
@@ -206,7 +209,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       smartConfiguration: smartConfiguration(config),
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
-    fhir: fhirEntry({ routes, perform, logger, proxies: trustedProxies(config.trustedProxies) }),
+    fhir: fhirEntry({ ...access, routes }),
+    adapters: buildAdapters().map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

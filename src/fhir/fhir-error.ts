@@ -90,14 +90,17 @@ export interface FhirErrorOptions {
   cause?: unknown;
   /** Further response headers: Allow, Retry-After, WWW-Authenticate. */
   headers?: Record<string, string>;
+  /** Further members of a problem document (RFC 9457 3.2), where the answer is one: allowedTypes. */
+  members?: Record<string, unknown>;
 }
 
 export class FhirError extends Error {
   readonly status: number;
   readonly issues: readonly Issue[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(issues: readonly Issue[], options: { status?: number; cause?: unknown; headers?: Record<string, string> } = {}) {
+  constructor(issues: readonly Issue[], options: Omit<FhirErrorOptions, 'expression'> & { status?: number } = {}) {
     super(issues.map((issue) => issue.diagnostics).join('; '), { cause: options.cause });
     this.name = 'FhirError';
     const first = issues[0];
@@ -105,6 +108,7 @@ export class FhirError extends Error {
     this.issues = issues;
     this.status = options.status ?? ERRORS[first.detail].status;
     this.headers = options.headers ?? {};
+    this.members = options.members ?? {};
   }
 
   get detail(): ErrorDetail {

@@ -154,7 +154,7 @@ export function createGate(parts: GateParts): Perform {
     const now = Date.now();
     const circumstances: AccessCircumstances = { eventId: newUuidV7(now), now, org: parts.operatorOrg, interaction: passage.interaction.code, request, principal: undefined, observer: parts.observer };
     try {
-      const identified = parts.authenticator.authenticate({ authorization: request.header('authorization') });
+      const identified = passage.identify?.(request) ?? parts.authenticator.authenticate({ authorization: request.header('authorization') });
       circumstances.principal = identified instanceof Promise ? await identified : identified;
       const context = await admit(passage, request, circumstances.principal, circumstances);
       const outcome = await runOnce(passage, context, circumstances);

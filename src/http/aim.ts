@@ -6,28 +6,10 @@ import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-type.ts';
 import { defineInteraction, type Passage } from '../interactions/interaction.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
 import { matchRoute, type PathParameters, type Route, type RouteCode } from './match-route.ts';
+import { queryOf, segmentsOf, splitUrl } from './request-url.ts';
 import { NOT_ACCEPTABLE, wishOf } from './wish.ts';
 
 const URL_CHARACTERS_MAX = 16_384;
-
-/** Path segments below the base; undefined when the percent-encoding is broken or a control character hides in it. */
-function segmentsOf(path: string): string[] | undefined {
-  try {
-    const segments = path.split('/').filter((segment) => segment !== '').map(decodeURIComponent);
-    return segments.some((segment) => /[\u0000-\u001f\u007f]/.test(segment)) ? undefined : segments;
-  } catch {
-    return undefined;
-  }
-}
-
-function queryOf(search: string): [string, string][] | undefined {
-  try {
-    decodeURIComponent(search.replaceAll('+', ' '));
-    return [...new URLSearchParams(search)];
-  } catch {
-    return undefined;
-  }
-}
 
 const BY_METHOD: Record<string, RouteCode> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
 
@@ -84,11 +66,6 @@ export function aim(routes: readonly Route[], request: Asked): Aimed {
 
 function methodNotAllowed(method: string, allow: readonly string[]): FhirError {
   return fhirError('method-not-allowed', `${method} is not offered here`, { headers: { Allow: [...allow, 'OPTIONS'].join(', ') } });
-}
-
-function splitUrl(url: string): [string, string] {
-  const mark = url.indexOf('?');
-  return mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
 }
 
 function unknownPath(segments: readonly string[]): FhirError {

@@ -5,8 +5,8 @@ const ALLOWED_HEADERS = ['Authorization', 'Content-Type', 'Accept', 'Prefer', 'I
 const EXPOSED_HEADERS = ['Content-Location', 'Location', 'ETag', 'Last-Modified', 'Date', 'X-Request-Id', 'X-Correlation-Id', 'X-Progress', 'Retry-After', 'Content-Disposition', 'Content-Range', 'Accept-Ranges', 'Repr-Digest', 'WWW-Authenticate', 'X-Security-Context', 'Preference-Applied'];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-/** Sets the headers that the browser asks for; true when the request was a preflight and is answered. */
-export function crossOrigin(request: Request, response: Response): boolean {
+/** Sets the headers that the browser asks for, `options` besides on a preflight; true when the request was a preflight and is answered. */
+export function crossOrigin(request: Request, response: Response, options: Record<string, string> = {}): boolean {
   if (request.headers.origin !== undefined) {
     response.setHeader('Access-Control-Allow-Origin', '*');
     response.setHeader('Access-Control-Expose-Headers', EXPOSED_HEADERS.join(', '));
@@ -16,6 +16,7 @@ export function crossOrigin(request: Request, response: Response): boolean {
   response.setHeader('Access-Control-Allow-Headers', ALLOWED_HEADERS.join(', '));
   response.setHeader('Access-Control-Max-Age', '600');
   response.setHeader('Allow', METHODS.join(', '));
+  for (const [name, value] of Object.entries(options)) response.setHeader(name, value);
   response.status(204).end();
   return true;
 }

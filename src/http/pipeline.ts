@@ -15,6 +15,8 @@ export interface PipelineParts {
   health: Router;
   publicFhir: Router;
   fhir: RequestHandler;
+  /** The ways in beside FHIR, each below its prefix. */
+  adapters: readonly { prefix: string; entry: RequestHandler }[];
   observe: (request: Request, response: Response) => void;
   logger: Logger;
 }
@@ -33,6 +35,12 @@ export function buildPipeline(parts: PipelineParts): Express {
     const open = PUBLIC_PATHS.has(request.path) && (request.method === 'GET' || request.method === 'HEAD');
     (open ? parts.publicFhir : parts.fhir)(request, response, next);
   });
+  for (const { prefix, entry } of parts.adapters) {
+    app.use(`/${prefix}`, (request, response, next) => {
+      parts.observe(request, response);
+      entry(request, response, next);
+    });
+  }
   app.use('/health', parts.health);
   app.use(nothingHere);
   app.use(unexpected(parts.logger));

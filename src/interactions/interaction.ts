@@ -31,7 +31,7 @@ export interface RequestBody {
 export interface FhirRequest {
   requestId: string;
   method: string;
-  /** Below the FHIR base, with the query, as sent. */
+  /** Below the FHIR base (below the server's root outside it), with the query, as sent; the record shows it. */
   url: string;
   query: readonly [string, string][];
   /** The type that the path names; Bundle where it names none. */
@@ -40,6 +40,8 @@ export interface FhirRequest {
   version: string;
   /** The compartment that the path begins with: Patient/1/DocumentReference. */
   compartment?: { type: string; id: string };
+  /** What varies in a path outside the FHIR base, by name. */
+  parameters?: Readonly<Record<string, string>>;
   address: string | undefined;
   body: RequestBody;
   /** The form of a search by POST, once it was read: the record shows it. */
@@ -167,6 +169,8 @@ export interface Interaction {
 export interface Passage {
   interaction: Interaction;
   access: AuthorizationRequest;
+  /** Who asks, where the credential is no bearer token. Raises 401, which is recorded as for any other. */
+  identify?(request: FhirRequest): Promise<Principal>;
 }
 
 export function defineInteraction<Prepared = undefined>(steps: InteractionSteps<Prepared>): Interaction {

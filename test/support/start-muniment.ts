@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import pg from 'pg';
 import { mintToken } from '../../src/access/development-issuer.ts';
 import { loadConfig } from '../../src/config/config.ts';
@@ -33,12 +33,23 @@ export interface TestMuniment extends RunningServer {
   startSecond(overrides?: Environment): Promise<TestMuniment>;
 }
 
+/**
+ * A port below those that the kernel gives to outgoing connections (32768 and up): one of them could take a port between our
+ * look and the server's start. Each worker looks in a range of its own.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => { server.close(() => resolve()); });
-  return port;
+  const worker = Number(process.env['JEST_WORKER_ID'] ?? 0) % 10;
+  for (;;) {
+    const port = 20_000 + worker * 1_000 + Math.floor(Math.random() * 1_000);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => { resolve(false); });
+      server.listen(port, '127.0.0.1', () => { resolve(true); });
+    });
+    if (!free) continue;
+    await new Promise<void>((resolve) => { server.close(() => resolve()); });
+    return port;
+  }
 }
 
 /** A fresh database from the template; answers its owner's URL. */
