@@ -4,7 +4,7 @@ import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import { lockNewest } from '../resources/read-version.ts';
+import { lockNewest, readNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
 import { requireChangeable } from './confined-write.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
@@ -17,6 +17,7 @@ export function update(parts: DocumentParts): Interaction {
     code: 'update',
     kind: 'write',
     prepare: async (context) => {
+      await requireReached(parts, context);
       const prepared = await prepareDocument(parts, context);
       const { id } = prepared.resource;
       if (context.request.id === '' || id === context.request.id) return prepared;
@@ -26,6 +27,13 @@ export function update(parts: DocumentParts): Interaction {
     run: (tx, context, prepared) => (context.request.id === '' ? runConditional(parts, tx, context, prepared) : runUpdate(parts, tx, context, context.request.id, prepared)),
     abandon: (context, prepared) => discardAll(parts.content, context, prepared.moved.map((attachment) => attachment.received)),
   });
+}
+
+/** What is hidden from a caller who is confined says so before the body does: the faults in it are told to those who may change it. */
+async function requireReached({ fhirBase }: DocumentParts, context: InteractionContext): Promise<void> {
+  const { request, org, restriction, share } = context;
+  if (restriction.kind === 'none' || request.id === '' || share !== undefined) return;
+  await context.read(async (tx) => requireChangeable(tx, context, request.id, await readNewest(tx, org.id, typeNumber(request.type), request.id), fhirBase));
 }
 
 function idMismatch({ request }: InteractionContext, id: string): Error {
