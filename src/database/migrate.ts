@@ -17,6 +17,7 @@ import * as searchReindex from '../../migrations/0012-search-reindex.ts';
 import * as accessEventSearch from '../../migrations/0013-access-event-search.ts';
 import * as scrub from '../../migrations/0014-scrub.ts';
 import * as storeEpoch from '../../migrations/0015-store-epoch.ts';
+import * as policy from '../../migrations/0016-policy.ts';
 
 interface Migration {
   name: string;
@@ -39,6 +40,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0013-access-event-search', up: accessEventSearch.up },
   { name: '0014-scrub', up: scrub.up },
   { name: '0015-store-epoch', up: storeEpoch.up },
+  { name: '0016-policy', up: policy.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

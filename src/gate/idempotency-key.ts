@@ -1,5 +1,6 @@
 // The Idempotency-Key of a request, and the fingerprint that tells a repetition from another request.
 import { createHash } from 'node:crypto';
+import type { Rights } from '../access/policy.ts';
 import type { Principal } from '../access/principal.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
@@ -16,10 +17,15 @@ export function readKey(request: FhirRequest, org: number, client: string): Idem
   return { org, client, key };
 }
 
-/** Scopes and roles in one order: a token that was renewed has the same. */
-function rightsOf({ scopes, roles, patient }: Principal): unknown {
+/** Scopes and roles in one order: a token that was renewed has the same. What a policy gives the roles is part of them. */
+function rightsOf({ scopes, roles, patient, rights }: Principal): unknown {
   const texts = scopes.map(({ context, type, permissions, filter }) => `${context}/${type}.${[...permissions].sort().join('')}${filter === undefined ? '' : JSON.stringify(filter)}`);
-  return [texts.sort(), [...roles].sort(), ...(patient === undefined ? [] : [patient])];
+  return [texts.sort(), [...roles].sort(), ...(patient === undefined ? [] : [patient]), ...(rights === undefined ? [] : [printedRights(rights)])];
+}
+
+function printedRights({ documents, record }: Rights): unknown {
+  const actions = Object.entries(documents).map(([action, { permitted, denied }]) => [action, permitted, denied]);
+  return [actions, ...Object.entries(record).map(([type, held]) => [type, [...held].sort()])];
 }
 
 const isConfined = ({ scopes }: Principal): boolean => scopes.some(({ context, filter }) => context === 'patient' || filter !== undefined);

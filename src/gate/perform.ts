@@ -2,6 +2,7 @@
 // passes here, so access control and the record belong to each of them; no answer leaves that is not recorded.
 import type { Authenticator } from '../access/authenticate.ts';
 import { authorize } from '../access/authorize.ts';
+import { withPolicy } from '../access/category-policy.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
@@ -125,14 +126,16 @@ export function createGate(parts: GateParts): Perform {
   }
 
   async function admit(passage: Passage, request: FhirRequest, principal: Principal, circumstances: AccessCircumstances): Promise<InteractionContext> {
-    const org = { id: await parts.organisations.resolve(principal.org), name: principal.org };
+    const org = await parts.organisations.admit(principal.org);
     circumstances.org = org.name;
-    const decision = authorize(principal, passage.access);
+    if (org.disabled) throw fhirError('organisation-disabled', 'This organisation is disabled');
+    const allowed = withPolicy(principal, org.policy);
+    const decision = authorize(allowed, passage.access);
     if (!decision.permit) {
       throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
     }
     return {
-      request, principal, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId,
+      request, principal: allowed, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId,
       read: (work) => database.readTransaction(org.id, work),
       enterEntry: createEntryAccess(circumstances, (entry, asked, own) => admit(entry, asked, principal, own)),
     };

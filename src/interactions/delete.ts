@@ -11,6 +11,7 @@ import { lockNewest } from '../resources/read-version.ts';
 import { findMatch } from './conditional-match.ts';
 import { requireChangeable } from './confined-write.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from './interaction.ts';
+import { requireIfMatch } from './preconditions.ts';
 import { readerOf } from './prepare-document.ts';
 import { patientEntity } from './write-outcome.ts';
 
@@ -44,6 +45,7 @@ async function runDelete(tx: Transaction, context: InteractionContext, id: strin
   if (ifMatch !== undefined && (previous === undefined || previous.deleted || !matchesVersion(ifMatch, previous.version))) {
     throw fhirError('version-mismatch', `${reference} is not at that version`);
   }
+  requireIfMatch(context, previous);
   if (previous === undefined) return { response: { status: 204, headers: {} }, entities: [] };
   const removed = `${reference}/_history/${previous.version}`;
   if (previous.deleted) {

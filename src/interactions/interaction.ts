@@ -97,7 +97,7 @@ export class TransactionRefused extends FhirError {
 export interface InteractionContext {
   request: FhirRequest;
   principal: Principal;
-  org: { id: number; name: string };
+  org: { id: number; name: string; requireIfMatch?: boolean };
   restriction: Restriction;
   /** Milliseconds: the instant of this access. */
   now: number;

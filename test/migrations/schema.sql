@@ -94,6 +94,10 @@ mirror_skip.skipped_at timestamp(3) with time zone not null default now()
 organisation.id integer not null generated always as identity
 organisation.name text collate "C" not null
 organisation.created_at timestamp(3) with time zone not null default now()
+organisation.title text
+organisation.disabled_at timestamp(3) with time zone
+organisation.require_if_match boolean not null default false
+organisation.revision integer not null default 1
 outbox.org integer not null
 outbox.seq bigint not null generated always as identity
 outbox.type smallint not null
@@ -103,6 +107,18 @@ outbox.event uuid not null
 outbox.lane smallint not null default 1
 outbox.created_at timestamp(3) with time zone not null default now()
 outbox.taken boolean not null default false
+policy_rule.org integer not null
+policy_rule.version integer not null
+policy_rule.role text collate "C" not null
+policy_rule.category text collate "C" not null
+policy_rule.action text collate "C" not null
+policy_rule.effect text collate "C" not null
+policy_version.org integer not null
+policy_version.version integer not null
+policy_version.changed_at timestamp(3) with time zone not null
+policy_version.changed_by text not null
+policy_version.changed_by_user text
+policy_version.reason text not null
 resource.org integer not null
 resource.type smallint not null
 resource.id text collate "C" not null
@@ -211,6 +227,11 @@ mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
 organisation organisation_name_key UNIQUE (name)
 organisation organisation_pkey PRIMARY KEY (id)
 outbox outbox_pkey PRIMARY KEY (org, seq)
+policy_rule policy_rule_effect_check CHECK (effect = ANY (ARRAY['permit'::text, 'deny'::text]))
+policy_rule policy_rule_org_version_fkey FOREIGN KEY (org, version) REFERENCES policy_version(org, version)
+policy_rule policy_rule_pkey PRIMARY KEY (org, version, role, category, action, effect)
+policy_version policy_version_pkey PRIMARY KEY (org, version)
+policy_version policy_version_version_check CHECK (version > 0)
 resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
 resource resource_pkey PRIMARY KEY (org, type, id)
 resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
@@ -255,6 +276,8 @@ CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE INDEX outbox_new ON public.outbox USING btree (org, seq) WHERE (NOT taken)
 CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (org, seq)
 CREATE INDEX outbox_resource ON public.outbox USING btree (org, type, id, version)
+CREATE UNIQUE INDEX policy_rule_pkey ON public.policy_rule USING btree (org, version, role, category, action, effect)
+CREATE UNIQUE INDEX policy_version_pkey ON public.policy_version USING btree (org, version)
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
 CREATE INDEX resource_deleted ON public.resource USING btree (org, type, last_updated, id) WHERE deleted
 CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
@@ -288,6 +311,8 @@ mirror_head enabled forced
 mirror_skip enabled forced
 organisation off
 outbox enabled forced
+policy_rule enabled forced
+policy_version enabled forced
 resource enabled forced
 resource_history enabled forced
 search_composite enabled forced
@@ -320,6 +345,8 @@ mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELEC
 mirror_skip worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 outbox own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 outbox worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+policy_rule own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+policy_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -359,6 +386,8 @@ organisation to muniment_audit: select
 organisation to muniment_worker: select
 outbox to muniment_app: insert
 outbox to muniment_worker: delete, select
+policy_rule to muniment_app: insert, select
+policy_version to muniment_app: insert, select
 resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
@@ -382,6 +411,10 @@ server_secret to muniment_app: insert, select
 store_epoch to muniment_worker: insert, select, update
 
 -- grants on columns
+organisation.disabled_at to muniment_app: update
+organisation.require_if_match to muniment_app: update
+organisation.revision to muniment_app: update
+organisation.title to muniment_app: update
 outbox.taken to muniment_worker: update
 resource.date_hi to muniment_worker: update
 resource.date_lo to muniment_worker: update
@@ -404,6 +437,8 @@ CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entit
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER policy_rule_append_only BEFORE DELETE OR UPDATE ON policy_rule FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER policy_version_append_only BEFORE DELETE OR UPDATE ON policy_version FOR EACH ROW EXECUTE FUNCTION refuse_change()
 
 -- roles
 muniment_app nologin
