@@ -28,7 +28,7 @@ import { listen, serveMetrics } from './http/listen.ts';
 import { buildPipeline } from './http/pipeline.ts';
 import { publicRoutes } from './http/public-routes.ts';
 import { type Route } from './http/match-route.ts';
-import { buildRoutes } from './http/routes.ts';
+import { buildRoutes, type RouteParts } from './http/routes.ts';
 import { printCapabilities } from './interactions/capabilities.ts';
 import { replayResult } from './interactions/replay-result.ts';
 import type { Logger } from './logger.ts';
@@ -194,11 +194,12 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });
-  const routes = buildRoutes({
+  const parts: RouteParts = {
     ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     perform, cursorKey: await sharedSecret(database, 'cursor'), lacking: reindex.lacking, ...openReadThrough(config, database, logger),
-  });
+  };
+  const routes = buildRoutes(parts);
 
   let draining = (): boolean => false;
   const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
@@ -210,7 +211,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
     fhir: fhirEntry({ ...access, routes }),
-    adapters: buildAdapters().map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    adapters: buildAdapters(parts).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

@@ -18,6 +18,7 @@ import * as accessEventSearch from '../../migrations/0013-access-event-search.ts
 import * as scrub from '../../migrations/0014-scrub.ts';
 import * as storeEpoch from '../../migrations/0015-store-epoch.ts';
 import * as policy from '../../migrations/0016-policy.ts';
+import * as medicalRecord from '../../migrations/0017-medical-record.ts';
 
 interface Migration {
   name: string;
@@ -41,6 +42,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0014-scrub', up: scrub.up },
   { name: '0015-store-epoch', up: storeEpoch.up },
   { name: '0016-policy', up: policy.up },
+  { name: '0017-medical-record', up: medicalRecord.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -23,6 +23,9 @@ CASE
     WHEN (action = 'C'::text) THEN 'create'::text
     ELSE split_part(split_part(body, '"interaction":"'::text, 2), '"'::text, 1)
 END
+alias_sequence.org integer not null
+alias_sequence.kind text collate "C" not null
+alias_sequence.last bigint not null
 attachment_use.org integer not null
 attachment_use.binary text collate "C" not null
 attachment_use.type smallint not null
@@ -63,6 +66,20 @@ idempotency.id text collate "C"
 idempotency.version integer
 idempotency.created_at timestamp(3) with time zone not null default now()
 idempotency.answer text
+medical_record.org integer not null
+medical_record.id bigint not null
+medical_record.document text collate "C" not null
+medical_record.appointment_id text collate "C" not null
+medical_record.template_id text collate "C"
+medical_record.patient_id text collate "C"
+medical_record.drawing_data jsonb not null default '{}'::jsonb
+medical_record.form_data jsonb not null default '{}'::jsonb
+medical_record.revision integer not null default 1
+medical_record.finalised_at timestamp(3) with time zone
+medical_record.created_by_user_id text collate "C" not null
+medical_record.updated_by_user_id text collate "C"
+medical_record.created_at timestamp(3) with time zone not null
+medical_record.updated_at timestamp(3) with time zone not null
 migration.id integer not null default nextval('migration_id_seq'::regclass)
 migration.name character varying(255)
 migration.batch integer
@@ -211,6 +228,7 @@ access_event access_event_action_check CHECK (action = ANY (ARRAY['C'::text, 'R'
 access_event access_event_leaf_check CHECK (octet_length(leaf) = 32)
 access_event access_event_outcome_check CHECK (outcome = ANY (ARRAY[0, 4, 8, 12]))
 access_event access_event_pkey PRIMARY KEY (org, id)
+alias_sequence alias_sequence_pkey PRIMARY KEY (org, kind)
 attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version)
 content content_check CHECK (state = 'staging'::text OR (state = ANY (ARRAY['condemned'::text, 'gone'::text])) OR size IS NOT NULL AND sha256 IS NOT NULL AND sha1 IS NOT NULL AND chunk_digests IS NOT NULL AND published_at IS NOT NULL)
 content content_pkey PRIMARY KEY (org, id)
@@ -219,6 +237,7 @@ content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
+medical_record medical_record_pkey PRIMARY KEY (org, id)
 migration migration_pkey PRIMARY KEY (id)
 migration_lock migration_lock_pkey PRIMARY KEY (index)
 mirror_head mirror_head_pkey PRIMARY KEY (org, type, id)
@@ -257,6 +276,7 @@ CREATE INDEX access_event_request ON public.access_event USING btree (org, reque
 CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent_subject, id) WHERE (agent_subject IS NOT NULL)
 CREATE INDEX access_event_subtype ON public.access_event USING btree (org, subtype, id)
 CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
+CREATE UNIQUE INDEX alias_sequence_pkey ON public.alias_sequence USING btree (org, kind)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
 CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
@@ -265,6 +285,11 @@ CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (s
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
+CREATE INDEX medical_record_appointment ON public.medical_record USING btree (org, appointment_id, id)
+CREATE UNIQUE INDEX medical_record_document ON public.medical_record USING btree (org, document)
+CREATE INDEX medical_record_drawing_data ON public.medical_record USING gin (drawing_data jsonb_path_ops)
+CREATE INDEX medical_record_patient ON public.medical_record USING btree (org, patient_id, id) WHERE (patient_id IS NOT NULL)
+CREATE UNIQUE INDEX medical_record_pkey ON public.medical_record USING btree (org, id)
 CREATE UNIQUE INDEX migration_pkey ON public.migration USING btree (id)
 CREATE UNIQUE INDEX migration_lock_pkey ON public.migration_lock USING btree (index)
 CREATE INDEX mirror_head_due ON public.mirror_head USING btree (org, lane, shard, next_at) WHERE ((state = 'waiting'::text) AND (next_at IS NOT NULL))
@@ -302,9 +327,11 @@ CREATE UNIQUE INDEX store_epoch_pkey ON public.store_epoch USING btree (store)
 -- row-level security
 access_entity enabled forced
 access_event enabled forced
+alias_sequence enabled forced
 attachment_use enabled forced
 content enabled forced
 idempotency enabled forced
+medical_record enabled forced
 migration off
 migration_lock off
 mirror_head enabled forced
@@ -333,12 +360,14 @@ access_entity worker_everything PERMISSIVE ALL to muniment_worker using true wit
 access_event audit_insert PERMISSIVE INSERT to muniment_audit with check true
 access_event own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 access_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+alias_sequence own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_head worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -371,12 +400,14 @@ access_entity to muniment_worker: select
 access_event to muniment_app: insert, select
 access_event to muniment_audit: insert
 access_event to muniment_worker: select
+alias_sequence to muniment_app: insert, select, update
 attachment_use to muniment_app: insert, select
 attachment_use to muniment_worker: select
 content to muniment_app: insert, select, update
 content to muniment_worker: select, update
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
+medical_record to muniment_app: insert, select, update
 mirror_head to muniment_app: select
 mirror_head to muniment_worker: delete, insert, select, update
 mirror_skip to muniment_app: select
