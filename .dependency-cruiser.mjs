@@ -1,7 +1,7 @@
 // The floors of the house: arrows go down only. Types count as imports. Each rule says what to do instead.
 export const FLOORS = [
   ['main', '^src/(main|[a-z]+-commands?)\\.ts$'],
-  ['server', '^src/(server|open-parts|software-version)\\.ts$'],
+  ['server', '^src/(server|open-parts|open-issuers|software-version)\\.ts$'],
   ['http', '^src/(http|adapters)/'],
   ['gate', '^src/(gate|operations)/'],
   ['interactions', '^src/(interactions|mirror)/'],
@@ -45,6 +45,7 @@ const OWNERS = [
   ['knex-stays-with-the-tables', 'knex', '^src/(database|resources|search|records)/|^migrations/', 'knex belongs to the rooms that own tables. Call a function of theirs.'],
   ['postgres-stays-with-the-database', 'pg', '^src/(database|embedded)/', 'The driver is known in database/ and to the supervisor in embedded/. Take a Database or a Transaction.'],
   ['tokens-stay-in-access', 'jose|passport', '^src/access/', 'Tokens are read in access/ alone. Take a Principal.'],
+  ['the-authorization-server-stays-embedded', 'oidc-provider|koa', '^src/embedded/authorization-', 'The development authorization server is known in embedded/ alone. Take its answer function.'],
   ['figures-stay-in-metrics', 'prom-client', '^src/(metrics|http/listen)\\.ts$', 'Figures are declared in metrics.ts. Take Metrics.'],
   ['images-stay-in-content', 'sharp', '^src/content/', 'Images are read in content/ alone.'],
 ];

@@ -3,8 +3,6 @@ import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createAuthenticator } from './access/authenticate.ts';
-import type { IssuerKeys } from './access/bearer-strategy.ts';
-import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
 import { OBSERVER_PREFIX } from './audit/who.ts';
 import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
@@ -15,6 +13,7 @@ import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
 import type { Database } from './database/database.ts';
+import { AUTHORIZATION_MOUNT } from './embedded/authorization-metadata.ts';
 import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
@@ -36,13 +35,13 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
+import { openIssuers } from './open-issuers.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
-import { PASSED_TYPES } from './search/passed-parameters.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
 export interface RunningServer {
@@ -55,25 +54,6 @@ export interface RunningServer {
 }
 
 const MIRROR_TIMEOUT_MS = 30_000;
-
-async function trustedKeys(config: Config): Promise<IssuerKeys[]> {
-  if (config.trustedIssuers.length > 0) {
-    return config.trustedIssuers.map((trusted) => ({ issuer: trusted.issuer, audience: trusted.audience ?? config.fhirBase, claims: trusted.claims ?? {}, keys: { jwksUri: trusted.jwks_uri } }));
-  }
-  const { publicKey, kid } = await loadDevelopmentKey(config.dataDir);
-  return [{ issuer: DEVELOPMENT_ISSUER, audience: config.fhirBase, claims: {}, keys: { jwks: [{ ...publicKey, kid, alg: 'ES256' }] } }];
-}
-
-function smartConfiguration(config: Config): object {
-  const [trusted] = config.trustedIssuers;
-  return {
-    ...(trusted === undefined ? {} : { issuer: trusted.issuer, jwks_uri: trusted.jwks_uri }),
-    grant_types_supported: ['client_credentials'],
-    capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
-    scopes_supported: ['user/*.cruds', 'system/*.cruds', 'user/DocumentReference.cruds', 'user/Media.cruds', 'user/List.cruds', 'user/Binary.crud', 'user/AuditEvent.rs', 'user/Provenance.rs', ...(config.mirrorBaseUrl === undefined ? [] : PASSED_TYPES.map((type) => `user/${type}.rs`))],
-    code_challenge_methods_supported: ['S256'],
-  };
-}
 
 function healthChecks(config: Config, database: Database, store: ContentStore, recorder: AccessRecorder, mirror: MirrorWorker | undefined): HealthChecks {
   return {
@@ -188,9 +168,10 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     },
   }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scanRequired: config.scan === 'required', onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
+  const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
-    authenticator: createAuthenticator(await trustedKeys(config)),
+    authenticator: createAuthenticator(issuers.trusted),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });
@@ -206,12 +187,13 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const app = buildPipeline({
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror)), () => draining()),
     publicFhir: publicRoutes({
-      capabilities: printCapabilities({ fhirBase, softwareVersion: SOFTWARE_VERSION, date: new Date().toISOString(), routes }),
-      smartConfiguration: smartConfiguration(config),
+      capabilities: printCapabilities({ fhirBase, softwareVersion: SOFTWARE_VERSION, date: new Date().toISOString(), routes, smart: issuers.smartConfiguration }),
+      smartConfiguration: issuers.smartConfiguration,
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
     fhir: fhirEntry({ ...access, routes }),
     adapters: buildAdapters(parts).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

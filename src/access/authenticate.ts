@@ -28,6 +28,12 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
   const instance = new (passport as PassportInstance).Authenticator();
   instance.use('bearer-jwt', new BearerStrategy(issuers, now));
   const remembered = new Map<string, Remembered>();
+  const revocations = new Map(issuers.flatMap(({ issuer, isRevoked }) => (isRevoked === undefined ? [] : [[issuer, isRevoked] as const])));
+
+  function unlessRevoked(principal: Principal): Principal {
+    if (revocations.get(principal.issuer)?.(principal.jti) === true) throw refusal('token-invalid', 'The token was revoked');
+    return principal;
+  }
 
   function recall(key: string, nowMs: number): Principal | undefined {
     const entry = remembered.get(key);
@@ -61,8 +67,8 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
       const nowMs = now();
       const key = hash('sha256', token, 'base64');
       const known = recall(key, nowMs);
-      if (known !== undefined) return known;
-      return verify(`Bearer ${token}`).then((principal) => {
+      if (known !== undefined) return unlessRevoked(known);
+      return verify(`Bearer ${token}`).then(unlessRevoked).then((principal) => {
         remember(key, principal, nowMs);
         return principal;
       });

@@ -11,8 +11,10 @@ export interface IssuerKeys {
   issuer: string;
   audience: string;
   claims: Readonly<Record<string, string>>;
-  /** Keys held here, or the address of the issuer's key set. */
-  keys: { jwks: JWK[] } | { jwksUri: string };
+  /** Keys held here, the address of the issuer's key set, or a way to find a key. */
+  keys: { jwks: JWK[] } | { jwksUri: string } | { find: JWTVerifyGetKey };
+  /** Asked of every request, with the token's `jti`: whether it was taken back before its end. */
+  isRevoked?: (jti: string | undefined) => boolean;
 }
 
 /** Of access tokens and of proofs of possession: asymmetric ones alone, and none that is weak. */
@@ -100,6 +102,7 @@ export class BearerStrategy extends Strategy {
 }
 
 function keyFinder(issuer: IssuerKeys, now: () => number): JWTVerifyGetKey {
+  if ('find' in issuer.keys) return issuer.keys.find;
   return 'jwks' in issuer.keys ? createLocalJWKSet({ keys: issuer.keys.jwks }) : remoteKeys(issuer.keys.jwksUri, now);
 }
 

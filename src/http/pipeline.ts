@@ -17,6 +17,8 @@ export interface PipelineParts {
   fhir: RequestHandler;
   /** The ways in beside FHIR, each below its prefix. */
   adapters: readonly { prefix: string; entry: RequestHandler }[];
+  /** The development authorization server, where there is one. */
+  authorization?: { mount: string; answer: RequestHandler };
   observe: (request: Request, response: Response) => void;
   logger: Logger;
 }
@@ -42,6 +44,7 @@ export function buildPipeline(parts: PipelineParts): Express {
     });
   }
   app.use('/health', parts.health);
+  if (parts.authorization !== undefined) app.use(parts.authorization.mount, parts.authorization.answer);
   app.use(nothingHere);
   app.use(unexpected(parts.logger));
   return app;

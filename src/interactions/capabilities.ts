@@ -12,6 +12,8 @@ export interface CapabilityParts {
   /** Instant at which this server's set of capabilities was made. */
   date: string;
   routes: readonly { type: string; code: string; path: string }[];
+  /** The document of /.well-known/smart-configuration. */
+  smart: Readonly<Record<string, unknown>>;
 }
 
 const ORDER = ['read', 'vread', 'update', 'patch', 'delete', 'history-instance', 'history-type', 'create', 'search-type'];
@@ -91,6 +93,17 @@ function systemSearchParams(types: readonly string[]): object[] {
   return first.filter(({ name }) => name.startsWith('_') && others.every((params) => params.some((param) => param.name === name)));
 }
 
+const OAUTH_URIS = 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris';
+const OAUTH_ENDPOINTS: readonly (readonly [name: string, member: string])[] = [
+  ['authorize', 'authorization_endpoint'], ['token', 'token_endpoint'], ['register', 'registration_endpoint'], ['introspect', 'introspection_endpoint'], ['revoke', 'revocation_endpoint'],
+];
+
+/** SMART's extension for clients that read no smart-configuration; without an authorization server there is nothing to say. */
+function oauthUris(smart: Readonly<Record<string, unknown>>): { extension?: object[] } {
+  const extension = OAUTH_ENDPOINTS.flatMap(([url, member]) => (smart[member] === undefined ? [] : [{ url, valueUri: smart[member] }]));
+  return extension.length === 0 ? {} : { extension: [{ url: OAUTH_URIS, extension }] };
+}
+
 /** The statement as JSON text. */
 export function printCapabilities(parts: CapabilityParts): string {
   const byType = new Map<string, Set<string>>();
@@ -119,6 +132,7 @@ export function printCapabilities(parts: CapabilityParts): string {
       security: {
         cors: true,
         service: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }], text: 'Bearer tokens with SMART scopes patient/, user/ and system/, with search parameters' }],
+        ...oauthUris(parts.smart),
       },
       resource: types.map((type) => ({ ...resourceOf(type, byType.get(type) ?? new Set(), byCriteria(parts.routes, type), served), ...operations(parts.routes, [type]) })),
       ...(system.length === 0 ? {} : { interaction: system.map((code) => ({ code })) }),
