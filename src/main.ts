@@ -3,14 +3,15 @@ import { readEnvironment } from './config/env.ts';
 import { runServeCommand } from './serve-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
-import { runMigrateCommand, runMirrorCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
+import { runMirrorCommand } from './mirror-command.ts';
+import { runMigrateCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
 
 const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
 
   serve      starts the server (default)
   token      prints a bearer token for development
   migrate    brings the database to the newest schema
-  mirror     status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT
+  mirror     status | list | show | replay | skip | reconcile | backfill   what HAPI holds
   sweep      says which bytes were never published; --apply removes them
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack

@@ -1,4 +1,4 @@
-// Commands of operators, over the database of the configuration: migrate, mirror, sweep, reindex. `--json` prints one document.
+// Commands of operators, over the database of the configuration: migrate, sweep, reindex. `--json` prints one document.
 import { parseArgs } from 'node:util';
 import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
@@ -6,7 +6,6 @@ import { fenceHolds, renewEpoch } from './content/epoch-fence.ts';
 import { planSweep, sweepContent } from './content/sweep.ts';
 import type { Database } from './database/database.ts';
 import { createLogger } from './logger.ts';
-import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
 import { openConfiguredDatabase, openConfiguredStore } from './open-parts.ts';
 import { reindexStatus, restartReindex, runReindex } from './resources/reindex.ts';
 
@@ -83,42 +82,5 @@ export function runReindexCommand(flags: readonly string[], environment: Environ
     }
     const found = await reindexStatus({ database });
     return { code: found.every(({ state }) => state === 'complete') ? 0 : 1, value: found };
-  });
-}
-
-const MIRROR_USAGE = 'Usage: muniment mirror status | list | show TYPE/ID | replay TYPE/ID|all | skip TYPE/ID --reason TEXT   [--org ORG] [--json]';
-
-function targetOf(reference: string | undefined, org: string): MirrorTarget | undefined {
-  return reference !== undefined && /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(reference) ? { org, reference } : undefined;
-}
-
-export function runMirrorCommand(flags: readonly string[], environment: Environment): Promise<number> {
-  return withDatabase(flags, environment, MIRROR_USAGE, async (database, config, [word, text], { reason, org }) => {
-    const target = targetOf(text, org);
-    const wrong: Answer = { code: 2, value: MIRROR_USAGE };
-    switch (word) {
-      case 'status': {
-        const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '');
-        return { code: status.parked > 0 ? 1 : 0, value: status };
-      }
-      case 'list': {
-        const parked = await listParked(database);
-        return { code: parked.length > 0 ? 1 : 0, value: parked };
-      }
-      case 'show': {
-        if (target === undefined) return wrong;
-        const head = await showHead(database, target);
-        return head === undefined ? { code: 1, value: 'The mirror knows nothing of it' } : { code: 0, value: head };
-      }
-      case 'replay':
-        if (text !== 'all' && target === undefined) return wrong;
-        return { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } };
-      case 'skip': {
-        if (target === undefined || reason === undefined) return wrong;
-        const skipped = await skipParked(database, target, reason);
-        return skipped === undefined ? { code: 1, value: 'Nothing of it is parked' } : { code: 0, value: { skipped } };
-      }
-      default: return wrong;
-    }
   });
 }

@@ -19,6 +19,7 @@ import * as scrub from '../../migrations/0014-scrub.ts';
 import * as storeEpoch from '../../migrations/0015-store-epoch.ts';
 import * as policy from '../../migrations/0016-policy.ts';
 import * as medicalRecord from '../../migrations/0017-medical-record.ts';
+import * as mirrorComparison from '../../migrations/0018-mirror-comparison.ts';
 
 interface Migration {
   name: string;
@@ -43,6 +44,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0015-store-epoch', up: storeEpoch.up },
   { name: '0016-policy', up: policy.up },
   { name: '0017-medical-record', up: medicalRecord.up },
+  { name: '0018-mirror-comparison', up: mirrorComparison.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

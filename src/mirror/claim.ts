@@ -131,5 +131,15 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
       left join access_event e on e.org = m.org and e.id = o.event`,
     values: [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id)],
   });
+  if (rows.length < heads.length) await rest(tx, lease, heads.filter((head) => !rows.some(({ org, type, id }) => org === head.org && type === head.type && id === head.id)));
   return rows.map((row) => ({ ...row, type: typeName(row.type), lease, leaseUntil }));
+}
+
+/** A repair that was killed leaves a head behind that is due and has nothing to deliver. */
+async function rest(tx: Transaction, lease: string, heads: readonly { org: OrgId; type: number; id: string }[]): Promise<void> {
+  await tx.query(
+    `update mirror_head m set lease = null, next_at = (select min(created_at) from outbox o where o.org = m.org and o.type = m.type and o.id = m.id and o.taken)
+     from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id) where m.org = k.org and m.type = k.type and m.id = k.id and m.lease = $4`,
+    [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id), lease],
+  );
 }

@@ -39,6 +39,15 @@ export async function firstOrganisation(tx: Transaction): Promise<OrgId | undefi
   return rows[0]?.id ?? undefined;
 }
 
+/** The organisation of that name, or the first one. Rejects with an Error for people where there is none, or it is not mirrored. */
+export async function mirroredOrganisation(tx: Transaction, name: string | undefined, perOrganisation: boolean): Promise<{ org: OrgId; orgName: string }> {
+  const first = await firstOrganisation(tx);
+  const { rows } = await tx.query<{ org: OrgId; orgName: string }>('select id as org, name as "orgName" from organisation where name = $1 or ($1 is null and id = $2)', [name ?? null, first ?? null]);
+  if (rows[0] === undefined) throw new Error(name === undefined ? 'There is no organisation yet' : `There is no organisation ${name}`);
+  if (!perOrganisation && rows[0].org !== first) throw new Error(`${rows[0].orgName} is not mirrored: MIRROR_BASE_URL has no {org}, so the first organisation alone is`);
+  return rows[0];
+}
+
 export interface MirrorStatus {
   /** Versions of mirrored organisations that are not delivered yet, counted up to 100,000 for each. */
   pending: number;

@@ -39,8 +39,13 @@ export function sourcedText(name: VersionName, resource: JsonObject): string {
   return printJson({ ...resource, meta: { ...meta, source: mirrorSource(name) } });
 }
 
+/** What each meta.source of an organisation begins with. */
+export function organisationSource(orgName: string): string {
+  return `urn:muniment:${orgName}/`;
+}
+
 function resourceSource({ orgName, type, id }: VersionName): string {
-  return `urn:muniment:${orgName}/${type}/${id}/_history/`;
+  return `${organisationSource(orgName)}${type}/${id}/_history/`;
 }
 
 const STUB_ELEMENTS = ['resourceType', 'id', 'meta', 'implicitRules', 'language', 'contentType', 'securityContext'];

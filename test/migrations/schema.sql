@@ -86,6 +86,14 @@ migration.batch integer
 migration.migration_time timestamp with time zone
 migration_lock.index integer not null default nextval('migration_lock_index_seq'::regclass)
 migration_lock.is_locked integer
+mirror_drift.org integer not null
+mirror_drift.type smallint not null
+mirror_drift.id text collate "C" not null
+mirror_drift.kind text collate "C" not null
+mirror_drift.path text
+mirror_drift.detail text not null
+mirror_drift.found_at timestamp(3) with time zone not null default now()
+mirror_drift.seen_at timestamp(3) with time zone not null default now()
 mirror_head.org integer not null
 mirror_head.type smallint not null
 mirror_head.id text collate "C" not null
@@ -100,6 +108,13 @@ mirror_head.delivered_version integer not null default 0
 mirror_head.hapi_version text
 mirror_head.last_error text
 mirror_head.parked_at timestamp(3) with time zone
+mirror_run.org integer not null
+mirror_run.kind text collate "C" not null
+mirror_run.started_at timestamp(3) with time zone not null default now()
+mirror_run.progress jsonb not null
+mirror_run.updated_at timestamp(3) with time zone not null default now()
+mirror_run.ended_at timestamp(3) with time zone
+mirror_run.report text
 mirror_skip.org integer not null
 mirror_skip.type smallint not null
 mirror_skip.id text collate "C" not null
@@ -240,8 +255,12 @@ idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, '
 medical_record medical_record_pkey PRIMARY KEY (org, id)
 migration migration_pkey PRIMARY KEY (id)
 migration_lock migration_lock_pkey PRIMARY KEY (index)
+mirror_drift mirror_drift_kind_check CHECK (kind = ANY (ARRAY['missing'::text, 'extra'::text, 'stale'::text, 'different'::text]))
+mirror_drift mirror_drift_pkey PRIMARY KEY (org, type, id)
 mirror_head mirror_head_pkey PRIMARY KEY (org, type, id)
 mirror_head mirror_head_state_check CHECK (state = ANY (ARRAY['waiting'::text, 'parked'::text]))
+mirror_run mirror_run_kind_check CHECK (kind = ANY (ARRAY['reconcile'::text, 'light'::text, 'backfill'::text]))
+mirror_run mirror_run_pkey PRIMARY KEY (org, kind, started_at)
 mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
 organisation organisation_name_key UNIQUE (name)
 organisation organisation_pkey PRIMARY KEY (id)
@@ -292,9 +311,11 @@ CREATE INDEX medical_record_patient ON public.medical_record USING btree (org, p
 CREATE UNIQUE INDEX medical_record_pkey ON public.medical_record USING btree (org, id)
 CREATE UNIQUE INDEX migration_pkey ON public.migration USING btree (id)
 CREATE UNIQUE INDEX migration_lock_pkey ON public.migration_lock USING btree (index)
+CREATE UNIQUE INDEX mirror_drift_pkey ON public.mirror_drift USING btree (org, type, id)
 CREATE INDEX mirror_head_due ON public.mirror_head USING btree (org, lane, shard, next_at) WHERE ((state = 'waiting'::text) AND (next_at IS NOT NULL))
 CREATE INDEX mirror_head_parked ON public.mirror_head USING btree (org, parked_at) WHERE (state = 'parked'::text)
 CREATE UNIQUE INDEX mirror_head_pkey ON public.mirror_head USING btree (org, type, id)
+CREATE UNIQUE INDEX mirror_run_pkey ON public.mirror_run USING btree (org, kind, started_at)
 CREATE UNIQUE INDEX mirror_skip_pkey ON public.mirror_skip USING btree (org, type, id, version, skipped_at)
 CREATE UNIQUE INDEX organisation_name_key ON public.organisation USING btree (name)
 CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
@@ -334,7 +355,9 @@ idempotency enabled forced
 medical_record enabled forced
 migration off
 migration_lock off
+mirror_drift enabled forced
 mirror_head enabled forced
+mirror_run enabled forced
 mirror_skip enabled forced
 organisation off
 outbox enabled forced
@@ -368,8 +391,12 @@ content worker_everything PERMISSIVE ALL to muniment_worker using true with chec
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_drift worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_head worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_run own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_run worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_skip worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 outbox own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -408,8 +435,12 @@ content to muniment_worker: select, update
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
 medical_record to muniment_app: insert, select, update
+mirror_drift to muniment_app: select
+mirror_drift to muniment_worker: delete, insert, select, update
 mirror_head to muniment_app: select
 mirror_head to muniment_worker: delete, insert, select, update
+mirror_run to muniment_app: select
+mirror_run to muniment_worker: delete, insert, select, update
 mirror_skip to muniment_app: select
 mirror_skip to muniment_worker: insert, select
 organisation to muniment_app: insert, select

@@ -71,6 +71,13 @@ async function publishAll(count: number, versions: number): Promise<string[]> {
 }
 
 describe('delivery', () => {
+  it('lets a head rest that is due and has nothing to deliver, as a repair that was killed leaves it', async () => {
+    await store.sql(`insert into mirror_head (org, type, id, lane, shard, lease, next_at) values (1, 2, 'left', 1, 0, gen_random_uuid(), now())`);
+    start();
+    await until(async () => (await store.sql<{ next_at: Date | null }>(`select next_at from mirror_head where id = 'left'`))[0]?.next_at === null);
+    expect(hapi.requests).toEqual([]);
+  });
+
   it('brings each version once and in order, then the Provenance of its write', async () => {
     const references = await publishAll(6, 3);
     start();

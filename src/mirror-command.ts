@@ -1,0 +1,184 @@
+// `muniment mirror`: what HAPI has not yet, what it has otherwise, and what a person decides about it. Exit code 0 when
+// nothing is wrong, 1 when something was found, 2 when used wrongly.
+import { parseArgs } from 'node:util';
+import { loadConfig, type Config } from './config/config.ts';
+import type { Environment } from './config/env.ts';
+import { createPace } from './content/pace.ts';
+import type { Database } from './database/database.ts';
+import { createLogger } from './logger.ts';
+import { secondsLeft, type BackfillProgress } from './mirror/backfill.ts';
+import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
+import { COMPARED_TYPES } from './mirror/our-side.ts';
+import type { ReconcileProgress } from './mirror/reconcile-progress.ts';
+import { printReport, reportKey } from './mirror/reconcile-report.ts';
+import { runBackfill, runReconcile, type ComparisonConfig } from './mirror/run-reconcile.ts';
+import { openConfiguredDatabase, sharedSecret } from './open-parts.ts';
+import { tellFailure } from './operator-commands.ts';
+
+const USAGE = `Usage: muniment mirror COMMAND [--org ORG] [--json]
+  status                        what waits, how old it is, what is parked, what differs
+  list                          parked deliveries
+  show TYPE/ID                  what the mirror knows of one resource
+  replay TYPE/ID|all            tries parked deliveries again
+  skip TYPE/ID --reason TEXT    gives a parked version up
+  reconcile [--repair] [--ours] [--rate N] [--again] [--remove-others]
+                                compares everything on both sides, and signs a report
+    --repair         brings HAPI back to what is here
+    --ours           looks only at what carries our meta.source at HAPI: for a HAPI that others write to as well
+    --rate N         resources a second at most
+    --again          begins anew, where a run was ended it goes on otherwise
+    --remove-others  with --repair, removes at HAPI also what others made there
+  backfill [--rate N] [--again] fills a HAPI that lacks what is here; writes go on meanwhile`;
+
+const OPTIONS = {
+  json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string' }, rate: { type: 'string' },
+  repair: { type: 'boolean', default: false }, ours: { type: 'boolean', default: false }, again: { type: 'boolean', default: false }, 'remove-others': { type: 'boolean', default: false },
+} as const;
+
+interface Wish {
+  words: string[];
+  json: boolean;
+  reason: string | undefined;
+  org: string | undefined;
+  rate: number | undefined;
+  repair: boolean;
+  ours: boolean;
+  again: boolean;
+  removeOthers: boolean;
+}
+
+/** `text` is printed unless --json was asked for. */
+interface Answer {
+  code: 0 | 1 | 2;
+  value: unknown;
+  text?: string;
+}
+
+const WRONG: Answer = { code: 2, value: USAGE };
+
+function readWish(flags: readonly string[]): Wish | 'help' | undefined {
+  const { values, positionals } = parseArgs({ args: [...flags], options: OPTIONS, allowPositionals: true });
+  if (values.help) return 'help';
+  if (values.rate !== undefined && !/^[1-9]\d{0,8}$/.test(values.rate)) return undefined;
+  return {
+    words: positionals, json: values.json, reason: values.reason, org: values.org, rate: values.rate === undefined ? undefined : Number(values.rate),
+    repair: values.repair, ours: values.ours, again: values.again, removeOthers: values['remove-others'],
+  };
+}
+
+function targetOf({ words, org }: Wish): MirrorTarget | undefined {
+  const reference = words[1];
+  if (reference === undefined || !/^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.test(reference)) return undefined;
+  return org === undefined ? { reference } : { org, reference };
+}
+
+function comparisonConfig(database: Database, config: Config): ComparisonConfig {
+  const baseUrl = config.mirrorBaseUrl?.reveal();
+  if (baseUrl === undefined) throw new Error('MIRROR_BASE_URL is not set: there is no mirror');
+  return { database, baseUrl, publicBase: config.fhirBase, access: config.mirrorAccess };
+}
+
+async function answerReconcile(database: Database, config: Config, wish: Wish): Promise<Answer> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort(new Error('Stopped'));
+  process.once('SIGINT', end);
+  try {
+    const done = await runReconcile(comparisonConfig(database, config), {
+      ...(wish.org === undefined ? {} : { org: wish.org }), scope: wish.ours ? 'ours' : 'all', repair: wish.repair, removeOthers: wish.removeOthers, again: wish.again,
+      pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showProgress,
+    }, reportKey(await sharedSecret(database, 'mirror-report')));
+    if (process.stderr.isTTY) process.stderr.write('\n');
+    if (done === undefined) return { code: 1, value: 'Stopped; the next comparison goes on from here' };
+    return { code: done.report.verdict === 'equal' ? 0 : 1, value: { ...done.report, signature: done.jws }, text: printReport(done.report, done.jws) };
+  } finally {
+    process.off('SIGINT', end);
+  }
+}
+
+async function answerBackfill(database: Database, config: Config, wish: Wish): Promise<Answer> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort(new Error('Stopped'));
+  process.once('SIGINT', end).once('SIGTERM', end);
+  try {
+    const done = await runBackfill(comparisonConfig(database, config), {
+      ...(wish.org === undefined ? {} : { org: wish.org }), again: wish.again, pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showFilling,
+      onTrouble: (reason) => { process.stderr.write(`\nHAPI is waited for: ${reason}\n`); },
+    });
+    if (process.stderr.isTTY) process.stderr.write('\n');
+    if (done === undefined) return { code: 1, value: 'Stopped; the next backfill goes on from here' };
+    const { total, sent, present, waiting, refused, seconds } = done;
+    return { code: refused.length > 0 ? 1 : 0, value: { total, sent, present, waiting, refused, seconds: Math.round(seconds * 10) / 10, perSecond: Math.round(sent / Math.max(seconds, 0.001)) } };
+  } finally {
+    process.off('SIGINT', end).off('SIGTERM', end);
+  }
+}
+
+let shownAt = 0;
+
+/** Every second, on a terminal and in a log file. */
+function showFilling(progress: BackfillProgress): void {
+  if (Date.now() - shownAt < (process.stderr.isTTY ? 1_000 : 10_000)) return;
+  shownAt = Date.now();
+  const left = secondsLeft(progress);
+  process.stderr.write(`${process.stderr.isTTY ? '\r' : ''}${progress.done} of ${progress.total}, ${progress.sent} sent, ${Math.round(progress.done / Math.max(progress.seconds, 0.001))} a second${left === undefined ? '' : `, about ${left} s left`}   ${process.stderr.isTTY ? '' : '\n'}`);
+}
+
+function showProgress({ at, types }: ReconcileProgress): void {
+  if (!process.stderr.isTTY) return;
+  const all = Object.values(types);
+  const [compared, listed] = [all.reduce((sum, one) => sum + one.compared, 0), all.reduce((sum, one) => sum + one.listed, 0)];
+  process.stderr.write(`\r${COMPARED_TYPES[at] ?? 'numbers'}: ${compared} compared, ${listed} listed by HAPI   `);
+}
+
+async function answer(database: Database, config: Config, wish: Wish): Promise<Answer> {
+  const [word, text] = wish.words;
+  const target = targetOf(wish);
+  switch (word) {
+    case 'status': {
+      const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '');
+      return { code: status.parked > 0 ? 1 : 0, value: status };
+    }
+    case 'list': {
+      const parked = await listParked(database);
+      return { code: parked.length > 0 ? 1 : 0, value: parked };
+    }
+    case 'show': {
+      if (target === undefined) return WRONG;
+      const head = await showHead(database, target);
+      return head === undefined ? { code: 1, value: 'The mirror knows nothing of it' } : { code: 0, value: head };
+    }
+    case 'replay':
+      return text === 'all' || target !== undefined ? { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } } : WRONG;
+    case 'skip': {
+      if (target === undefined || wish.reason === undefined) return WRONG;
+      const skipped = await skipParked(database, target, wish.reason);
+      return skipped === undefined ? { code: 1, value: 'Nothing of it is parked' } : { code: 0, value: { skipped } };
+    }
+    case 'reconcile': return answerReconcile(database, config, wish);
+    case 'backfill': return answerBackfill(database, config, wish);
+    default: return WRONG;
+  }
+}
+
+function print({ code, value, text }: Answer, asJson: boolean): number {
+  const lines = text !== undefined && !asJson ? text : typeof value === 'string' ? value : JSON.stringify(value, undefined, asJson ? undefined : 2);
+  (code === 2 ? process.stderr : process.stdout).write(`${lines}\n`);
+  return code;
+}
+
+export async function runMirrorCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  try {
+    const wish = readWish(flags);
+    if (wish === 'help') { process.stdout.write(`${USAGE}\n`); return 0; }
+    if (wish === undefined) return print(WRONG, false);
+    const config = loadConfig(environment);
+    const opened = await openConfiguredDatabase(config, createLogger('error'));
+    try {
+      return print(await answer(opened.database, config, wish), wish.json);
+    } finally {
+      await opened.stop();
+    }
+  } catch (error) {
+    return tellFailure(error);
+  }
+}
