@@ -1,6 +1,7 @@
 // The command line: `muniment COMMAND`, serve by default.
 import { readEnvironment } from './config/env.ts';
 import { runServeCommand } from './serve-command.ts';
+import { runPolicyCommand } from './policy-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMirrorCommand } from './mirror-command.ts';
@@ -12,6 +13,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   token      prints a bearer token for development
   migrate    brings the database to the newest schema
   mirror     status | list | show | replay | skip | reconcile | backfill   what HAPI holds
+  policy     explain --as ROLE --can ACTION  says what a policy permits, and which rule decides
   sweep      says which bytes were never published; --apply removes them
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack
@@ -27,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'mirror': return runMirrorCommand(flags, environment);
     case 'sweep': return runSweepCommand(flags, environment);
     case 'scrub': return runScrubCommand(flags, environment);
+    case 'policy': return runPolicyCommand(flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);
     case '--help': case 'help': process.stdout.write(HELP); return 0;
     default: process.stderr.write(`Unknown command ${command}\n${HELP}`); return 2;
