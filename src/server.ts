@@ -192,8 +192,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
     fhir: fhirEntry({ ...access, routes }),
-    adapters: buildAdapters(parts).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
+    adapters: buildAdapters({ ...parts, organisations, operatorOrg }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

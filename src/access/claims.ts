@@ -4,7 +4,8 @@ import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';
 import { parseScopes } from './smart-scope.ts';
 
-const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** An organisation as tokens name it. */
+export const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 function claimAt(payload: JWTPayload, path: string): unknown {
   if (Object.hasOwn(payload, path)) return payload[path];

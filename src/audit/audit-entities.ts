@@ -2,19 +2,19 @@
 import type { AccessEvent, InteractionCode } from './access-event.ts';
 import { OUTCOME_ID } from './audit-outcome.ts';
 import {
-  AMENDMENT, DOMAIN_RESOURCE_ROLE, JOB_ROLE, LOGICAL_DELETION, OPERATION_OUTCOME, ORIGINATION, OTHER_OBJECT, PATIENT_ROLE, PERSON,
+  AMENDMENT, DOMAIN_RESOURCE_ROLE, JOB_ROLE, LOGICAL_DELETION, OPERATION_OUTCOME, ORIGINATION, OTHER_OBJECT, PATIENT_ROLE, PERSON, SECURITY_RESOURCE_ROLE,
   QUERY_ROLE, REPORT_ROLE, REQUEST_ID, RESOURCE_TYPE, SYSTEM_OBJECT, USE,
 } from './coding.ts';
 import type { Coding } from './coding.ts';
 import { shownText, withoutCredentials } from './shown-text.ts';
-import { referencedType, touchedData, touchedPatients } from './touched-references.ts';
+import { ownIdentifier, referencedType, touchedData, touchedPatients } from './touched-references.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
 
 type Detail = { type: string; valueString: string };
 
 /** `query` and a name never stand together (R4 invariant sev-1): no entity here has a name. */
 export type AuditEntity = {
-  what?: { reference: string } | { identifier: { value: string } };
+  what?: { reference: string } | { identifier: { system?: string; value: string } };
   type: Coding;
   role?: Coding;
   lifecycle?: Coding;
@@ -78,10 +78,11 @@ function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
   const holder = references.find((reference) => referencedType(reference) === 'Binary') ?? references[0];
   return references.map((reference, position) => {
     const type = referencedType(reference);
+    const identifier = ownIdentifier(reference);
     return withoutUndefined({
-      what: { reference },
+      what: identifier === undefined ? { reference } : { identifier },
       type: position === 0 && !asked ? SYSTEM_OBJECT : furtherType(type),
-      role: DATA_ROLES.get(type ?? '') ?? DOMAIN_RESOURCE_ROLE,
+      role: identifier === undefined ? DATA_ROLES.get(type ?? '') ?? DOMAIN_RESOURCE_ROLE : SECURITY_RESOURCE_ROLE,
       lifecycle: event.write === undefined ? LIFECYCLES[event.interaction] : WRITE_LIFECYCLES[event.write.activity],
       detail: reference === holder ? notEmpty(bytesDetails(event)) : undefined,
     });

@@ -69,6 +69,7 @@ export const OPERATION_OUTCOME: Coding = { system: RESOURCE_TYPE, code: 'Operati
 export const PATIENT_ROLE: Coding = { system: OBJECT_ROLE, code: '1', display: 'Patient' };
 export const REPORT_ROLE: Coding = { system: OBJECT_ROLE, code: '3', display: 'Report' };
 export const DOMAIN_RESOURCE_ROLE: Coding = { system: OBJECT_ROLE, code: '4', display: 'Domain Resource' };
+export const SECURITY_RESOURCE_ROLE: Coding = { system: OBJECT_ROLE, code: '13', display: 'Security Resource' };
 export const JOB_ROLE: Coding = { system: OBJECT_ROLE, code: '20', display: 'Job' };
 export const QUERY_ROLE: Coding = { system: OBJECT_ROLE, code: '24', display: 'Query' };
 

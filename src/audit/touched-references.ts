@@ -24,3 +24,13 @@ const TYPE = /(?:^|\/)([A-Z][A-Za-z]{1,63})\/[A-Za-z0-9\-.]{1,64}$/;
 export function referencedType(reference: string): string | undefined {
   return TYPE.exec(versionless(reference))?.[1];
 }
+
+/** Systems of what is touched and no FHIR resource: an organisation, its policy. */
+export const OWN_SYSTEM = 'urn:muniment:';
+
+/** Shown as an identifier, with its version where it has one; undefined for a reference to a resource. */
+export function ownIdentifier(reference: string): { system: string; value: string } | undefined {
+  if (!reference.startsWith(OWN_SYSTEM)) return undefined;
+  const end = reference.indexOf(':', OWN_SYSTEM.length);
+  return end < 0 ? undefined : { system: reference.slice(0, end), value: reference.slice(end + 1) };
+}

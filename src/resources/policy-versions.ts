@@ -46,9 +46,9 @@ const changeOf = (row: VersionRow): PolicyChange & { version: number } => ({
 });
 
 /** The changes, newest first, 100 at most. */
-export async function listPolicyChanges(tx: Transaction, org: OrgId): Promise<(PolicyChange & { version: number })[]> {
+export async function listPolicyChanges(tx: Transaction, org: OrgId, limit = VERSIONS_SHOWN): Promise<(PolicyChange & { version: number })[]> {
   const { rows } = await tx.query<VersionRow>({
-    text: `select version, changed_at, changed_by, changed_by_user, reason from policy_version where org = $1 order by version desc limit ${VERSIONS_SHOWN}`, values: [org],
+    text: `select version, changed_at, changed_by, changed_by_user, reason from policy_version where org = $1 order by version desc limit $2`, values: [org, limit],
   });
   return rows.map(changeOf);
 }
@@ -60,6 +60,13 @@ export async function readNewestPolicy(tx: Transaction, org: OrgId): Promise<Pol
   if (version === 0) return SHIPPED_POLICY;
   const found = await tx.query<PolicyRule>(rulesStatement(org, version));
   return { version, rules: found.rows };
+}
+
+/** undefined when there is no such version. */
+export async function readPolicyVersion(tx: Transaction, org: OrgId, version: number): Promise<Policy | undefined> {
+  if (version === 0) return SHIPPED_POLICY;
+  const { rows } = await tx.query({ text: 'select 1 from policy_version where org = $1 and version = $2', values: [org, version] });
+  return rows.length === 0 ? undefined : { version, rules: (await tx.query<PolicyRule>(rulesStatement(org, version))).rows };
 }
 
 /** Adds a version. Two at one moment: the second fails on the primary key and is run again by the gate. */

@@ -1,5 +1,6 @@
 // References of AuditEvent and Provenance as rows show them: literal ones by the columns and index rows of the record,
 // logical ones (an identifier alone, as ITI-81 asks for them) by what the token said.
+import { OWN_SYSTEM } from '../audit/touched-references.ts';
 import { agentType, OBSERVER_PREFIX } from '../audit/who.ts';
 import type { SearchValue } from './parse-search.ts';
 import { allOf, anyOf, dataReferences, HAS_USER, hasData, holds, inJson, isFullWrite, memberText, memberTexts, not, targetsText, touches, type Condition, type RecordSql } from './record-sql.ts';
@@ -100,9 +101,12 @@ export const AUDIT_AGENT: ReferenceLookup = {
 
 export const AUDIT_ENTITY: ReferenceLookup = {
   literal: (sql, value) => [touched(sql, value)],
-  // Of all entities the request alone has an Identifier.
+  // Of all entities the request has an Identifier, and what is no FHIR resource: an organisation, a policy.
   logical: {
-    find: (sql, value) => [mayHaveNoSystem(value) && `(e.request_id = ${sql.values.add(value.code)})`],
+    find: (sql, value) => [
+      mayHaveNoSystem(value) && `(e.request_id = ${sql.values.add(value.code)})`,
+      value.code !== '' && value.system?.startsWith(OWN_SYSTEM) === true && touches(sql, [`${value.system}:${value.code}`], ['data']),
+    ],
     indexed: () => true,
   },
   present: ALWAYS,

@@ -1,0 +1,113 @@
+// Organisations, for administrators of the operator: listed, opened, configured, disabled and enabled. Nothing is deleted.
+import { ORG_NAME } from '../access/claims.ts';
+import { matchesVersion, versionTag } from '../fhir/etag.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
+import { printInstant } from '../fhir/instant.ts';
+import type { JsonObject, JsonValue } from '../fhir/json.ts';
+import { defineInteraction, type FhirRequest, type Interaction, type Outcome } from '../interactions/interaction.ts';
+import type { Organisations } from '../resources/organisation.ts';
+import { configureOrganisation, listOrganisations, openOrganisation, readOrganisationSettings, type OrganisationSettings } from '../resources/organisation-settings.ts';
+import { jsonAnswer, readAdminBody, readBoolean, readText } from './admin-body.ts';
+
+const TITLE_CHARACTERS_MAX = 200;
+const [COUNT_DEFAULT, COUNT_MAX] = [100, 1_000];
+
+const touched = (...names: string[]): Outcome['entities'] => names.map((name) => ({ reference: `urn:muniment:organisation:${name}`, role: 'data' as const }));
+
+function shown({ name, title, created, disabled, requireIfMatch, revision }: OrganisationSettings): object {
+  return {
+    name, ...(title === undefined ? {} : { title }), created: printInstant(created.getTime()), disabled: disabled !== undefined, ...(disabled === undefined ? {} : { disabledSince: printInstant(disabled.getTime()) }),
+    requireIfMatch, revision,
+  };
+}
+
+const answer = (status: number, settings: OrganisationSettings, headers: Record<string, string> = {}): Outcome => ({
+  response: jsonAnswer(status, shown(settings), { ETag: versionTag(settings.revision), ...headers }), entities: touched(settings.name),
+});
+
+function pageOf(request: FhirRequest): { after: string; count: number } {
+  const value = (name: string): string | undefined => request.query.find(([key]) => key === name)?.[1];
+  const count = value('_count') ?? String(COUNT_DEFAULT);
+  if (!/^[1-9]\d{0,3}$/.test(count)) throw fhirError('invalid-parameter', `_count is a number from 1 to ${COUNT_MAX}`);
+  return { after: value('after') ?? '', count: Math.min(Number(count), COUNT_MAX) };
+}
+
+export function listAllOrganisations(): Interaction {
+  return defineInteraction({
+    code: 'operation',
+    kind: 'read',
+    run: async (tx, { request }) => {
+      const { after, count } = pageOf(request);
+      const found = await listOrganisations(tx, after, count + 1);
+      const page = found.slice(0, count);
+      const next = found.length > count ? { next: `/admin/organisations?after=${encodeURIComponent(page.at(-1)?.name ?? '')}&_count=${count}` } : {};
+      return { response: jsonAnswer(200, { organisations: page.map(shown), ...next }), entities: touched(...page.map(({ name }) => name)) };
+    },
+  });
+}
+
+const nameOf = (request: FhirRequest): string => request.parameters?.['name'] ?? '';
+const unknown = (): Error => fhirError('not-found', 'There is no such organisation');
+
+export function readOneOrganisation(): Interaction {
+  return defineInteraction({
+    code: 'operation',
+    kind: 'read',
+    run: async (tx, { request }) => {
+      const settings = await readOrganisationSettings(tx, nameOf(request));
+      if (settings === undefined) throw unknown();
+      return answer(200, settings);
+    },
+  });
+}
+
+const titleOf = (value: JsonValue | undefined): string | undefined => (value === undefined || value === null ? undefined : readText(value, 'title', TITLE_CHARACTERS_MAX));
+
+export function openNewOrganisation(organisations: Organisations): Interaction {
+  return defineInteraction({
+    code: 'operation',
+    kind: 'write',
+    prepare: async ({ request }) => {
+      const body = await readAdminBody(request, ['name', 'title', 'requireIfMatch']);
+      const name = readText(body['name'], 'name', 64);
+      if (!ORG_NAME.test(name)) throw fhirError('invalid-value', 'A name has 1 to 64 letters, digits, dots, underscores and hyphens and begins with a letter or digit', { expression: 'name' });
+      return { name, title: titleOf(body['title']), requireIfMatch: readBoolean(body['requireIfMatch'] ?? false, 'requireIfMatch') };
+    },
+    run: async (tx, _context, { name, ...settings }) => {
+      const opened = await openOrganisation(tx, name, settings);
+      if (opened === undefined) throw fhirError('conflict', `The organisation ${name} is open already`, { expression: 'name' });
+      return { ...answer(201, opened, { Location: `/admin/organisations/${name}` }), afterCommit: () => organisations.forget(name) };
+    },
+  });
+}
+
+/** What a merge patch (RFC 7396) makes of the settings. */
+function patched(settings: OrganisationSettings, body: JsonObject, now: number): OrganisationSettings {
+  const next = { ...settings };
+  if ('title' in body) next.title = titleOf(body['title']);
+  if (body['requireIfMatch'] !== undefined) next.requireIfMatch = readBoolean(body['requireIfMatch'], 'requireIfMatch');
+  if (body['disabled'] !== undefined) next.disabled = readBoolean(body['disabled'], 'disabled') ? settings.disabled ?? new Date(now) : undefined;
+  return next;
+}
+
+const sameSettings = (one: OrganisationSettings, other: OrganisationSettings): boolean =>
+  one.title === other.title && one.requireIfMatch === other.requireIfMatch && one.disabled?.getTime() === other.disabled?.getTime();
+
+export function configureOneOrganisation(organisations: Organisations, operatorOrg: string): Interaction {
+  return defineInteraction({
+    code: 'operation',
+    kind: 'write',
+    prepare: ({ request }) => readAdminBody(request, ['title', 'requireIfMatch', 'disabled']),
+    run: async (tx, { request, now }, body) => {
+      const settings = await readOrganisationSettings(tx, nameOf(request), true);
+      if (settings === undefined) throw unknown();
+      const ifMatch = request.header('if-match');
+      if (ifMatch !== undefined && !matchesVersion(ifMatch, settings.revision)) throw fhirError('version-mismatch', `${settings.name} is at revision ${settings.revision}`, { headers: { ETag: versionTag(settings.revision) } });
+      const next = patched(settings, body, now);
+      // Nobody could enable it again.
+      if (next.disabled !== undefined && settings.name === operatorOrg) throw fhirError('business-rule', 'The organisation of the operator cannot be disabled', { expression: 'disabled' });
+      if (sameSettings(settings, next)) return answer(200, settings);
+      return { ...answer(200, await configureOrganisation(tx, next)), afterCommit: () => organisations.forget(settings.name) };
+    },
+  });
+}

@@ -1,0 +1,34 @@
+// /admin: what administrators configure. Organisations are the operator's matter, a policy that of its own organisation.
+import type { Organisations } from '../resources/organisation.ts';
+import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import { configureOneOrganisation, listAllOrganisations, openNewOrganisation, readOneOrganisation } from './admin-organisations.ts';
+import { explainOwnPolicy, listOwnPolicies, readOwnPolicy, readOwnPolicyVersion, replaceOwnPolicy } from './admin-policy.ts';
+
+export interface AdminParts {
+  organisations: Organisations;
+  /** Whose administrators open and configure organisations. */
+  operatorOrg: string;
+}
+
+/** Pages of other origins may not call: no answer here has CORS headers. */
+export function adminRoutes({ organisations, operatorOrg }: AdminParts): AdapterGroup {
+  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], administration: NonNullable<AdapterRoute['access']['administration']>): AdapterRoute =>
+    ({ method, path, interaction, type: 'Organization', access: { interaction: 'operation', administration } });
+  const operator = (letter: 'r' | 'u'): { letter: 'r' | 'u'; org: string } => ({ letter, org: operatorOrg });
+  return {
+    prefix: 'admin',
+    crossOrigin: false,
+    headers: { 'Cache-Control': 'no-store' },
+    routes: [
+      row('GET', 'organisations', listAllOrganisations(), operator('r')),
+      row('POST', 'organisations', openNewOrganisation(organisations), operator('u')),
+      row('GET', 'organisations/[name]', readOneOrganisation(), operator('r')),
+      row('PATCH', 'organisations/[name]', configureOneOrganisation(organisations, operatorOrg), operator('u')),
+      row('GET', 'policy', readOwnPolicy(), { letter: 'r' }),
+      row('PUT', 'policy', replaceOwnPolicy(organisations), { letter: 'u' }),
+      row('GET', 'policy/versions', listOwnPolicies(), { letter: 'r' }),
+      row('GET', 'policy/versions/[version]', readOwnPolicyVersion(), { letter: 'r' }),
+      row('POST', 'policy/$explain', explainOwnPolicy(), { letter: 'r' }),
+    ],
+  };
+}

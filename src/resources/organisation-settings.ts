@@ -1,0 +1,58 @@
+// What administrators of the operator see and change of organisations. Nothing of an organisation's own data is here.
+import type { Transaction } from '../database/database.ts';
+
+export interface OrganisationSettings {
+  name: string;
+  title: string | undefined;
+  created: Date;
+  /** Since when; undefined = it is open. */
+  disabled: Date | undefined;
+  requireIfMatch: boolean;
+  /** Counts the changes, for If-Match. */
+  revision: number;
+}
+
+interface Row {
+  name: string;
+  title: string | null;
+  created_at: Date;
+  disabled_at: Date | null;
+  require_if_match: boolean;
+  revision: number;
+}
+
+const COLUMNS = 'name, title, created_at, disabled_at, require_if_match, revision';
+
+const settingsOf = (row: Row): OrganisationSettings => ({
+  name: row.name, title: row.title ?? undefined, created: row.created_at, disabled: row.disabled_at ?? undefined, requireIfMatch: row.require_if_match, revision: row.revision,
+});
+
+/** In the order of names, `limit` at most, those behind `after`. */
+export async function listOrganisations(tx: Transaction, after: string, limit: number): Promise<OrganisationSettings[]> {
+  const { rows } = await tx.query<Row>({ name: 'list-organisations', text: `select ${COLUMNS} from organisation where name > $1 order by name limit $2`, values: [after, limit] });
+  return rows.map(settingsOf);
+}
+
+/** Locked until the transaction ends where it is read to be changed. */
+export async function readOrganisationSettings(tx: Transaction, name: string, lock = false): Promise<OrganisationSettings | undefined> {
+  const { rows } = await tx.query<Row>({ text: `select ${COLUMNS} from organisation where name = $1${lock ? ' for update' : ''}`, values: [name] });
+  return rows[0] === undefined ? undefined : settingsOf(rows[0]);
+}
+
+/** undefined when there is one of this name. */
+export async function openOrganisation(tx: Transaction, name: string, settings: Pick<OrganisationSettings, 'title' | 'requireIfMatch'>): Promise<OrganisationSettings | undefined> {
+  const { rows } = await tx.query<Row>({
+    text: `insert into organisation (name, title, require_if_match) values ($1, $2, $3) on conflict (name) do nothing returning ${COLUMNS}`,
+    values: [name, settings.title ?? null, settings.requireIfMatch],
+  });
+  return rows[0] === undefined ? undefined : settingsOf(rows[0]);
+}
+
+/** The next revision of what was locked. */
+export async function configureOrganisation(tx: Transaction, settings: OrganisationSettings): Promise<OrganisationSettings> {
+  const { rows } = await tx.query<Row>({
+    text: `update organisation set title = $2, disabled_at = $3, require_if_match = $4, revision = revision + 1 where name = $1 returning ${COLUMNS}`,
+    values: [settings.name, settings.title ?? null, settings.disabled ?? null, settings.requireIfMatch],
+  });
+  return settingsOf(rows[0] as Row);
+}
