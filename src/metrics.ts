@@ -8,6 +8,8 @@ export interface Metrics {
   gauges: <Name extends string>(helps: Record<Name, string>, read: () => Record<Name, number> | Promise<Record<Name, number>>) => void;
   /** A delivery to HAPI ended, so many seconds after its version was published. */
   delivered: (outcome: string, seconds: number) => void;
+  /** What others changed at HAPI was put back. */
+  putBack: () => void;
   /** A chunk was wrong in its store and came from another copy. */
   rescued: (from: string) => void;
   /** A content was found damaged and taken out of service. */
@@ -25,8 +27,10 @@ export function createMetrics(): Metrics {
   const deliveryAge = new Histogram({ name: 'muniment_mirror_delivery_seconds', help: 'From publication to the end of a delivery', labelNames: ['outcome'], buckets: [0.05, 0.1, 0.25, 1, 5, 30, 300, 3_600], registers: [registry] });
   const rescues = new Counter({ name: 'muniment_content_rescued_chunks_total', help: 'Chunks that were wrong in their store and came from another copy', labelNames: ['from'], registers: [registry] });
   const quarantines = new Counter({ name: 'muniment_content_quarantined_total', help: 'Contents that were found damaged and taken out of service', registers: [registry] });
+  const putBacks = new Counter({ name: 'muniment_mirror_put_back_total', help: 'Resources that others changed at HAPI and that were put back', registers: [registry] });
   return {
     registry,
+    putBack: () => putBacks.inc(),
     rescued: (from) => rescues.inc({ from }),
     quarantined: () => quarantines.inc(),
     answered(method, status, seconds) {

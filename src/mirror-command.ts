@@ -136,7 +136,7 @@ async function answer(database: Database, config: Config, wish: Wish): Promise<A
   switch (word) {
     case 'status': {
       const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '');
-      return { code: status.parked > 0 ? 1 : 0, value: status };
+      return { code: status.parked > 0 || status.drift > 0 || status.paused.length > 0 ? 1 : 0, value: status };
     }
     case 'list': {
       const parked = await listParked(database);

@@ -35,6 +35,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
+import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
@@ -62,9 +63,9 @@ function healthChecks(config: Config, database: Database, store: ContentStore, r
     audit: async () => { await database.auditQuery({ text: 'select 1' }); return recorder.depth() > 1_000 ? { state: 'degraded', note: 'accesses wait to be recorded' } : { state: 'up' }; },
     mirror: async () => {
       if (mirror === undefined) return { state: 'up', note: 'off: MIRROR_BASE_URL is not set' };
-      const { pending, oldestSeconds, parked, unreachable, waiting } = await mirror.status();
-      const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${waiting.length} organisations not mirrored`;
-      return { state: unreachable.length > 0 ? 'down' : (oldestSeconds ?? 0) > 300 || parked > 0 || waiting.length > 0 ? 'degraded' : 'up', note };
+      const { pending, oldestSeconds, parked, unreachable, waiting, drift, paused } = await mirror.status();
+      const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${drift} different, ${waiting.length} organisations not mirrored${paused.map(({ reason, since }) => `; ${reason}, since ${since}`).join('')}`;
+      return { state: unreachable.length > paused.length ? 'down' : (oldestSeconds ?? 0) > 300 || parked + drift + paused.length + waiting.length > 0 ? 'degraded' : 'up', note };
     },
     scanner: async () => scannerHealth(config),
   };
@@ -79,8 +80,10 @@ function scannerHealth({ scan, clamav }: Config): HealthPart {
 
 function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
   if (config.mirrorBaseUrl === undefined) return undefined;
-  const delivery = createDelivery({ baseUrl: config.mirrorBaseUrl.reveal(), publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess });
-  return startMirrorWorker({ database, delivery, log: logger, metrics: { delivery: metrics.delivered } });
+  const hapi = { baseUrl: config.mirrorBaseUrl.reveal(), publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess };
+  const worker = startMirrorWorker({ database, delivery: createDelivery(hapi), log: logger, metrics: { delivery: metrics.delivered } });
+  const stopWatching = startWatching({ ...hapi, database, log: logger, changes: config.mirrorChanges, seconds: config.mirrorCheckSeconds, onRepaired: metrics.putBack });
+  return { ...worker, stop: async () => { await Promise.all([stopWatching(), worker.stop()]); } };
 }
 
 function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database, logger: Logger): { outside?: ReadThrough } {
@@ -97,9 +100,10 @@ function registerGauges(metrics: Metrics, database: Database, recorder: AccessRe
   if (mirror === undefined) return;
   metrics.gauges({
     mirror_pending: 'Versions that HAPI has not yet', mirror_oldest_seconds: 'Age of the oldest of them', mirror_parked: 'Resources whose delivery waits for a person',
+    mirror_drift: 'Resources that differ at HAPI', mirror_paused: 'HAPI servers that do not let us in',
   }, async () => {
-    const { pending, oldestSeconds, parked } = await mirror.status();
-    return { mirror_pending: pending, mirror_oldest_seconds: oldestSeconds ?? 0, mirror_parked: parked };
+    const { pending, oldestSeconds, parked, drift, paused } = await mirror.status();
+    return { mirror_pending: pending, mirror_oldest_seconds: oldestSeconds ?? 0, mirror_parked: parked, mirror_drift: drift, mirror_paused: paused.length };
   });
 }
 

@@ -41,6 +41,8 @@ export interface Config {
   /** May hold a user and a password. */
   mirrorBaseUrl: Secret | undefined;
   mirrorAccess: 'off' | 'writes' | 'all';
+  mirrorChanges: 'alarm' | 'authoritative';
+  mirrorCheckSeconds: number;
   clamav: { host: string; port: number } | undefined;
   scan: 'off' | 'optional' | 'required';
   /** Empty = the development issuer. */
@@ -100,6 +102,14 @@ class Reader {
     if (value === undefined) return fallback;
     if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
     this.problems.push(`${name} must be a whole number of days from 1 to 9999`);
+    return fallback;
+  }
+
+  seconds(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (/^\d{1,6}$/.test(value)) return Number(value);
+    this.problems.push(`${name} must be a whole number of seconds from 0 to 999999`);
     return fallback;
   }
 
@@ -239,6 +249,8 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     storage: readStorage(reader),
     mirrorBaseUrl: reader.secretUrl('MIRROR_BASE_URL', WEB),
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
+    mirrorChanges: reader.choice('MIRROR_CHANGES', ['alarm', 'authoritative'], 'alarm'),
+    mirrorCheckSeconds: reader.seconds('MIRROR_CHECK_SECONDS', 300),
     clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310) },
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),

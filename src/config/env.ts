@@ -32,6 +32,8 @@ export const VARIABLES = {
   STORAGE_REPLICA_ACCESS_KEY: { description: 'Access key of the replica', default: 'none', secret: true },
   STORAGE_REPLICA_SECRET_KEY: { description: 'Secret key of the replica', default: 'none', secret: true },
   MIRROR_BASE_URL: { description: 'FHIR base of the HAPI server; may hold `{org}`, and a user and a password', default: 'unset = no mirror', secret: true },
+  MIRROR_CHANGES: { description: 'What becomes of changes that others make at HAPI to what is mirrored: `alarm` tells of them, `authoritative` puts ours back', default: 'alarm' },
+  MIRROR_CHECK_SECONDS: { description: 'HAPI\'s history is looked through for such changes once in so many seconds; `0` = never', default: '300' },
   MIRROR_ACCESS: { description: 'Which access records go to HAPI: `off`, `writes`, `all`', default: 'writes' },
   CLAMAV_HOST: { description: 'Host of the virus scanner', default: 'unset = scanning off' },
   CLAMAV_PORT: { description: 'Port of the virus scanner', default: '3310' },

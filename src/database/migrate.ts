@@ -20,6 +20,7 @@ import * as storeEpoch from '../../migrations/0015-store-epoch.ts';
 import * as policy from '../../migrations/0016-policy.ts';
 import * as medicalRecord from '../../migrations/0017-medical-record.ts';
 import * as mirrorComparison from '../../migrations/0018-mirror-comparison.ts';
+import * as mirrorPause from '../../migrations/0019-mirror-pause.ts';
 
 interface Migration {
   name: string;
@@ -45,6 +46,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0016-policy', up: policy.up },
   { name: '0017-medical-record', up: medicalRecord.up },
   { name: '0018-mirror-comparison', up: mirrorComparison.up },
+  { name: '0019-mirror-pause', up: mirrorPause.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -24,9 +24,13 @@ export interface HapiAnswer {
   source: string | undefined;
   /** Whether the body of a failure is an OperationOutcome: only then HAPI itself has spoken. */
   outcome: boolean;
+  /** How long HAPI asks to be left alone (Retry-After in seconds), an hour at most. */
+  retryAfterMs?: number;
   /** Text of a failure for people: the diagnostics, or why there was no answer. */
   reason: string;
 }
+
+const RETRY_AFTER_MAX_MS = 60 * 60_000;
 
 const HEADERS = {
   'content-type': 'application/fhir+json',
@@ -105,7 +109,11 @@ function answerOf(status: number, headers: Headers | undefined, data: unknown): 
   const resource = (typeof data === 'object' && data !== null ? data : {}) as { resourceType?: unknown; meta?: { source?: unknown }; issue?: unknown };
   const outcome = resource.resourceType === 'OperationOutcome';
   const source = typeof resource.meta?.source === 'string' ? resource.meta.source : undefined;
-  return { status, version: versionOf(headers), source, outcome, reason: outcome ? diagnostics(resource.issue) : 'not an OperationOutcome' };
+  const seconds = headers?.get('retry-after') ?? '';
+  return {
+    status, version: versionOf(headers), source, outcome, reason: outcome ? diagnostics(resource.issue) : 'not an OperationOutcome',
+    ...(/^\d{1,9}$/.test(seconds) ? { retryAfterMs: Math.min(Number(seconds) * 1_000, RETRY_AFTER_MAX_MS) } : {}),
+  };
 }
 
 /** HAPI gives ETag with a resource, but only an address with what it deleted (Content-Location at 200, Location at 410). */

@@ -8,9 +8,11 @@ export interface Circuit {
   readonly open: boolean;
   /** Says how a delivery ended. Returns true when this one opened the circuit. */
   record(transportFailed: boolean): boolean;
+  /** Opens it at once. Returns false when it was open. */
+  openNow(): boolean;
   /** True when it is open and a probe is due at `now` (milliseconds); the next one is then due later. */
   probeDue(now: number): boolean;
-  /** A probe was answered. */
+  /** A probe was answered. Where the next delivery fails all the same, the next probe waits as if none had been. */
   close(): void;
 }
 
@@ -24,8 +26,14 @@ export function createCircuit(random: () => number): Circuit {
     get open() { return open; },
     record(transportFailed) {
       failures = transportFailed ? failures + 1 : 0;
+      if (!transportFailed) [probes, probeAt] = [0, 0];
       if (open || failures < FAILURES_MAX) return false;
-      [open, probes, probeAt] = [true, 0, 0];
+      open = true;
+      return true;
+    },
+    openNow() {
+      if (open) return false;
+      open = true;
       return true;
     },
     probeDue(now) {

@@ -23,8 +23,8 @@ export interface Delivery {
   readonly perOrganisation: boolean;
   /** `delivered` when the version and its Provenance are both there. `stop` ends it early with `again`. */
   deliver(leased: LeasedVersion, stop: AbortSignal): Promise<DeliveryResult>;
-  /** Whether the HAPI of an organisation answers; never rejects. */
-  probe(orgName: string, stop: AbortSignal): Promise<boolean>;
+  /** Whether the HAPI of an organisation answers, `inside` = as it does to whom it lets in; never rejects. */
+  probe(orgName: string, stop: AbortSignal, inside?: boolean): Promise<boolean>;
 }
 
 export function createDelivery({ baseUrl, publicBase, timeoutMs = 15_000, access }: DeliveryOptions): Delivery {
@@ -58,8 +58,9 @@ export function createDelivery({ baseUrl, publicBase, timeoutMs = 15_000, access
       const after = written.kind === 'delivered' ? await record(leased, call) : written;
       return after.kind === 'delivered' ? written : after;
     },
-    async probe(orgName, stop) {
-      return (await callTo(orgName, stop)({ method: 'GET', path: 'metadata' })).status === 200;
+    async probe(orgName, stop, inside = false) {
+      const path = inside ? 'DocumentReference?_count=1&_elements=id&_total=none' : 'metadata';
+      return (await callTo(orgName, stop)({ method: 'GET', path })).status === 200;
     },
   };
 }

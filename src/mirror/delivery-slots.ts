@@ -108,7 +108,7 @@ async function deliver(leased: LeasedVersion, { delivery, circuits, log, end }: 
     log.error({ err: error, reference: named(leased) }, 'A delivery failed unexpectedly');
     return UNEXPECTED;
   });
-  circuits.record(leased, result.kind === 'again' && result.transport);
+  circuits.record(leased, { transportFailed: result.kind === 'again' && result.transport, ...(result.kind === 'again' && result.denied === true ? { denied: result.reason } : {}) });
   return result;
 }
 
@@ -132,5 +132,5 @@ function named({ type, id, version }: LeasedVersion): string {
 const UNEXPECTED: DeliveryResult = { kind: 'again', reason: 'Unexpected failure: the log of the server tells more', transport: false, refused: false };
 
 function settlementOf(result: DeliveryResult, leased: LeasedVersion, random: () => number): Settlement {
-  return result.kind === 'again' ? { ...result, delayMs: retryDelayMs(leased.attempts + 1, random) } : result;
+  return result.kind === 'again' ? { ...result, delayMs: Math.max(retryDelayMs(leased.attempts + 1, random), result.retryAfterMs ?? 0) } : result;
 }

@@ -8,8 +8,11 @@ import { isLastRefusal } from './retry-schedule.ts';
 export type DeliveryResult =
   /** `hapiVersion`: what the next write of this resource has to expect. */
   | { kind: 'delivered'; hapiVersion: string }
-  /** `transport`: HAPI was not reached or did not speak. `refused`: it spoke against this resource. */
-  | { kind: 'again'; reason: string; transport: boolean; refused: boolean }
+  /**
+   * `transport`: HAPI was not reached or did not speak. `refused`: it spoke against this resource. `denied`: it does not let
+   * us in, whatever we send. `retryAfterMs`: it said when to come back.
+   */
+  | { kind: 'again'; reason: string; transport: boolean; refused: boolean; denied?: boolean; retryAfterMs?: number }
   | { kind: 'parked'; reason: string };
 
 export interface GuardedWrite extends VersionName {
@@ -72,19 +75,22 @@ function settledBy(held: HapiAnswer, write: GuardedWrite): DeliveryResult | unde
   return version !== undefined && version >= write.version ? { kind: 'delivered', hapiVersion } : undefined;
 }
 
-// Not about the resource: credentials, a busy server, a conflict that another moment resolves.
-const PASSING = [401, 403, 408, 409, 412, 423, 425, 429];
+// About our credentials. No wait helps, and nothing else of ours is let in either.
+const DENIED = [401, 403, 407];
+// Not about the resource: a busy server, a conflict that another moment resolves.
+const PASSING = [408, 409, 412, 423, 425, 429];
 // From a server in front of HAPI, or from HAPI while it has no database.
 const UNREACHED = [429, 502, 503, 504];
 
 function failure(answer: HapiAnswer, { type, id, refusals }: GuardedWrite): DeliveryResult {
   if (answer.status === 0) return { kind: 'again', reason: answer.reason, transport: true, refused: false };
+  if (DENIED.includes(answer.status)) return { kind: 'again', reason: `HAPI does not let us in: HTTP ${answer.status}`, transport: false, refused: false, denied: true };
   const reason = `${type}/${id}: HTTP ${answer.status}: ${answer.reason}`;
   // Without an OperationOutcome it was not HAPI that answered, and it says nothing about the resource.
   const transport = !answer.outcome || UNREACHED.includes(answer.status);
   const refused = !transport && answer.status >= 400 && answer.status < 500 && !PASSING.includes(answer.status);
   if (refused && isLastRefusal(refusals)) return { kind: 'parked', reason };
-  return { kind: 'again', reason, transport, refused };
+  return { kind: 'again', reason, transport, refused, ...(answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs }) };
 }
 
 function again(reason: string): DeliveryResult {

@@ -41,9 +41,12 @@ export interface HeadDescription {
 
 const LIST_MAX = 1_000;
 
-/** The same as the worker's status, but for what only a running server knows. */
-export function mirrorStatus(database: WorkerDatabase, mirrorBaseUrl: string): Promise<MirrorStatus> {
-  return database.workerTransaction((tx) => readMirrorStatus(tx, mirrorBaseUrl.includes('{org}'), []));
+/** The same as the worker's status, but for what only a running server knows; and how many resources were delivered within the last minute. */
+export function mirrorStatus(database: WorkerDatabase, mirrorBaseUrl: string): Promise<MirrorStatus & { deliveredInMinute: number }> {
+  return database.workerTransaction(async (tx) => {
+    const { rows } = await tx.query<{ count: number }>(`select count(*)::int as count from mirror_head where delivered_at > now() - interval '1 minute'`);
+    return { ...await readMirrorStatus(tx, mirrorBaseUrl.includes('{org}'), []), deliveredInMinute: rows[0]?.count ?? 0 };
+  });
 }
 
 /** Parked deliveries of all organisations, the longest parked first, 1,000 at most. */

@@ -1,6 +1,7 @@
 // How far the mirror is behind, read from the database. Rows behind a parked version are not pending: no time helps them.
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
+import { LANES } from '../resources/outbox.ts';
 
 interface Backlog {
   org: OrgId;
@@ -55,10 +56,23 @@ export interface MirrorStatus {
   oldestSeconds: number | null;
   /** Resources that wait for a person. */
   parked: number;
+  lanes: LaneBacklog[];
+  /** Differences that a comparison found and nobody mended. */
+  drift: number;
+  /** The last comparison of everything; null before there was one. */
+  lastReconcile: { org: string; endedAt: string; differences: number } | null;
+  /** HAPI does not let us in: nothing is sent. */
+  paused: { org: string; reason: string; since: string }[];
   /** Organisations whose HAPI does not answer, as far as this server knows. */
   unreachable: string[];
   /** Organisations that are not mirrored, and what waits for the day they are. */
   waiting: { org: string; pending: number }[];
+}
+
+export interface LaneBacklog {
+  lane: keyof typeof LANES;
+  pending: number;
+  oldestSeconds: number | null;
 }
 
 const COUNT_MAX = 100_000;
@@ -73,7 +87,32 @@ export async function readMirrorStatus(tx: Transaction, perOrganisation: boolean
     pending: mirrored.reduce((sum, { pending }) => sum + pending, 0),
     oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
     parked: mirrored.reduce((sum, { parked }) => sum + parked, 0),
+    lanes: await readLanes(tx, mirrored.map(({ org }) => org)),
+    ...await readFindings(tx),
     unreachable,
     waiting: backlog.filter((row) => !mirrored.includes(row)).map(({ orgName, pending }) => ({ org: orgName, pending })),
+  };
+}
+
+async function readLanes(tx: Transaction, orgs: readonly OrgId[]): Promise<LaneBacklog[]> {
+  const { rows } = await tx.query<{ lane: number; pending: number; oldestSeconds: number }>(`
+    select w.lane, count(*)::int as pending, greatest(0, extract(epoch from now() - min(w.created_at)))::float8 as "oldestSeconds"
+    from organisation g cross join lateral (select lane, created_at from ${WAITING} order by b.seq limit $2) w where g.id = any ($1) group by w.lane`, [orgs, COUNT_MAX]);
+  return Object.entries(LANES).map(([lane, number]) => {
+    const row = rows.find((one) => one.lane === number);
+    return { lane: lane as LaneBacklog['lane'], pending: row?.pending ?? 0, oldestSeconds: row?.oldestSeconds ?? null };
+  });
+}
+
+async function readFindings(tx: Transaction): Promise<Pick<MirrorStatus, 'drift' | 'lastReconcile' | 'paused'>> {
+  const { rows } = await tx.query<{ drift: number }>('select count(*)::int as drift from mirror_drift');
+  const last = await tx.query<{ org: string; endedAt: Date; differences: number | null }>(`
+    select g.name as org, r.ended_at as "endedAt", (r.progress ->> 'left')::int as differences
+    from mirror_run r join organisation g on g.id = r.org where r.kind = 'reconcile' and r.ended_at is not null order by r.ended_at desc limit 1`);
+  const paused = await tx.query<{ org: string; reason: string; since: Date }>('select g.name as org, p.reason, p.since from mirror_pause p join organisation g on g.id = p.org order by p.since');
+  return {
+    drift: rows[0]?.drift ?? 0,
+    lastReconcile: last.rows.map(({ org, endedAt, differences }) => ({ org, endedAt: endedAt.toISOString(), differences: differences ?? 0 }))[0] ?? null,
+    paused: paused.rows.map(({ org, reason, since }) => ({ org, reason, since: since.toISOString() })),
   };
 }

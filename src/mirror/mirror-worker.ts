@@ -39,7 +39,10 @@ const ORG_MAX = 2_147_483_647;
 export function startMirrorWorker({ database, delivery, log, metrics, random = Math.random, pollMs = 1_000 }: MirrorWorkerOptions): MirrorWorker {
   const signal = createWakeSignal();
   const end = new AbortController();
-  const circuits = createCircuits((orgName) => delivery.probe(orgName, end.signal), log, random);
+  const circuits = createCircuits({
+    ask: (orgName, inside) => delivery.probe(orgName, end.signal, inside), log, random,
+    onPause: (org, reason) => void notePause(database, org, reason).catch((error: unknown) => log.warn({ err: error }, 'A pause of the mirror could not be noted')),
+  });
   const slots = createDeliverySlots({ database, delivery, circuits, log, metrics, random, end: end.signal, freed: signal.raise });
   let first: OrgId | undefined;
   let stopping = false;
@@ -104,4 +107,11 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
     },
     status: () => database.workerTransaction((tx) => readMirrorStatus(tx, delivery.perOrganisation, circuits.open().map(({ orgName }) => orgName))),
   };
+}
+
+/** For whoever asks without this server. A reason of undefined ends it. */
+async function notePause(database: Database, org: OrgId, reason: string | undefined): Promise<void> {
+  await database.workerTransaction((tx) => (reason === undefined
+    ? tx.query('delete from mirror_pause where org = $1', [org])
+    : tx.query('insert into mirror_pause (org, reason) values ($1, $2) on conflict (org) do update set reason = excluded.reason', [org, reason])));
 }

@@ -37,6 +37,8 @@ export interface ReconcileProgress {
   after: string;
   position: WalkPosition | null;
   types: Record<ComparedType, TypeCounts>;
+  /** Differences that were left when it ended. */
+  left?: number;
   /** Ids to look at again at the end, by type. */
   waiting: Partial<Record<ComparedType, string[]>>;
 }

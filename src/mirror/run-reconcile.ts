@@ -62,6 +62,7 @@ export async function runReconcile(config: ComparisonConfig, wish: ReconcileWish
     const report = makeReport(run, {
       ...pick(parts), hapiBase: parts.hapi.base, scope: wish.scope, repair: wish.repair, ...await leftOver(tx, parts.org),
     }, new Date());
+    run.progress.left = report.driftCount;
     const jws = signReport(report, key);
     await endRun(tx, parts.org, 'reconcile', run, jws);
     return { report, jws };

@@ -85,7 +85,7 @@ async function settleDelivered(tx: Transaction, mine: readonly EndedDelivery[]):
         select * from unnest($1::int[], $2::smallint[], $3::text[], $4::uuid[], $5::bigint[], $6::int[], $7::text[])
           as k(org, type, id, lease, seq, version, hapi_version)
       ), done as (delete from outbox o using mine k where o.org = k.org and o.seq = k.seq)
-      update mirror_head h set lease = null, attempts = 0, refusals = 0, last_error = null, hapi_version = k.hapi_version,
+      update mirror_head h set lease = null, attempts = 0, refusals = 0, last_error = null, hapi_version = k.hapi_version, delivered_at = now(),
         delivered_version = greatest(h.delivered_version, k.version),
         next_at = (select min(created_at) from outbox o where o.org = k.org and o.type = k.type and o.id = k.id and o.taken and o.seq <> k.seq)
       from mine k where h.org = k.org and h.type = k.type and h.id = k.id and h.lease = k.lease`,

@@ -108,6 +108,10 @@ mirror_head.delivered_version integer not null default 0
 mirror_head.hapi_version text
 mirror_head.last_error text
 mirror_head.parked_at timestamp(3) with time zone
+mirror_head.delivered_at timestamp(3) with time zone
+mirror_pause.org integer not null
+mirror_pause.reason text not null
+mirror_pause.since timestamp(3) with time zone not null default now()
 mirror_run.org integer not null
 mirror_run.kind text collate "C" not null
 mirror_run.started_at timestamp(3) with time zone not null default now()
@@ -259,6 +263,7 @@ mirror_drift mirror_drift_kind_check CHECK (kind = ANY (ARRAY['missing'::text, '
 mirror_drift mirror_drift_pkey PRIMARY KEY (org, type, id)
 mirror_head mirror_head_pkey PRIMARY KEY (org, type, id)
 mirror_head mirror_head_state_check CHECK (state = ANY (ARRAY['waiting'::text, 'parked'::text]))
+mirror_pause mirror_pause_pkey PRIMARY KEY (org)
 mirror_run mirror_run_kind_check CHECK (kind = ANY (ARRAY['reconcile'::text, 'light'::text, 'backfill'::text]))
 mirror_run mirror_run_pkey PRIMARY KEY (org, kind, started_at)
 mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
@@ -315,6 +320,7 @@ CREATE UNIQUE INDEX mirror_drift_pkey ON public.mirror_drift USING btree (org, t
 CREATE INDEX mirror_head_due ON public.mirror_head USING btree (org, lane, shard, next_at) WHERE ((state = 'waiting'::text) AND (next_at IS NOT NULL))
 CREATE INDEX mirror_head_parked ON public.mirror_head USING btree (org, parked_at) WHERE (state = 'parked'::text)
 CREATE UNIQUE INDEX mirror_head_pkey ON public.mirror_head USING btree (org, type, id)
+CREATE UNIQUE INDEX mirror_pause_pkey ON public.mirror_pause USING btree (org)
 CREATE UNIQUE INDEX mirror_run_pkey ON public.mirror_run USING btree (org, kind, started_at)
 CREATE UNIQUE INDEX mirror_skip_pkey ON public.mirror_skip USING btree (org, type, id, version, skipped_at)
 CREATE UNIQUE INDEX organisation_name_key ON public.organisation USING btree (name)
@@ -357,6 +363,7 @@ migration off
 migration_lock off
 mirror_drift enabled forced
 mirror_head enabled forced
+mirror_pause enabled forced
 mirror_run enabled forced
 mirror_skip enabled forced
 organisation off
@@ -395,6 +402,8 @@ mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELE
 mirror_drift worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_head worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_pause own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_pause worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_run own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_run worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -439,6 +448,8 @@ mirror_drift to muniment_app: select
 mirror_drift to muniment_worker: delete, insert, select, update
 mirror_head to muniment_app: select
 mirror_head to muniment_worker: delete, insert, select, update
+mirror_pause to muniment_app: select
+mirror_pause to muniment_worker: delete, insert, select, update
 mirror_run to muniment_app: select
 mirror_run to muniment_worker: delete, insert, select, update
 mirror_skip to muniment_app: select

@@ -35,7 +35,7 @@ export async function startMirrorDatabase(): Promise<MirrorDatabase> {
     publish: (reference, body, options) => publish(database, reference, body, options),
     async empty() {
       await sql(`alter table access_event disable trigger user`);
-      await sql(`truncate resource, resource_history, outbox, mirror_head, mirror_skip, mirror_run, mirror_drift, access_event, organisation restart identity`);
+      await sql(`truncate resource, resource_history, outbox, mirror_head, mirror_skip, mirror_run, mirror_drift, mirror_pause, access_event, organisation restart identity`);
       await sql(`alter table access_event enable trigger user`);
       await sql(`insert into organisation (name) values ('demo')`);
     },

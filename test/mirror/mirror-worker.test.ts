@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDelivery, type DeliveryOptions } from '../../src/mirror/deliver.ts';
 import { startMirrorWorker, type MirrorWorker } from '../../src/mirror/mirror-worker.ts';
-import { listParked, replayParked, showHead, skipParked } from '../../src/mirror/mirror-commands.ts';
+import { listParked, mirrorStatus, replayParked, showHead, skipParked } from '../../src/mirror/mirror-commands.ts';
 import { claimDue, takeIn } from '../../src/mirror/claim.ts';
 import { settle } from '../../src/mirror/settle.ts';
 import { startFaultyServer, type Fault, type FaultyServer, type ReceivedRequest } from '../support/faulty-server.ts';
@@ -182,6 +182,25 @@ describe('faults', () => {
     hapi.fault = () => undefined;
     await until(drained);
     expect((await worker.status()).unreachable).toEqual([]);
+    for (const reference of references) expect(fhir.history(reference)).toHaveLength(1);
+  });
+});
+
+describe('credentials that HAPI refuses', () => {
+  it.each([401, 403])('rest the lane at once after %s, are told, park nothing, and go on when they are let in', async (status) => {
+    hapi.fault = ({ path }) => (path.endsWith('/metadata') ? undefined : { kind: 'answer', answer: outcome(status, 'not you') });
+    const references = await publishAll(8, 1);
+    const worker = start({ access: 'off' });
+    await until(async () => (await worker.status()).paused.length === 1);
+    expect((await worker.status()).paused).toMatchObject([{ org: 'demo', reason: `HAPI does not let us in: HTTP ${status}` }]);
+    await sleep(300);
+    const before = hapi.requests.length;
+    await sleep(300);
+    expect(hapi.requests.slice(before).filter(isWrite)).toEqual([]);
+    expect((await mirrorStatus(store.database, 'http://hapi.test/fhir')).paused).toHaveLength(1);
+    hapi.fault = () => undefined;
+    await until(drained);
+    expect(await worker.status()).toMatchObject({ paused: [], parked: 0, unreachable: [] });
     for (const reference of references) expect(fhir.history(reference)).toHaveLength(1);
   });
 });

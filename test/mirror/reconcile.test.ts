@@ -8,6 +8,7 @@ import { printReport, readSignedReport, reportKey, type ReconcileReport } from '
 import { compareIds } from '../../src/mirror/compare.ts';
 import { repairDrift } from '../../src/mirror/repair.ts';
 import { comparisonParts, runBackfill, runReconcile, type BackfillWish, type ReconcileWish } from '../../src/mirror/run-reconcile.ts';
+import { watchOnce } from '../../src/mirror/watch-changes.ts';
 import { startMirrorDatabase, type MirrorDatabase } from './mirror-database.ts';
 
 const HAPI = process.env['TEST_HAPI_URL'];
@@ -190,6 +191,23 @@ jest.setTimeout(60_000);
     expect(await compare()).toMatchObject({ verdict: 'equal', types: { DocumentReference: { here: 30, compared: 30, equal: 30 } } });
     const history = (await (await fetch(`${HAPI}/${references[0]}/_history`, { headers: { 'cache-control': 'no-cache' } })).json()) as { entry: { resource?: { meta: { source: string } } }[] };
     expect(history.entry.map(({ resource }) => resource?.meta.source).reverse()).toEqual([source(references[0]!, 1), source(references[0]!, 2), undefined, source(references[0]!, 1), source(references[0]!, 2)]);
+  });
+
+  it('tells of what others changed at HAPI after a look at its history, and puts ours back where that is the policy', async () => {
+    const [changed, gone, ours] = Array.from({ length: 3 }, () => `DocumentReference/${randomUUID()}`) as [string, string, string];
+    for (const reference of [changed, gone, ours]) await publish(reference, document('one'));
+    await drain();
+    await atHapi('PUT', changed, { status: 'entered-in-error' });
+    await atHapi('DELETE', gone);
+    await atHapi('PUT', `DocumentReference/${randomUUID()}`, { status: 'current' });
+    const watch = (changes: 'alarm' | 'authoritative', seconds = 0) => watchOnce({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'writes', changes, seconds, log: silent }, new AbortController().signal);
+    const told = await watch('alarm');
+    expect(told.drift.map(({ id, kind, path }) => [id, kind, path]).sort()).toEqual([[changed.split('/')[1], 'different', 'DocumentReference.content'], [gone.split('/')[1], 'missing', null]].sort());
+    expect((await worker.status()).drift).toBe(2);
+    expect(await watch('alarm', 60)).toEqual({ looked: 0, drift: [], repaired: 0 });
+    expect(await watch('authoritative')).toMatchObject({ drift: [], repaired: 2 });
+    expect((await worker.status()).drift).toBe(0);
+    expect(await compare()).toMatchObject({ verdict: 'equal', types: { DocumentReference: { here: 3, equal: 3 } } });
   });
 
   it('is a page for people, and no report any more once a letter of it was changed', async () => {

@@ -36,6 +36,7 @@ export function createSmallFhir(base: string): SmallFhir {
     work({ method, path, headers, body }) {
       const [type = '', id = '', , guarded] = path.split('?', 1)[0]!.slice(base.length + 1).split('/');
       if (type === 'metadata') return { status: 200, body: '{"resourceType":"CapabilityStatement"}' };
+      if (id === '' && method === 'GET') return { status: 200, body: '{"resourceType":"Bundle","type":"searchset"}' };
       const reference = `${type}/${id}`;
       const known = held.get(reference);
       if (method === 'GET') return read(known, reference);
