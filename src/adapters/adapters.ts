@@ -1,11 +1,11 @@
 // The ways in beside FHIR that this server has.
-import type { DocumentParts } from '../interactions/prepare-document.ts';
 import type { AdapterGroup } from './adapter-route.ts';
 import { adminRoutes, type AdminParts } from './admin-routes.ts';
+import { documentGroup, type DocumentGroupParts } from './document-group.ts';
 import { medicalRecords } from './medical-records.ts';
 
-export type AdapterParts = DocumentParts & AdminParts;
+export type AdapterParts = DocumentGroupParts & AdminParts;
 
 export function buildAdapters(parts: AdapterParts): AdapterGroup[] {
-  return [medicalRecords(parts), adminRoutes(parts)];
+  return [documentGroup(parts), medicalRecords(parts), adminRoutes(parts)];
 }

@@ -65,14 +65,17 @@ function agrees(declared: string, sniffed: string): boolean {
   return said === found || declared === 'application/octet-stream' || FAMILIES.some((family) => family.found.test(found) && family.said.test(said));
 }
 
+/** Where the answer is a problem document it names the types as data. */
+const refusedType = (diagnostics: string): Error => fhirError('media-type', diagnostics, { members: { allowedTypes: CLINICAL_TYPES } });
+
 /** Raises 415 `media-type` for a type outside the allow-list, an executable, or bytes of another type than declared. */
 export function checkDeclaredType(declaredType: string, sniffedType: string | undefined): void {
   // The type is a header when the bytes are read; what no header can carry could never be read again.
-  if (!/^[\t\x20-\x7e]*$/.test(declaredType)) throw fhirError('media-type', 'A media type must be in visible ASCII');
+  if (!/^[\t\x20-\x7e]*$/.test(declaredType)) throw refusedType('A media type must be in visible ASCII');
   const declared = (declaredType.split(';')[0] ?? '').trim().toLowerCase();
-  if (!ALLOWED.some((pattern) => pattern.test(declared))) throw fhirError('media-type', `${declared.slice(0, 100)} is not among the allowed types: ${CLINICAL_TYPES.join(', ')}`);
+  if (!ALLOWED.some((pattern) => pattern.test(declared))) throw refusedType(`${declared.slice(0, 100)} is not among the allowed types: ${CLINICAL_TYPES.join(', ')}`);
   if (sniffedType === undefined) return;
   const sniffed = (sniffedType.split(';')[0] ?? '').trim().toLowerCase();
-  if (EXECUTABLES.has(sniffed)) throw fhirError('media-type', `The bytes are an executable (${sniffed}), which is not kept`);
-  if (!agrees(declared, sniffed)) throw fhirError('media-type', `The bytes are ${sniffed}, not ${declared.slice(0, 100)}`);
+  if (EXECUTABLES.has(sniffed)) throw refusedType(`The bytes are an executable (${sniffed}), which is not kept`);
+  if (!agrees(declared, sniffed)) throw refusedType(`The bytes are ${sniffed}, not ${declared.slice(0, 100)}`);
 }

@@ -30,13 +30,16 @@ function printedRights({ documents, record }: Rights): unknown {
 
 const isConfined = ({ scopes }: Principal): boolean => scopes.some(({ context, filter }) => context === 'patient' || filter !== undefined);
 
+/** A form has another boundary each time that it is put together (RFC 7578 4.1). */
+const withoutBoundary = (contentType: string): string => (/^multipart\/form-data/i.test(contentType) ? contentType.replace(/;\s*boundary=(?:"[^"]*"|[^;\s]*)/i, '') : contentType);
+
 /**
  * Over method, path, media type and all bytes of the body, once they were read. The answer to a Bundle holds what its
  * entries were allowed one by one, so it is shown again to the same rights alone; so is any to a caller who is confined.
  */
 export function keyFingerprint(request: FhirRequest, principal: Principal): Buffer {
   const provenance = request.header('x-provenance');
-  const head = JSON.stringify([request.method, request.url, request.body.contentType ?? '', request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' || isConfined(principal) ? [rightsOf(principal)] : []), ...(provenance === undefined ? [] : [{ provenance }])]);
+  const head = JSON.stringify([request.method, request.url, withoutBoundary(request.body.contentType ?? ''), request.header('if-none-exist') ?? '', ...(request.type === 'Bundle' || isConfined(principal) ? [rightsOf(principal)] : []), ...(provenance === undefined ? [] : [{ provenance }])]);
   return createHash('sha256').update(head).update(request.body.digest()).digest();
 }
 

@@ -122,7 +122,8 @@ export function createGate(parts: GateParts): Perform {
     }
     const fingerprint = keyFingerprint(await drained(context.request, parts.bodyBytesMax), context.principal);
     if (!fingerprint.equals(claim.fingerprint)) throw fhirError('idempotency-mismatch', 'This Idempotency-Key was used with another request');
-    return runRead({ run: (tx) => parts.replay(tx, context, claim.result) }, context, circumstances);
+    const replay = (tx: Transaction) => (asking: InteractionContext): Promise<Outcome> => parts.replay(tx, asking, claim.result);
+    return runRead({ run: (tx) => passage.interaction.replay?.(context, replay(tx)) ?? replay(tx)(context) }, context, circumstances);
   }
 
   async function admit(passage: Passage, request: FhirRequest, principal: Principal, circumstances: AccessCircumstances): Promise<InteractionContext> {

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 
 const ALLOWED_HEADERS = ['Authorization', 'Content-Type', 'Accept', 'Prefer', 'If-Match', 'If-None-Match', 'If-Modified-Since', 'If-None-Exist', 'Range', 'If-Range', 'X-Provenance', 'X-Request-Id', 'X-Security-Context', 'Idempotency-Key', 'Repr-Digest', 'Content-Digest'];
-const EXPOSED_HEADERS = ['Content-Location', 'Location', 'ETag', 'Last-Modified', 'Date', 'X-Request-Id', 'X-Correlation-Id', 'X-Progress', 'Retry-After', 'Content-Disposition', 'Content-Range', 'Accept-Ranges', 'Repr-Digest', 'WWW-Authenticate', 'X-Security-Context', 'Preference-Applied'];
+const EXPOSED_HEADERS = ['Content-Location', 'Location', 'Link', 'ETag', 'Last-Modified', 'Date', 'X-Request-Id', 'X-Correlation-Id', 'X-Progress', 'Retry-After', 'Content-Disposition', 'Content-Range', 'Accept-Ranges', 'Repr-Digest', 'WWW-Authenticate', 'X-Security-Context', 'Preference-Applied'];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** Sets the headers that the browser asks for, `options` besides on a preflight; true when the request was a preflight and is answered. */

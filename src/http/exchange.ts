@@ -1,6 +1,6 @@
 // Express request ↔ FHIR request and response. The body is read once, with a bound in bytes; bytes leave with
 // backpressure, and a transfer that ends otherwise than recorded is told to the gate.
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
@@ -8,6 +8,7 @@ import { createGunzip } from 'node:zlib';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse, RequestBody } from '../interactions/interaction.ts';
+import { bodyDigest, type BodyDigest } from './body-digest.ts';
 import type { WireAnswer } from './present.ts';
 
 export interface TransferEnd {
@@ -22,7 +23,7 @@ const aborted = (cause?: unknown): Error => fhirError('client-aborted', 'The cli
 export function openBody(request: IncomingMessage, sendContinue: () => void): RequestBody {
   const { headers } = request;
   const declared = headers['content-length'];
-  let hash: Hash | undefined = headers['idempotency-key'] === undefined ? undefined : createHash('sha256');
+  let hash: BodyDigest | undefined = headers['idempotency-key'] === undefined ? undefined : bodyDigest(headers['content-type']);
   let digest: Buffer | undefined;
 
   async function* stream(bytesMax: number): AsyncGenerator<Buffer> {

@@ -163,6 +163,8 @@ export interface Interaction {
   code: InteractionCode;
   kind: 'read' | 'write';
   prepare(context: InteractionContext): Promise<PreparedInteraction>;
+  /** The answer to a repetition with the same Idempotency-Key, where it is not FHIR's; `replay` answers FHIR's. */
+  replay?(context: InteractionContext, replay: (context: InteractionContext) => Promise<Outcome>): Promise<Outcome>;
 }
 
 /** What a row of the route table is for: the interaction, and the right that it needs. */

@@ -1,0 +1,35 @@
+// The customer's documents API: /documents, over the interactions of DocumentReference and Binary.
+import type { ContentReader } from '../content/read-content.ts';
+import type { SearchParts } from '../interactions/run-search.ts';
+import type { NewestLoader } from '../resources/load-newest.ts';
+import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import type { DocumentFields } from './document-fields.ts';
+import { listDocuments } from './document-list.ts';
+import { deleteDocument, downloadDocument, readDocument } from './document-read.ts';
+import { uploadDocument, type UploadParts } from './document-upload.ts';
+
+export interface DocumentGroupParts extends UploadParts, SearchParts {
+  reader: ContentReader;
+  newest: NewestLoader;
+}
+
+/** The five fields of the proof of concept. */
+const uploaded = ({ id, filename, size, upload_date, patient_id }: DocumentFields): unknown => ({ id, filename, size, upload_date, patient_id });
+
+export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
+  const { fhirBase, newest, reader } = parts;
+  const documentsUrl = fhirBase.replace(/\/fhir$/, '/documents');
+  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], access: AdapterRoute['access']['interaction']): AdapterRoute => ({ method, path, interaction, access: { interaction: access }, type: 'DocumentReference' });
+  return {
+    prefix: 'documents',
+    crossOrigin: true,
+    routes: [
+      row('POST', '', uploadDocument(parts, { documentsUrl, show: (fields) => fields }), 'create'),
+      row('POST', 'upload', uploadDocument(parts, { documentsUrl, show: uploaded }), 'create'),
+      row('GET', '', listDocuments(parts, documentsUrl), 'search-type'),
+      row('GET', '[id]', readDocument(newest, fhirBase), 'read'),
+      row('GET', '[id]/download', downloadDocument({ fhirBase, content: reader }), 'read'),
+      row('DELETE', '[id]', deleteDocument(fhirBase), 'delete'),
+    ],
+  };
+}
