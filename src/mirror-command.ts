@@ -1,13 +1,18 @@
 // `muniment mirror`: what HAPI has not yet, what it has otherwise, and what a person decides about it. Exit code 0 when
 // nothing is wrong, 1 when something was found, 2 when used wrongly.
+import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { OBSERVER_PREFIX } from './audit/who.ts';
 import { loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
 import { createPace } from './content/pace.ts';
 import type { Database } from './database/database.ts';
+import { createAccessRecorder } from './gate/record-access.ts';
+import { createMirrorRecord, type MirrorRecord } from './gate/record-mirror.ts';
 import { createLogger } from './logger.ts';
 import { secondsLeft, type BackfillProgress } from './mirror/backfill.ts';
-import { listParked, mirrorStatus, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
+import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
+import { mirroredOrganisation } from './mirror/mirror-status.ts';
 import { COMPARED_TYPES } from './mirror/our-side.ts';
 import type { ReconcileProgress } from './mirror/reconcile-progress.ts';
 import { printReport, reportKey } from './mirror/reconcile-report.ts';
@@ -78,11 +83,28 @@ function comparisonConfig(database: Database, config: Config): ComparisonConfig 
   return { database, baseUrl, publicBase: config.fhirBase, access: config.mirrorAccess };
 }
 
+function mirrorRecord(database: Database): MirrorRecord {
+  return createMirrorRecord({ recorder: createAccessRecorder(database), observer: `${OBSERVER_PREFIX}${hostname()}` });
+}
+
+/** Before it is done: what nobody can find in the record never happened. */
+async function recordDecisions(database: Database, target: MirrorTarget | 'all', operation: 'mirror-replay' | 'mirror-skip', parameters: Record<string, string>): Promise<void> {
+  const record = mirrorRecord(database);
+  for (const parked of await parkedOf(database, target)) await record({ ...parked, operation, parameters });
+}
+
+async function recordFilling(database: Database, config: Config, wish: Wish, operation: 'mirror-reconcile' | 'mirror-backfill', parameters: Record<string, string>): Promise<void> {
+  const perOrganisation = config.mirrorBaseUrl?.reveal().includes('{org}') === true;
+  const org = await database.workerTransaction((tx) => mirroredOrganisation(tx, wish.org, perOrganisation));
+  await mirrorRecord(database)({ ...org, operation, parameters, references: [] });
+}
+
 async function answerReconcile(database: Database, config: Config, wish: Wish): Promise<Answer> {
   const stop = new AbortController();
   const end = (): void => stop.abort(new Error('Stopped'));
   process.once('SIGINT', end);
   try {
+    if (wish.repair) await recordFilling(database, config, wish, 'mirror-reconcile', { repair: 'true', ...(wish.removeOthers ? { 'remove-others': 'true' } : {}) });
     const done = await runReconcile(comparisonConfig(database, config), {
       ...(wish.org === undefined ? {} : { org: wish.org }), scope: wish.ours ? 'ours' : 'all', repair: wish.repair, removeOthers: wish.removeOthers, again: wish.again,
       pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showProgress,
@@ -100,6 +122,7 @@ async function answerBackfill(database: Database, config: Config, wish: Wish): P
   const end = (): void => stop.abort(new Error('Stopped'));
   process.once('SIGINT', end).once('SIGTERM', end);
   try {
+    await recordFilling(database, config, wish, 'mirror-backfill', {});
     const done = await runBackfill(comparisonConfig(database, config), {
       ...(wish.org === undefined ? {} : { org: wish.org }), again: wish.again, pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showFilling,
       onTrouble: (reason) => { process.stderr.write(`\nHAPI is waited for: ${reason}\n`); },
@@ -147,10 +170,14 @@ async function answer(database: Database, config: Config, wish: Wish): Promise<A
       const head = await showHead(database, target);
       return head === undefined ? { code: 1, value: 'The mirror knows nothing of it' } : { code: 0, value: head };
     }
-    case 'replay':
-      return text === 'all' || target !== undefined ? { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } } : WRONG;
+    case 'replay': {
+      if (text !== 'all' && target === undefined) return WRONG;
+      await recordDecisions(database, target ?? 'all', 'mirror-replay', {});
+      return { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } };
+    }
     case 'skip': {
       if (target === undefined || wish.reason === undefined) return WRONG;
+      await recordDecisions(database, target, 'mirror-skip', { reason: wish.reason });
       const skipped = await skipParked(database, target, wish.reason);
       return skipped === undefined ? { code: 1, value: 'Nothing of it is parked' } : { code: 0, value: { skipped } };
     }

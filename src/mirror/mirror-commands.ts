@@ -73,6 +73,24 @@ export function showHead(database: WorkerDatabase, target: MirrorTarget): Promis
   });
 }
 
+/** What a decision is about: the parked versions of `target`, by organisation. */
+export function parkedOf(database: WorkerDatabase, target: MirrorTarget | 'all'): Promise<{ org: OrgId; orgName: string; references: string[] }[]> {
+  return database.workerTransaction(async (tx) => {
+    const [org, type, id] = target === 'all' ? [null, null, null] : await keyOf(tx, target);
+    const { rows } = await tx.query<{ org: OrgId; orgName: string; type: number; id: string; version: number }>(`
+      select m.org, g.name as "orgName", m.type, m.id, (select min(version) from outbox where org = m.org and type = m.type and id = m.id and taken) as version
+      from mirror_head m join organisation g on g.id = m.org
+      where m.state = 'parked' and ($1::int is null or (m.org = $1 and m.type = $2 and m.id = $3)) order by m.org, m.parked_at limit ${LIST_MAX}`, [org, type, id]);
+    const groups = new Map<OrgId, { org: OrgId; orgName: string; references: string[] }>();
+    for (const row of rows) {
+      const group = groups.get(row.org) ?? { org: row.org, orgName: row.orgName, references: [] };
+      groups.set(row.org, group);
+      group.references.push(`${typeName(row.type)}/${row.id}/_history/${row.version}`);
+    }
+    return [...groups.values()];
+  });
+}
+
 /** Makes one parked delivery due again, or all of them. Returns how many there were. */
 export function replayParked(database: WorkerDatabase, target: MirrorTarget | 'all'): Promise<number> {
   const again = `update mirror_head set state = 'waiting', parked_at = null, attempts = 0, refusals = 0, next_at = now() where state = 'parked'`;

@@ -43,6 +43,8 @@ async function bringBack(parts: RepairParts, drift: Drift, ours: OurResource | u
   const { type, id } = drift;
   const held = await parts.call({ method: 'GET', path: `${type}/${id}` });
   if (![200, 404, 410].includes(held.status)) return undefined;
+  // Another organisation's, under an id that is ours as well: a person has to see to it.
+  if (sourceVersion(held.source, { orgName: parts.orgName, type, id, version: 0 }) === 'foreign') return undefined;
   const write = { orgName: parts.orgName, type, id, refusals: 0, leaseUntil };
   let expected = held.version ?? ABSENT;
   // Equal content makes no version at HAPI, so that a wrong meta.source would stay.
