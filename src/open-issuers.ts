@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { IssuerKeys } from './access/bearer-strategy.ts';
 import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
+import type { IntrospectedIssuer } from './access/introspection-strategy.ts';
 import { createSigningKeys } from './access/signing-keys.ts';
 import { parseScopes } from './access/smart-scope.ts';
 import type { Config } from './config/config.ts';
@@ -14,6 +15,8 @@ import { PASSED_TYPES } from './search/passed-parameters.ts';
 
 export interface Issuers {
   trusted: IssuerKeys[];
+  /** Those that are asked about their tokens. */
+  introspected: IntrospectedIssuer[];
   authorization: AuthorizationServer | undefined;
   /** The document of /.well-known/smart-configuration. */
   smartConfiguration: Record<string, unknown>;
@@ -33,7 +36,7 @@ function servedTypes(config: Config): string[] {
 function withoutAuthorizationServer(config: Config): Record<string, unknown> {
   const [configured] = config.trustedIssuers;
   return {
-    ...(configured === undefined ? {} : { issuer: configured.issuer, jwks_uri: configured.jwks_uri }),
+    ...(configured === undefined ? {} : { issuer: configured.issuer, ...(configured.jwks_uri === undefined ? {} : { jwks_uri: configured.jwks_uri }) }),
     grant_types_supported: ['client_credentials'],
     capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
     scopes_supported: ['user/*.cruds', 'system/*.cruds', ...servedTypes(config).map((type) => `user/${type}.cruds`)],
@@ -41,15 +44,21 @@ function withoutAuthorizationServer(config: Config): Record<string, unknown> {
   };
 }
 
+function introspectedIssuers({ trustedIssuers, fhirBase }: Config): IntrospectedIssuer[] {
+  return trustedIssuers.flatMap(({ issuer, audience, claims = {}, introspection }) => (introspection === undefined
+    ? []
+    : [{ issuer, audience: audience ?? fhirBase, audienceRequired: audience !== undefined, claims, introspection, tokenPrefix: introspection.tokenPrefix }]));
+}
+
 export async function openIssuers(config: Config, logger: Logger): Promise<Issuers> {
   const { fhirBase, baseUrl, dataDir } = config;
   if (config.trustedIssuers.length > 0) {
-    const trusted = config.trustedIssuers.map(({ issuer, audience, claims, jwks_uri: jwksUri }) => ({ issuer, audience: audience ?? fhirBase, claims: claims ?? {}, keys: { jwksUri } }));
-    return { trusted, authorization: undefined, smartConfiguration: withoutAuthorizationServer(config) };
+    const trusted = config.trustedIssuers.flatMap(({ issuer, audience = fhirBase, claims = {}, jwks_uri: jwksUri }) => (jwksUri === undefined ? [] : [{ issuer, audience, claims, keys: { jwksUri } }]));
+    return { trusted, introspected: introspectedIssuers(config), authorization: undefined, smartConfiguration: withoutAuthorizationServer(config) };
   }
   const { publicKey, kid } = await loadDevelopmentKey(dataDir);
   const development: IssuerKeys = { issuer: DEVELOPMENT_ISSUER, audience: fhirBase, claims: {}, keys: { jwks: [{ ...publicKey, kid, alg: 'ES256' }] } };
-  if (!hasAuthorizationServer(config)) return { trusted: [development], authorization: undefined, smartConfiguration: withoutAuthorizationServer(config) };
+  if (!hasAuthorizationServer(config)) return { trusted: [development], introspected: [], authorization: undefined, smartConfiguration: withoutAuthorizationServer(config) };
   const keys = createSigningKeys(join(authorizationFolder(dataDir), 'keys'));
   const authorization = createAuthorizationServer({
     baseUrl, fhirBase, dataDir, keys,
@@ -57,5 +66,5 @@ export async function openIssuers(config: Config, logger: Logger): Promise<Issue
     onError: (error) => logger.error({ err: error }, 'the development authorization server failed'),
   });
   const issued: IssuerKeys = { issuer: authorizationIssuer(baseUrl), audience: fhirBase, claims: {}, keys: { find: keys.find }, isRevoked: authorization.isRevoked };
-  return { trusted: [development, issued], authorization, smartConfiguration: authorizationMetadata(baseUrl, servedTypes(config)) };
+  return { trusted: [development, issued], introspected: [], authorization, smartConfiguration: authorizationMetadata(baseUrl, servedTypes(config)) };
 }

@@ -175,7 +175,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
-    authenticator: createAuthenticator(issuers.trusted),
+    authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });

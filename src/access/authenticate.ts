@@ -1,10 +1,11 @@
-// Who asks: passport drives the bearer strategy; a token that was verified is remembered for a minute, never past its
-// end, because a signature costs more than the read that it guards.
+// Who asks: passport drives the strategy of the token's kind; a token that was verified is remembered for a minute, never
+// past its end, because a signature costs more than the read that it guards, and a question to its issuer much more.
 import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
 import { FhirError } from '../fhir/fhir-error.ts';
-import { bearerToken, BearerStrategy, type IssuerKeys } from './bearer-strategy.ts';
+import { bearerToken, BearerStrategy, COMPACT_FORM, TOKEN_CHARACTERS_MAX, type IssuerKeys } from './bearer-strategy.ts';
+import { IntrospectionStrategy, type IntrospectedIssuer } from './introspection-strategy.ts';
 import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';
 
@@ -23,10 +24,15 @@ interface Remembered {
 
 type PassportInstance = PassportStatic & { Authenticator: new () => PassportStatic };
 
-/** `now` gives milliseconds since the epoch. */
-export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now): Authenticator {
+/** RFC 6750 2.1, b64token. */
+const OPAQUE_FORM = /^[\w\-.~+/]+=*$/;
+
+/** `now` gives milliseconds since the epoch; `introspected` are the issuers that are asked about their tokens. */
+export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now, introspected: readonly IntrospectedIssuer[] = []): Authenticator {
   const instance = new (passport as PassportInstance).Authenticator();
+  const opaque = new IntrospectionStrategy(introspected, now);
   instance.use('bearer-jwt', new BearerStrategy(issuers, now));
+  instance.use('bearer-introspection', opaque);
   const remembered = new Map<string, Remembered>();
   const revocations = new Map(issuers.flatMap(({ issuer, isRevoked }) => (isRevoked === undefined ? [] : [[issuer, isRevoked] as const])));
 
@@ -49,15 +55,24 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
     remembered.set(key, { principal, until: Math.min(nowMs + REMEMBERED_MS, principal.expiresAt * 1_000) });
   }
 
-  function verify(authorization: string): Promise<Principal> {
+  /** A token that looks like a JWT is never carried to an issuer that could not have made it. */
+  function strategyFor(token: string): string {
+    if (opaque.knowsPrefix(token)) return opaque.name;
+    if (introspected.length === 0 || token.startsWith('eyJ') || COMPACT_FORM.test(token)) return 'bearer-jwt';
+    return opaque.name;
+  }
+
+  function verify(token: string): Promise<Principal> {
+    if (token.length > TOKEN_CHARACTERS_MAX) return Promise.reject(refusal('token-invalid', 'The token is too long'));
+    if (!OPAQUE_FORM.test(token)) return Promise.reject(refusal('token-invalid', 'The token is malformed'));
     return new Promise((resolve, reject) => {
       const done = (error: unknown, user?: unknown, challenge?: unknown): void => {
         if (error instanceof Error) reject(error);
         else if (user === undefined || user === false) reject(refusalOf(challenge));
         else resolve(user as Principal);
       };
-      const middleware = instance.authenticate('bearer-jwt', { session: false }, done) as (request: unknown, response: unknown, next: (error?: Error) => void) => void;
-      middleware({ headers: { authorization } }, {}, (error) => done(error ?? new Error('The bearer strategy passed')));
+      const middleware = instance.authenticate(strategyFor(token), { session: false }, done) as (request: unknown, response: unknown, next: (error?: Error) => void) => void;
+      middleware({ headers: { authorization: `Bearer ${token}` } }, {}, (error) => done(error ?? new Error('The bearer strategy passed')));
     });
   }
 
@@ -68,7 +83,7 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
       const key = hash('sha256', token, 'base64');
       const known = recall(key, nowMs);
       if (known !== undefined) return unlessRevoked(known);
-      return verify(`Bearer ${token}`).then(unlessRevoked).then((principal) => {
+      return verify(token).then(unlessRevoked).then((principal) => {
         remember(key, principal, nowMs);
         return principal;
       });

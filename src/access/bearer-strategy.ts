@@ -19,17 +19,17 @@ export interface IssuerKeys {
 
 /** Of access tokens and of proofs of possession: asymmetric ones alone, and none that is weak. */
 export const ALGORITHMS = ['RS256', 'RS384', 'PS256', 'PS384', 'ES256', 'ES384', 'EdDSA', 'Ed25519'];
-const TOKEN_CHARACTERS_MAX = 16_384;
-const CLOCK_TOLERANCE_SECONDS = 5;
+export const TOKEN_CHARACTERS_MAX = 16_384;
+export const CLOCK_TOLERANCE_SECONDS = 5;
 /** An issuer's clock may run ahead of ours; a token from further in the future is a fault. */
-const ISSUED_AHEAD_SECONDS_MAX = 60;
+export const ISSUED_AHEAD_SECONDS_MAX = 60;
 /** Headers by which a token would bring its own key, and the one that demands extensions: none is understood here. */
 const REFUSED_HEADERS: readonly (readonly [string, string])[] = [
   ['jku', 'The token brings its own key'], ['jwk', 'The token brings its own key'], ['x5u', 'The token brings its own key'], ['x5c', 'The token brings its own key'],
   ['crit', 'The token demands an extension that is not understood here'],
 ];
 /** RFC 7515 7.1, without padding: else one token could be written in several ways. */
-const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+export const COMPACT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** A token of another kind must not pass as an access token (RFC 8725 3.11, RFC 9068 2.1). */
 const TYPES: readonly unknown[] = [undefined, 'jwt', 'at+jwt', 'application/at+jwt'];
 

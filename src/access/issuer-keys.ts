@@ -1,7 +1,8 @@
 // The keys of one issuer (RFC 7517), fetched from its jwks_uri: again after a while, and when a token names a key that is
 // not known yet. An issuer that cannot be reached for a while does not lock its people out, nor is it stormed.
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { askIssuer } from './issuer-request.ts';
 
 /** Older keys are fetched again before they are used. */
 const FRESH_MS = 300_000;
@@ -13,7 +14,7 @@ const ATTEMPT_MS_MIN = 5_000;
 /** Finds the key of a token's header. Raises 503 `unavailable` when no keys could be had; jose's errors for an unknown key id. */
 export function remoteKeys(jwksUri: string, now: () => number): JWTVerifyGetKey {
   // When to fetch is decided here, because jose waits only after an attempt that succeeded.
-  const set = createRemoteJWKSet(new URL(jwksUri), { cooldownDuration: Infinity, cacheMaxAge: Infinity, timeoutDuration: 3_000 });
+  const set = createRemoteJWKSet(new URL(jwksUri), { cooldownDuration: Infinity, cacheMaxAge: Infinity, timeoutDuration: 3_000, [customFetch]: askIssuer });
   let fetchedAt = -Infinity;
   let attemptedAt = -Infinity;
   let failure: unknown;

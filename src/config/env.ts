@@ -38,7 +38,7 @@ export const VARIABLES = {
   CLAMAV_HOST: { description: 'Host of the virus scanner', default: 'unset = scanning off' },
   CLAMAV_PORT: { description: 'Port of the virus scanner', default: '3310' },
   SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
-  TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims}`', default: 'unset = the development issuer' },
+  TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims, introspection}`', default: 'unset = the development issuer' },
   METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },
   SCRUB_DAYS: { description: 'Each content at rest is read and compared within so many days', default: '90' },
   SCRUB_BYTES_PER_SECOND: { description: 'Bytes a second that a server reads for it at most', default: '32MiB' },

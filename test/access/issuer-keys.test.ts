@@ -116,7 +116,7 @@ describe('keys of a remote issuer', () => {
     expect(await present(first)).toMatchObject({ org: 'demo' });
   });
 
-  test.each([[500, ''], [302, ''], [404, '{"keys":[]}'], [200, '<html>'], [200, '{}'], [200, '[]']])('answered with %i %j are 503', async (status, body) => {
+  test.each([[500, ''], [302, ''], [404, '{"keys":[]}'], [200, '<html>'], [200, '{}'], [200, '[]'], [200, `{"keys":[],"filler":"${'x'.repeat(65_536)}"}`]])('answered with %i %.40s are 503', async (status, body) => {
     answer = { status, body };
     expect((await refusalOf(() => present(first))).status).toBe(503);
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
+import { startFaultyServer, type FaultyServer } from '../support/faulty-server.ts';
 import { makeKey, sign, startKeyServer, type KeyServer, type SigningKey } from '../support/signed-token.ts';
 import { freePort, startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
@@ -12,15 +13,21 @@ let keys: KeyServer;
 let first: SigningKey;
 let others: KeyServer;
 let other: SigningKey;
+let introspection: FaultyServer;
+
+/** What the issuer of opaque tokens says of each. */
+const opaque = new Map<string, object>();
 
 beforeAll(async () => {
   first = await makeKey('RS256');
   other = await makeKey('EdDSA');
   keys = await startKeyServer([first.publicKey]);
   others = await startKeyServer([other.publicKey]);
+  introspection = await startFaultyServer(({ body }) => ({ status: 200, body: JSON.stringify(opaque.get(new URLSearchParams(body).get('token') ?? '') ?? { active: false }) }));
   const issuers = [
     { issuer: 'https://login.example/realm', jwks_uri: keys.url, audience: 'urn:documents', claims: { org: 'realm.tenant', role: 'realm_access.roles', fhirUser: 'practitioner', client_id: 'azp' } },
     { issuer: 'https://second.example', jwks_uri: others.url },
+    { issuer: 'https://opaque.example', claims: { org: 'tenant' }, introspection: { endpoint: introspection.url, client_id: 'muniment', client_secret: 'pw-of-muniment' } },
     { issuer: 'https://gone.example', jwks_uri: `http://127.0.0.1:${await freePort()}/jwks` },
   ];
   server = await startMuniment({ TRUSTED_ISSUERS: JSON.stringify(issuers) });
@@ -30,6 +37,7 @@ afterAll(async () => {
   await server.stop();
   await keys.stop();
   await others.stop();
+  await introspection.stop();
 });
 
 const times = (): Record<string, unknown> => ({ exp: Math.floor(Date.now() / 1_000) + 300, iat: Math.floor(Date.now() / 1_000), jti: randomUUID() });
@@ -105,4 +113,22 @@ it('an issuer that fails after its keys were had does not lock its people out', 
 it('discovery names the issuer', async () => {
   const { json } = await client.call('.well-known/smart-configuration', { token: null });
   expect(json).toMatchObject({ issuer: 'https://login.example/realm', jwks_uri: keys.url });
+});
+
+it('a token that only its issuer can read is asked about, and acts and is recorded as what the issuer says, never with its own text', async () => {
+  const token = `secret-${randomUUID()}`;
+  opaque.set(token, { active: true, sub: 'u-18', client_id: 'ward-app', scope: 'user/*.cruds', tenant: 'riverside', role: ['admin'], fhirUser: 'Practitioner/18', ...times(), jti: 'opaque-jti-1' });
+  const answer = await asked(token);
+  expect(answer.status).toBe(200);
+  const [event] = await client.auditOf(answer.headers.get('x-request-id') ?? '');
+  expect(event.agent.find((agent: { requestor: boolean }) => agent.requestor).who).toMatchObject({ reference: 'Practitioner/18', identifier: { system: 'https://opaque.example', value: 'u-18' } });
+  const [row] = await server.sql<{ body: string }>('select body from access_event where request_id = $1', [answer.headers.get('x-request-id')]);
+  expect(row?.body).toContain('opaque-jti-1');
+  expect(row?.body).not.toContain(token);
+
+  const inactive = await asked(`secret-${randomUUID()}`);
+  expect([inactive.status, inactive.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('error="invalid_token"')]);
+  introspection.fault = () => ({ kind: 'refuse' });
+  const broken = await asked(`secret-${randomUUID()}`);
+  expect([broken.status, broken.headers.get('retry-after')]).toEqual([503, '5']);
 });
