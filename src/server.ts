@@ -189,6 +189,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   let draining = (): boolean => false;
   const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
   const app = buildPipeline({
+    baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror)), () => draining()),
     publicFhir: publicRoutes({
       capabilities: printCapabilities({ fhirBase, softwareVersion: SOFTWARE_VERSION, date: new Date().toISOString(), routes, smart: issuers.smartConfiguration }),

@@ -29,6 +29,10 @@ export interface Config {
   baseUrl: string;
   /** Addresses and ranges, 10.0.0.0/8. */
   trustedProxies: string[];
+  /** Files of the certificate; undefined = plain HTTP. */
+  tls: { cert: string; key: string; clientCertificates: boolean } | undefined;
+  /** Whose pages may call from a browser; undefined = every origin. */
+  corsOrigins: string[] | undefined;
   /** The FHIR base: baseUrl + /fhir. */
   fhirBase: string;
   dataDir: string;
@@ -159,6 +163,16 @@ function readAddresses(reader: Reader, name: VariableName): string[] {
   return entries;
 }
 
+/** Origins as browsers send them: scheme, host and port, nothing more. */
+function readOrigins(reader: Reader): string[] | undefined {
+  const text = reader.text('CORS_ORIGINS');
+  if (text === undefined || text === '*') return undefined;
+  const entries = text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+  const valid = entries.every((entry) => URL.canParse(entry) && WEB.includes(new URL(entry).protocol) && new URL(entry).origin === entry && !entry.includes('*'));
+  if (!valid) reader.problems.push('CORS_ORIGINS must be * or origins such as https://app.example, separated by commas');
+  return entries;
+}
+
 function isAddressOrRange(entry: string): boolean {
   const [address = '', prefix, ...more] = entry.split('/');
   const family = isIP(address);
@@ -182,6 +196,15 @@ function readStorage(reader: Reader): StorageConfig {
     replica: readReplica(reader),
     keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
   };
+}
+
+function readTls(reader: Reader): Config['tls'] {
+  const [cert, key] = [reader.text('TLS_CERT'), reader.text('TLS_KEY')];
+  const clientCertificates = reader.choice('TLS_CLIENT_CERTIFICATES', ['off', 'request'], 'off') === 'request';
+  if (cert !== undefined && key !== undefined) return { cert, key, clientCertificates };
+  if (cert !== undefined || key !== undefined) reader.problems.push('TLS_CERT and TLS_KEY are set together or not at all');
+  else if (clientCertificates) reader.problems.push('TLS_CLIENT_CERTIFICATES needs TLS_CERT and TLS_KEY: clients show their certificates where TLS ends');
+  return undefined;
 }
 
 const REPLICA = ['STORAGE_REPLICA_ENDPOINT', 'STORAGE_REPLICA_BUCKET', 'STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY'] as const;
@@ -232,7 +255,8 @@ export function loadConfig(environment: Environment): Readonly<Config> {
   const reader = new Reader(environment);
   const production = reader.text('NODE_ENV') === 'production';
   const port = reader.port('PORT', 3000, 0);
-  const baseUrl = reader.url('BASE_URL', WEB) ?? `http://localhost:${port}`;
+  const tls = readTls(reader);
+  const baseUrl = reader.url('BASE_URL', WEB) ?? `${tls === undefined ? 'http' : 'https'}://localhost:${port}`;
   const host = reader.text('CLAMAV_HOST');
   const config: Config = {
     production,
@@ -240,6 +264,8 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     host: reader.text('HOST') ?? '127.0.0.1',
     baseUrl,
     trustedProxies: readAddresses(reader, 'TRUSTED_PROXIES'),
+    tls,
+    corsOrigins: readOrigins(reader),
     fhirBase: `${baseUrl}/fhir`,
     dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
     databaseUrl: reader.secretUrl('DATABASE_URL', POSTGRES),

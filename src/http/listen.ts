@@ -1,8 +1,9 @@
 // Listeners: the server's own, which drains at the end, and the one of the metrics.
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../logger.ts';
+import { createTlsServer, type TlsFiles } from './tls-server.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
 const DRAIN_MS = 30_000;
@@ -16,24 +17,36 @@ export interface Listener {
   drain(): Promise<void>;
 }
 
-/** Raises an Error that names the port when it is taken. */
-export async function listen(handler: RequestListener, address: { port: number; host: string }, logger: Logger): Promise<Listener> {
-  // A long upload has no time limit of its own; silence on the socket has.
-  const server = createServer({ requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 65_000 }, handler);
+export interface ListenWish {
+  port: number;
+  host: string;
+  /** As clients see it. */
+  baseUrl: string;
+  tls?: TlsFiles | undefined;
+}
+
+/** A long upload has no time limit of its own; silence on the socket has. */
+const LIMITS = { requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 65_000 };
+
+/** Raises an Error that names the port when it is taken, or says what is wrong with the certificate. */
+export async function listen(handler: RequestListener, { tls, baseUrl, ...address }: ListenWish, logger: Logger): Promise<Listener> {
+  const secure = tls === undefined ? undefined : createTlsServer(LIMITS, tls, handler, logger);
+  const server = secure?.server ?? createServer(LIMITS, handler);
   server.timeout = 120_000;
   server.on('checkContinue', handler);
-  answerUnreadable(server, logger);
+  answerUnreadable(server, logger, baseUrl);
   const sockets = trackSockets(server);
   let draining = false;
   server.on('request', (_request, response) => {
     if (draining && !response.headersSent) response.setHeader('Connection', 'close');
   });
-  await opened(server, address);
+  await opened(server, address).catch((error: unknown) => { secure?.unwatch(); throw error; });
   return {
     port: (server.address() as { port: number }).port,
     draining: () => draining,
     async drain() {
       draining = true;
+      secure?.unwatch();
       const closed = new Promise<void>((resolve) => { server.close(() => resolve()); });
       server.closeIdleConnections();
       const idle = setInterval(() => server.closeIdleConnections(), 200);
@@ -45,7 +58,7 @@ export async function listen(handler: RequestListener, address: { port: number; 
   };
 }
 
-function trackSockets(server: Server): Set<Socket> {
+function trackSockets(server: Pick<Server, 'on'>): Set<Socket> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -54,7 +67,7 @@ function trackSockets(server: Server): Set<Socket> {
   return sockets;
 }
 
-function opened(server: Server, { port, host }: { port: number; host: string }): Promise<void> {
+function opened(server: NetServer, { port, host }: { port: number; host: string }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(error.code === 'EADDRINUSE' ? new Error(`Port ${port} is taken; set PORT to another`) : error);

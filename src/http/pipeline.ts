@@ -3,7 +3,8 @@ import express, { type Express, type NextFunction, type Request, type RequestHan
 import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { toFhirError } from '../gate/perform.ts';
 import type { Logger } from '../logger.ts';
-import { crossOrigin } from './cross-origin.ts';
+import { addAlwaysHeaders } from './answer-headers.ts';
+import { allowOrigins, crossOrigin } from './cross-origin.ts';
 import { errorResponse } from './error-response.ts';
 import { sendAnswer } from './exchange.ts';
 import { presentAnswer } from './present.ts';
@@ -19,6 +20,9 @@ export interface PipelineParts {
   adapters: readonly { prefix: string; entry: RequestHandler }[];
   /** The development authorization server, where there is one. */
   authorization?: { mount: string; answer: RequestHandler };
+  baseUrl: string;
+  /** Whose pages may call; undefined = everybody's. */
+  corsOrigins: readonly string[] | undefined;
   observe: (request: Request, response: Response) => void;
   logger: Logger;
 }
@@ -29,6 +33,8 @@ export function buildPipeline(parts: PipelineParts): Express {
   app.disable('etag');
   app.enable('case sensitive routing');
   app.set('query parser', 'simple');
+  addAlwaysHeaders(app, parts.baseUrl);
+  allowOrigins(app, parts.corsOrigins);
 
   // One layer for the path that most requests take: each layer costs as much as a look-up by key.
   app.use('/fhir', (request, response, next) => {

@@ -91,5 +91,5 @@ function wish(request: Request): Wish {
 
 async function send(request: Request, response: Response, answer: FhirResponse): Promise<void> {
   const shown = await presentAnswer(answer, wish(request));
-  await sendAnswer(response, request.method, { ...shown, headers: { 'X-Request-Id': requestIdOf(request), 'Vary': 'Accept, Accept-Encoding', 'X-Content-Type-Options': 'nosniff', ...shown.headers } });
+  await sendAnswer(response, request.method, { ...shown, headers: { 'X-Request-Id': requestIdOf(request), 'Vary': 'Accept, Accept-Encoding', ...shown.headers } });
 }

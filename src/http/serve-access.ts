@@ -11,7 +11,7 @@ import { openBody, sendAnswer } from './exchange.ts';
 import type { WireAnswer } from './present.ts';
 import { headerOf } from './request-headers.ts';
 
-const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Accept-Encoding, Authorization', 'X-Content-Type-Options': 'nosniff' };
+const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Accept-Encoding, Authorization' };
 
 export interface AccessParts {
   perform: Perform;

@@ -54,6 +54,19 @@ describe('defaults', () => {
     expect(loadConfig({ MIRROR_BASE_URL: 'http://hapi:8080/fhir/{org}/' }).mirrorBaseUrl?.reveal()).toBe('http://hapi:8080/fhir/{org}');
   });
 
+  it('every origin may call, unless some are named; those are compared as browsers send them', () => {
+    expect([loadConfig({}).corsOrigins, loadConfig({ CORS_ORIGINS: '*' }).corsOrigins]).toEqual([undefined, undefined]);
+    expect(loadConfig({ CORS_ORIGINS: 'https://app.example, http://localhost:5173' }).corsOrigins).toEqual(['https://app.example', 'http://localhost:5173']);
+    for (const wrong of ['https://app.example/', 'app.example', 'https://APP.example', 'https://*.example', 'file:///x']) expect(problemsOf({ CORS_ORIGINS: wrong }).join()).toMatch(/CORS_ORIGINS/);
+  });
+
+  it('with a certificate and its key the base is https; one of the two is a problem', () => {
+    expect(loadConfig({ TLS_CERT: '/c.pem', TLS_KEY: '/k.pem' })).toMatchObject({ tls: { cert: '/c.pem', key: '/k.pem', clientCertificates: false }, baseUrl: 'https://localhost:3000' });
+    expect(loadConfig({}).tls).toBeUndefined();
+    expect(problemsOf({ TLS_CERT: '/c.pem' }).join()).toMatch(/TLS_CERT and TLS_KEY/);
+    expect(problemsOf({ TLS_CLIENT_CERTIFICATES: 'request' }).join()).toMatch(/TLS_CLIENT_CERTIFICATES/);
+  });
+
   it.each<[Environment, object]>([
     [{ PORT: '4000' }, { baseUrl: 'http://localhost:4000', metricsPort: 10_464 }],
     [{ PORT: '60000' }, { metricsPort: 0 }],

@@ -13,7 +13,7 @@ let server: Server;
 
 beforeAll(async () => {
   server = createServer({ maxHeaderSize: 8 * 1024 }, (_request, response) => { response.end('fine'); });
-  answerUnreadable(server, logger);
+  answerUnreadable(server, logger, 'http://localhost');
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
@@ -39,6 +39,7 @@ describe('what is no HTTP request', () => {
     const before = logged.length;
     const answer = await send(bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/);
     expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)).issue[0].details.coding[0].code).toBe('malformed-request');
     expect(logged.slice(before).map((one) => one.code)).toEqual([expect.stringMatching(/^HPE_/)]);
   });
