@@ -5,7 +5,7 @@ export const FLOORS = [
   ['http', '^src/(http|adapters)/'],
   ['gate', '^src/(gate|operations)/'],
   ['interactions', '^src/(interactions|mirror)/'],
-  ['resources', '^src/(resources|records)/'],
+  ['resources', '^src/(resources|records|log)/'],
   ['search', '^src/search/'],
   ['rules', '^src/(access|audit|content|validation)/'],
   ['database', '^src/(database|embedded)/|^migrations/'],
@@ -24,7 +24,7 @@ const upward = FLOORS.slice(1).map(([name, path], index) => ({
 const NEIGHBOURS = [
   ['access', 'audit', 'content', 'validation'],
   ['interactions', 'mirror'],
-  ['resources', 'records'],
+  ['resources', 'records', 'log'],
   ['fhir', 'config'],
   ['database', 'embedded'],
 ];

@@ -6,6 +6,7 @@ import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMirrorCommand } from './mirror-command.ts';
 import { runMigrateCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
+import { runVerifyCommand } from './verify-command.ts';
 
 const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
 
@@ -15,6 +16,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   mirror     status | list | show | replay | skip | reconcile | backfill   what HAPI holds
   policy     explain --as ROLE --can ACTION  says what a policy permits, and which rule decides
   sweep      says which bytes were never published; --apply removes them
+  verify     [--since DATE] [--key FILE]  compares the record with its signed log
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack
 `;
@@ -28,6 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'migrate': return runMigrateCommand(flags, environment);
     case 'mirror': return runMirrorCommand(flags, environment);
     case 'sweep': return runSweepCommand(flags, environment);
+    case 'verify': return runVerifyCommand(flags, environment);
     case 'scrub': return runScrubCommand(flags, environment);
     case 'policy': return runPolicyCommand(flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);

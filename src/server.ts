@@ -30,6 +30,7 @@ import { type Route } from './http/match-route.ts';
 import { buildRoutes, type RouteParts } from './http/routes.ts';
 import { printCapabilities } from './interactions/capabilities.ts';
 import { replayResult } from './interactions/replay-result.ts';
+import { startLog, type LogWorker } from './log/log-worker.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
@@ -90,12 +91,18 @@ function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database
   return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), publicBase: fhirBase, database, log: logger }) };
 }
 
-function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, mirror: MirrorWorker | undefined): void {
+function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, log: LogWorker, mirror: MirrorWorker | undefined): void {
   metrics.gauges({ access_events_waiting: 'Accesses that wait to be recorded' }, () => ({ access_events_waiting: recorder.depth() }));
   metrics.gauges({ content_sweep_halted: 'Stores where nothing is removed, because the store or the database was restored' }, async () => ({ content_sweep_halted: await haltedStores(database) }));
   metrics.gauges({ content_quarantined: 'Contents out of service', content_unverified_seconds: 'Since when the content at rest that was verified longest ago was not' }, async () => {
     const { quarantined, oldestSeconds } = await scrubStatus(database);
     return { content_quarantined: quarantined, content_unverified_seconds: oldestSeconds };
+  });
+  metrics.gauges({
+    log_leaves: 'Leaves of the tamper-evident log', log_unsealed_leaves: 'Leaves that no checkpoint covers', log_waiting_seconds: 'Age of the oldest event that has no leaf', log_halted: 'Whether sealing stopped because the log is not the one that was sealed',
+  }, async () => {
+    const { size, unsealed, waitingSeconds, broken } = await log.status();
+    return { log_leaves: size, log_unsealed_leaves: unsealed, log_waiting_seconds: waitingSeconds, log_halted: broken === undefined ? 0 : 1 };
   });
   if (mirror === undefined) return;
   metrics.gauges({
@@ -143,6 +150,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const opened = await openConfiguredDatabase(config, logger, (reason) => { onFatal(`The embedded PostgreSQL ended: ${reason}`); });
   stops.push(opened.stop);
   const { database } = opened;
+  const log = await startLog({ database, dataDir: config.dataDir, keyFile: config.auditSigningKeyFile, logger });
+  stops.push(log.stop);
   const store = await openConfiguredStore(config, database);
   await store.probe();
 
@@ -159,7 +168,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(startSweeping({ database, stores: [store], logger }));
   const reindex = await startReindexing({ database, fhirBase, logger });
   stops.push(reindex.stop);
-  registerGauges(metrics, database, recorder, mirror);
+  registerGauges(metrics, database, recorder, log, mirror);
 
   const replica = openConfiguredReplica(config);
   const reader = openReader({ store, replica, database, metrics, logger });

@@ -53,6 +53,8 @@ export interface Config {
   trustedIssuers: TrustedIssuer[];
   /** 0 = off. */
   metricsPort: number;
+  /** undefined = the key in DATA_DIR. */
+  auditSigningKeyFile: string | undefined;
   scrubDays: number;
   scrubBytesPerSecond: number;
   operatorOrg: string;
@@ -281,6 +283,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),
     metricsPort: reader.port('METRICS_PORT', port + 6464 > 65_535 ? 0 : port + 6464, 0),
+    auditSigningKeyFile: reader.text('AUDIT_SIGNING_KEY_FILE'),
     scrubDays: reader.days('SCRUB_DAYS', 90),
     scrubBytesPerSecond: reader.bytes('SCRUB_BYTES_PER_SECOND', 32 * UNITS['MiB']!),
     operatorOrg: reader.text('OPERATOR_ORG') ?? 'demo',

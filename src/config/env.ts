@@ -44,6 +44,7 @@ export const VARIABLES = {
   SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
   TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims, introspection}`', default: 'unset = the development issuer' },
   METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },
+  AUDIT_SIGNING_KEY_FILE: { description: 'Ed25519 private key that seals the log (PEM, PKCS #8); after a change the new key first, then the one before', default: 'made in `DATA_DIR` when the log is empty' },
   SCRUB_DAYS: { description: 'Each content at rest is read and compared within so many days', default: '90' },
   SCRUB_BYTES_PER_SECOND: { description: 'Bytes a second that a server reads for it at most', default: '32MiB' },
   OPERATOR_ORG: { description: 'Organisation under which accesses without one are recorded', default: '`demo`; must be set in production' },

@@ -21,6 +21,7 @@ import * as policy from '../../migrations/0016-policy.ts';
 import * as medicalRecord from '../../migrations/0017-medical-record.ts';
 import * as mirrorComparison from '../../migrations/0018-mirror-comparison.ts';
 import * as mirrorPause from '../../migrations/0019-mirror-pause.ts';
+import * as log from '../../migrations/0020-log.ts';
 
 interface Migration {
   name: string;
@@ -47,6 +48,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0017-medical-record', up: medicalRecord.up },
   { name: '0018-mirror-comparison', up: mirrorComparison.up },
   { name: '0019-mirror-pause', up: mirrorPause.up },
+  { name: '0020-log', up: log.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -35,6 +35,7 @@ const BROKEN: [string, string, string][] = [
   ['mirror-keeps-to-itself', 'src/mirror/beside.ts', '../interactions/interaction.ts'],
   ['resources-keeps-to-itself', 'src/resources/beside.ts', '../records/draft.ts'],
   ['records-keeps-to-itself', 'src/records/beside.ts', '../resources/read.ts'],
+  ['log-keeps-to-itself', 'src/log/beside.ts', '../resources/read.ts'],
   ['fhir-keeps-to-itself', 'src/fhir/beside.ts', '../config/config.ts'],
   ['config-keeps-to-itself', 'src/config/beside.ts', '../fhir/json.ts'],
   ['database-keeps-to-itself', 'src/database/beside.ts', '../embedded/postgres.ts'],

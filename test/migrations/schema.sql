@@ -23,6 +23,7 @@ CASE
     WHEN (action = 'C'::text) THEN 'create'::text
     ELSE split_part(split_part(body, '"interaction":"'::text, 2), '"'::text, 1)
 END
+access_event.written_in xid8 not null default pg_current_xact_id()
 alias_sequence.org integer not null
 alias_sequence.kind text collate "C" not null
 alias_sequence.last bigint not null
@@ -66,6 +67,29 @@ idempotency.id text collate "C"
 idempotency.version integer
 idempotency.created_at timestamp(3) with time zone not null default now()
 idempotency.answer text
+log_checkpoint.size bigint not null
+log_checkpoint.note text not null
+log_checkpoint.sealed_at timestamp(3) with time zone not null default now()
+log_key.ordinal integer not null
+log_key.verifier text not null
+log_key.statement text
+log_key.introduced_at timestamp(3) with time zone not null default now()
+log_leaf.index bigint not null
+log_leaf.org integer not null
+log_leaf.event uuid not null
+log_leaf.type smallint
+log_leaf.id text collate "C"
+log_leaf.version integer
+log_leaf.hash bytea not null
+log_state.single boolean not null default true
+log_state.origin text not null
+log_state.size bigint not null default 0
+log_state.peaks bytea not null default '\x'::bytea
+log_state.written_in xid8 not null default '0'::xid8
+log_state.event uuid not null default '00000000-0000-0000-0000-000000000000'::uuid
+log_subtree.height smallint not null
+log_subtree.position bigint not null
+log_subtree.root bytea not null
 medical_record.org integer not null
 medical_record.id bigint not null
 medical_record.document text collate "C" not null
@@ -256,6 +280,18 @@ content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
+log_checkpoint log_checkpoint_pkey PRIMARY KEY (size)
+log_key log_key_check CHECK ((ordinal = 1) = (statement IS NULL))
+log_key log_key_pkey PRIMARY KEY (ordinal)
+log_key log_key_verifier_key UNIQUE (verifier)
+log_leaf log_leaf_check CHECK ((type IS NULL) = (version IS NULL) AND (id IS NULL) = (version IS NULL))
+log_leaf log_leaf_hash_check CHECK (octet_length(hash) = 32)
+log_leaf log_leaf_index_check CHECK (index >= 0)
+log_leaf log_leaf_pkey PRIMARY KEY (index)
+log_state log_state_pkey PRIMARY KEY (single)
+log_state log_state_single_check CHECK (single)
+log_subtree log_subtree_pkey PRIMARY KEY (height, "position")
+log_subtree log_subtree_root_check CHECK (octet_length(root) = 32)
 medical_record medical_record_pkey PRIMARY KEY (org, id)
 migration migration_pkey PRIMARY KEY (id)
 migration_lock migration_lock_pkey PRIMARY KEY (index)
@@ -300,6 +336,7 @@ CREATE INDEX access_event_request ON public.access_event USING btree (org, reque
 CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent_subject, id) WHERE (agent_subject IS NOT NULL)
 CREATE INDEX access_event_subtype ON public.access_event USING btree (org, subtype, id)
 CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
+CREATE INDEX access_event_written ON public.access_event USING btree (written_in, id)
 CREATE UNIQUE INDEX alias_sequence_pkey ON public.alias_sequence USING btree (org, kind)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
@@ -309,6 +346,14 @@ CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (s
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
+CREATE UNIQUE INDEX log_checkpoint_pkey ON public.log_checkpoint USING btree (size)
+CREATE UNIQUE INDEX log_key_pkey ON public.log_key USING btree (ordinal)
+CREATE UNIQUE INDEX log_key_verifier_key ON public.log_key USING btree (verifier)
+CREATE UNIQUE INDEX log_leaf_event ON public.log_leaf USING btree (org, event) WHERE (version IS NULL)
+CREATE UNIQUE INDEX log_leaf_pkey ON public.log_leaf USING btree (index)
+CREATE UNIQUE INDEX log_leaf_version ON public.log_leaf USING btree (org, type, id, version) WHERE (version IS NOT NULL)
+CREATE UNIQUE INDEX log_state_pkey ON public.log_state USING btree (single)
+CREATE UNIQUE INDEX log_subtree_pkey ON public.log_subtree USING btree (height, "position")
 CREATE INDEX medical_record_appointment ON public.medical_record USING btree (org, appointment_id, id)
 CREATE UNIQUE INDEX medical_record_document ON public.medical_record USING btree (org, document)
 CREATE INDEX medical_record_drawing_data ON public.medical_record USING gin (drawing_data jsonb_path_ops)
@@ -358,6 +403,11 @@ alias_sequence enabled forced
 attachment_use enabled forced
 content enabled forced
 idempotency enabled forced
+log_checkpoint off
+log_key off
+log_leaf off
+log_state off
+log_subtree off
 medical_record enabled forced
 migration off
 migration_lock off
@@ -443,6 +493,11 @@ content to muniment_app: insert, select, update
 content to muniment_worker: select, update
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
+log_checkpoint to muniment_worker: insert, select
+log_key to muniment_worker: insert, select
+log_leaf to muniment_worker: insert, select
+log_state to muniment_worker: select, update
+log_subtree to muniment_worker: insert, select
 medical_record to muniment_app: insert, select, update
 mirror_drift to muniment_app: select
 mirror_drift to muniment_worker: delete, insert, select, update
@@ -510,6 +565,12 @@ CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entit
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_checkpoint_append_only BEFORE DELETE OR UPDATE ON log_checkpoint FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_checkpoint_no_truncate BEFORE TRUNCATE ON log_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_key_append_only BEFORE DELETE OR UPDATE ON log_key FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_leaf_append_only BEFORE DELETE OR UPDATE ON log_leaf FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_leaf_no_truncate BEFORE TRUNCATE ON log_leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_subtree_append_only BEFORE DELETE OR UPDATE ON log_subtree FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_rule_append_only BEFORE DELETE OR UPDATE ON policy_rule FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_version_append_only BEFORE DELETE OR UPDATE ON policy_version FOR EACH ROW EXECUTE FUNCTION refuse_change()
 

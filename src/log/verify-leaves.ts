@@ -1,0 +1,141 @@
+// Leaves against what they are leaves of: events by their stored text, versions by text, dates and digests.
+import { leafHash, type AccessEvent } from '../audit/access-event.ts';
+import { indexAccess } from '../audit/access-index.ts';
+import { versionLeafText } from '../audit/version-leaf.ts';
+import type { Transaction } from '../database/database.ts';
+import { typeName } from '../fhir/resource-type.ts';
+import type { Findings } from './findings.ts';
+import { readVersions, type ReadVersion, type VersionKey } from './read-versions.ts';
+
+export const LEAVES_AT_ONCE = 2_048;
+/** Larger texts are fetched a few at a time. */
+const TEXTS_BYTES_MAX = 16 * 1024 ** 2;
+const TEXTS_AT_ONCE = 256;
+
+export interface LeafRow {
+  index: string;
+  org: number;
+  organisation: string | null;
+  event: string;
+  type: number | null;
+  id: string | null;
+  version: number | null;
+  hash: Buffer;
+  body: string | null;
+  leaf: Buffer | null;
+  /** What searches go by, one text. */
+  columns: string | null;
+}
+
+const UNIT = '\u001f';
+const COLUMNS = `concat_ws(chr(31), e.layout, e.action, e.outcome, e.request_id, coalesce(e.agent_user, '-'), coalesce(e.agent_subject, '-'), coalesce(e.agent_client, '-'), e.write, (extract(epoch from e.recorded) * 1000)::bigint)`;
+
+const LEAVES = `select l.index, l.org, o.name as organisation, l.event, l.type, l.id, l.version, l.hash, e.body, e.leaf, case when e.id is not null then ${COLUMNS} end as columns
+  from log_leaf l
+  left join access_event e on l.version is null and e.org = l.org and e.id = l.event
+  left join organisation o on o.id = l.org
+  where l.index >= $1 and l.index < $2 order by l.index`;
+
+export async function readLeaves(tx: Transaction, start: number): Promise<LeafRow[]> {
+  return (await tx.query<LeafRow>({ name: 'verify-leaves', text: LEAVES, values: [start, start + LEAVES_AT_ONCE] })).rows;
+}
+
+function columnsOf(event: AccessEvent): string {
+  const { agentUser = '-', agentSubject = '-', agentClient = '-' } = indexAccess(event);
+  return [event.layout, event.action, event.outcome, event.requestId, agentUser, agentSubject, agentClient, event.write === undefined ? 'f' : 't', Date.parse(event.recorded)].join(UNIT);
+}
+
+function readEvent(body: string): AccessEvent | undefined {
+  try { return JSON.parse(body) as AccessEvent; } catch { return undefined; }
+}
+
+/** What is wrong with an event whose leaf is this one, undefined for nothing. */
+function eventFault(row: LeafRow): string | undefined {
+  if (row.body === null) return undefined;
+  if (!leafHash(row.body).equals(row.hash)) return 'its text is not the one that was recorded';
+  if (row.leaf?.equals(row.hash) !== true) return 'the hash beside its text is another';
+  const event = readEvent(row.body);
+  if (event === undefined || event.id !== row.event || event.org !== row.organisation) return 'it stands under another id or organisation';
+  return columnsOf(event) === row.columns ? undefined : 'the columns that searches go by differ from its text';
+}
+
+function checkEvent(row: LeafRow, findings: Findings): void {
+  const start = Number(row.index);
+  const place = { leaves: { start, end: start + 1 }, reference: `AuditEvent/${row.event}`, organisation: row.organisation ?? String(row.org) };
+  if (row.body === null) {
+    findings.add({ kind: 'event-missing', what: `Leaf ${start}: AuditEvent/${row.event} is missing`, ...place });
+    return;
+  }
+  const fault = eventFault(row);
+  if (fault !== undefined) findings.add({ kind: 'event-changed', what: `Leaf ${start}: AuditEvent/${row.event}: ${fault}`, ...place });
+}
+
+type VersionRow = LeafRow & { type: number; id: string; version: number };
+
+const isVersion = (row: LeafRow): row is VersionRow => row.version !== null;
+
+/** With the digests of texts as we make them, a few megabytes at a time. */
+async function readOwn(tx: Transaction, rows: readonly VersionRow[]): Promise<(ReadVersion | undefined)[]> {
+  const keys = rows.map(({ org, type, id, version }): VersionKey => ({ org, type, id, version }));
+  const sizes = await textSizes(tx, keys);
+  const read: (ReadVersion | undefined)[] = [];
+  for (let start = 0; start < keys.length;) {
+    let end = start;
+    for (let bytes = 0; end < keys.length && end - start < TEXTS_AT_ONCE && (end === start || bytes + (sizes[end] ?? 0) <= TEXTS_BYTES_MAX); end += 1) bytes += sizes[end] ?? 0;
+    read.push(...await readVersions(tx, keys.slice(start, end), 'our own'));
+    start = end;
+  }
+  return read;
+}
+
+async function textSizes(tx: Transaction, keys: readonly VersionKey[]): Promise<number[]> {
+  if (keys.length <= 1) return keys.map(() => 0);
+  const { rows } = await tx.query<{ bytes: number | null }>({
+    name: 'verify-text-sizes',
+    text: `select coalesce(
+        (select octet_length(r.body) from resource r where r.org = t.org and r.type = t.type and r.id = t.id and r.version = t.version),
+        (select octet_length(h.body) from resource_history h where h.org = t.org and h.type = t.type and h.id = t.id and h.version = t.version)) as bytes
+      from unnest($1::int[], $2::smallint[], $3::text[], $4::int[]) with ordinality as t (org, type, id, version, ordinal) order by t.ordinal`,
+    values: [keys.map(({ org }) => org), keys.map(({ type }) => type), keys.map(({ id }) => id), keys.map(({ version }) => version)],
+  });
+  return rows.map(({ bytes }) => bytes ?? 0);
+}
+
+const nameOf = ({ type, id, version }: VersionKey): string => `${typeName(type)}/${id}/_history/${version}`;
+
+function checkVersion(row: VersionRow, stored: ReadVersion | undefined, findings: Findings): boolean {
+  const reference = nameOf(row);
+  const org = row.organisation ?? String(row.org);
+  if (leafHash(versionLeafText({ org, reference, stored })).equals(row.hash)) return stored !== undefined;
+  const start = Number(row.index);
+  const place = { leaves: { start, end: start + 1 }, reference, organisation: org };
+  if (stored === undefined) findings.add({ kind: 'version-missing', what: `Leaf ${start}: ${reference} is missing`, ...place });
+  else if (stored.content !== undefined && stored.content.sha256 === null) findings.add({ kind: 'content-missing', what: `Leaf ${start}: ${reference}: the bytes ${stored.content.id} are not known any more`, ...place });
+  else if (stored.content !== undefined) findings.add({ kind: 'content-changed', what: `Leaf ${start}: ${reference}: its text, or the digest of its bytes, is not the one that was published`, ...place });
+  else findings.add({ kind: 'version-changed', what: `Leaf ${start}: ${reference}: its text or date is not the one that was published`, ...place });
+  return stored !== undefined;
+}
+
+export interface CheckedLeaves {
+  /** Of those whose row is there. */
+  events: number;
+  versions: number;
+}
+
+/** Compares a page of leaves with the rows that they are leaves of. */
+export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], findings: Findings): Promise<CheckedLeaves> {
+  const versions = rows.filter(isVersion);
+  const stored = versions.length === 0 ? [] : await readOwn(tx, versions);
+  const checked = { events: 0, versions: 0 };
+  let next = 0;
+  for (const row of rows) {
+    if (isVersion(row)) {
+      if (checkVersion(row, stored[next], findings)) checked.versions += 1;
+      next += 1;
+    } else {
+      checkEvent(row, findings);
+      if (row.body !== null) checked.events += 1;
+    }
+  }
+  return checked;
+}
