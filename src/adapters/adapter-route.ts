@@ -17,6 +17,8 @@ export interface AdapterRoute {
   type: ResourceType;
   /** Who asks, where the credential is no bearer token. */
   identify?: NonNullable<Passage['identify']>;
+  /** Tells its progress by server-sent events to whoever accepts them. */
+  tellsProgress?: true;
 }
 
 export interface AdapterGroup {
@@ -36,6 +38,7 @@ export interface AdapterAim {
   passage: Passage;
   type: ResourceType;
   parameters: Record<string, string>;
+  tellsProgress?: true;
 }
 
 const isVariable = (segment: string): boolean => segment.startsWith('[');
@@ -65,6 +68,6 @@ export function aimAdapter(group: AdapterGroup, method: string, segments: readon
     return refusing(fhirError('method-not-allowed', `${method} is not offered here`, { headers: { Allow: [...new Set([...methods, 'OPTIONS'])].join(', ') } }));
   }
   const parameters = Object.fromEntries(route.path.split('/').flatMap((part, at) => (isVariable(part) ? [[part.slice(1, -1), segments[at] ?? '']] : [])));
-  const { interaction, access, type, identify } = route;
-  return { passage: { interaction, access: { ...access, type }, ...(identify === undefined ? {} : { identify }) }, type, parameters };
+  const { interaction, access, type, identify, tellsProgress } = route;
+  return { passage: { interaction, access: { ...access, type }, ...(identify === undefined ? {} : { identify }) }, type, parameters, ...(tellsProgress === undefined ? {} : { tellsProgress }) };
 }

@@ -3,12 +3,13 @@ import type { ContentReader } from '../content/read-content.ts';
 import type { SearchParts } from '../interactions/run-search.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import { bulkUpload, type BulkParts } from './bulk-upload.ts';
 import type { DocumentFields } from './document-fields.ts';
 import { listDocuments } from './document-list.ts';
 import { deleteDocument, downloadDocument, readDocument } from './document-read.ts';
-import { uploadDocument, type UploadParts } from './document-upload.ts';
+import { uploadDocument } from './document-upload.ts';
 
-export interface DocumentGroupParts extends UploadParts, SearchParts {
+export interface DocumentGroupParts extends BulkParts, SearchParts {
   reader: ContentReader;
   newest: NewestLoader;
 }
@@ -26,6 +27,7 @@ export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
     routes: [
       row('POST', '', uploadDocument(parts, { documentsUrl, show: (fields) => fields }), 'create'),
       row('POST', 'upload', uploadDocument(parts, { documentsUrl, show: uploaded }), 'create'),
+      { ...row('POST', 'bulk', bulkUpload(parts, { documentsUrl, show: (fields) => fields }), 'create'), tellsProgress: true },
       row('GET', '', listDocuments(parts, documentsUrl), 'search-type'),
       row('GET', '[id]', readDocument(newest, fhirBase), 'read'),
       row('GET', '[id]/download', downloadDocument({ fhirBase, content: reader }), 'read'),

@@ -109,11 +109,12 @@ export function uploadOutcome(parts: UploadParts, outcome: Outcome, { show, docu
   return { ...outcome, response: jsonAnswer(outcome.response, outcome.response.status, show(fields), { Location: `${documentsUrl}/${fields.id}` }) };
 }
 
-export function uploadDocument(parts: UploadParts, answer: UploadAnswer): Interaction {
+/** The document over a file that was received; what is abandoned is taken back. */
+export function storeUpload(parts: UploadParts, answer: UploadAnswer, receive: (context: InteractionContext) => Promise<PreparedDocument>): Interaction {
   const inner = defineInteraction<PreparedDocument>({
     code: 'create',
     kind: 'write',
-    prepare: (context) => receiveForm(parts, context),
+    prepare: receive,
     run: async (tx, context, prepared) => {
       const outcome = await writeDocument(parts, tx, inFhirTerms(context, {}), { id: newUuidV7(context.now), method: 'POST', prepared, previous: undefined });
       return uploadOutcome(parts, outcome, answer);
@@ -121,4 +122,8 @@ export function uploadDocument(parts: UploadParts, answer: UploadAnswer): Intera
     abandon: (context, prepared) => discardAll(parts.content, context, prepared.moved.map(({ received }) => received)),
   });
   return { ...inner, replay: async (context, replay) => uploadOutcome(parts, await replay(inFhirTerms(context, {})), answer) };
+}
+
+export function uploadDocument(parts: UploadParts, answer: UploadAnswer): Interaction {
+  return storeUpload(parts, answer, (context) => receiveForm(parts, context));
 }

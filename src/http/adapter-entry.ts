@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { aimAdapter, type AdapterGroup } from '../adapters/adapter-route.ts';
 import { problemResponse } from '../adapters/problem.ts';
 import { crossOrigin } from './cross-origin.ts';
+import { acceptsEvents } from './event-stream.ts';
 import { presentAnswer } from './present.ts';
 import { headerOf, requestIdOf } from './request-headers.ts';
 import { queryOf, segmentsOf, splitUrl } from './request-url.ts';
@@ -16,11 +17,13 @@ export function adapterEntry(parts: AccessParts, group: AdapterGroup): (request:
     const requestId = requestIdOf(request);
     const [path, search] = splitUrl(request.url);
     const query = queryOf(search);
-    const { passage, ...aimed } = aimAdapter(group, request.method, query === undefined ? undefined : segmentsOf(path));
+    const { passage, tellsProgress, ...aimed } = aimAdapter(group, request.method, query === undefined ? undefined : segmentsOf(path));
     const { gzip } = wishOf({ url: '', header: (name) => headerOf(request, name) });
-    const wish = { format: undefined, pretty: false, gzip };
+    const events = tellsProgress === true && acceptsEvents(headerOf(request, 'accept'));
+    const wish = { format: undefined, pretty: false, gzip: gzip && !events };
     serveAccess(parts, request, response, {
       passage,
+      events,
       asked: { ...aimed, requestId, url: group.secretPath === true ? group.prefix : `${group.prefix}${request.url.replace(/^\/(?=\?|$)/, '')}`, query: query ?? [], id: '', version: '' },
       ...(group.headers === undefined ? {} : { headers: group.headers }),
       present: (answer) => presentAnswer(answer, wish),

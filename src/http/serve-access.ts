@@ -8,6 +8,7 @@ import type { FhirRequest, FhirResponse, Passage } from '../interactions/interac
 import type { Logger } from '../logger.ts';
 import { clientAddress } from './client-address.ts';
 import { openBody, sendAnswer } from './exchange.ts';
+import { openEventStream } from './event-stream.ts';
 import type { WireAnswer } from './present.ts';
 import { headerOf } from './request-headers.ts';
 
@@ -26,6 +27,8 @@ export interface AskedAccess {
   asked: Pick<FhirRequest, 'requestId' | 'url' | 'query' | 'type' | 'id' | 'version' | 'compartment' | 'parameters'>;
   /** Headers of every answer, besides those that all have. */
   headers?: Record<string, string>;
+  /** The client follows the progress by server-sent events. */
+  events?: boolean;
   present(answer: FhirResponse, request: FhirRequest): Promise<WireAnswer>;
   refused(error: FhirError): Promise<WireAnswer>;
 }
@@ -41,14 +44,18 @@ export async function serveAccess(parts: AccessParts, request: Request, response
       waits = false;
     }),
   };
+  const events = access.events === true ? openEventStream(response, headers) : undefined;
+  if (events !== undefined) fhirRequest.progress = events.tell;
   try {
     const performed = await parts.perform(access.passage, fhirRequest);
     const shown = await access.present(performed.response, fhirRequest);
+    if (events !== undefined) { events.end('result', shown.body); return; }
     const end = await sendAnswer(response, request.method, { ...shown, headers: { ...headers, ...shown.headers } });
     if (end !== undefined) await performed.transferEnded(end).catch((error: unknown) => parts.logger.error({ requestId: fhirRequest.requestId, err: error }, 'the end of a transfer could not be recorded'));
   } catch (error) {
     if (!(error instanceof FhirError)) throw error;
     const refused = await access.refused(error);
+    if (events?.began() === true) { events.end('error', refused.body); return; }
     // A client that waits for 100 Continue has sent nothing that would be lost; any other is listened to until it has done.
     await sendAnswer(response, request.method, { ...refused, headers: { ...headers, ...refused.headers, ...(waits ? { Connection: 'close' } : {}) } });
     if (!request.complete && !request.destroyed && !waits) throwAwayRest(request);

@@ -48,6 +48,8 @@ export interface FhirRequest {
   form?: string;
   /** The value of a header, several lines joined by comma. */
   header(name: string): string | undefined;
+  /** Tells a client that wants to see it how far its own request has come; never anything that is held here. */
+  progress?(step: Readonly<Record<string, unknown>>): void;
 }
 
 /** Bytes that leave after the record: `length` of them, each verified before it is handed over. */
@@ -88,8 +90,8 @@ export interface EntryAccess {
 export class TransactionRefused extends FhirError {
   readonly inner: readonly AccessEvent[];
 
-  constructor(issues: readonly Issue[], status: number, inner: readonly AccessEvent[], cause: unknown) {
-    super(issues, { status, cause });
+  constructor(issues: readonly Issue[], status: number, inner: readonly AccessEvent[], cause: unknown, members: Record<string, unknown> = {}) {
+    super(issues, { status, cause, members });
     this.inner = inner;
   }
 }
