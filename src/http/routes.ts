@@ -29,7 +29,11 @@ import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import { disclosures } from '../operations/disclosures.ts';
 import { wantsCsv } from '../operations/disclosures-csv.ts';
+import { auditCheckpoint } from '../operations/audit-checkpoint.ts';
+import { auditConsistency } from '../operations/audit-consistency.ts';
+import { inclusionProof } from '../operations/inclusion-proof.ts';
 import { validate } from '../operations/validate.ts';
+import type { LogProofs } from '../log/read-proofs.ts';
 import { CONFORMANCE_TYPES } from '../search/conformance-parameters.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import { COMPARTMENT_TYPES, compartmentMembers } from '../search/compartment.ts';
@@ -40,6 +44,7 @@ import type { Route, RouteCode } from './match-route.ts';
 import { binaryForm } from './negotiate.ts';
 
 export interface RouteParts extends DocumentParts {
+  log: LogProofs;
   reader: ContentReader;
   newest: NewestLoader;
   uploadBytesMax: number;
@@ -126,6 +131,9 @@ function operationRoutes(parts: RouteParts): Route[] {
     ...(['GET', 'POST'] as const).map((method): Route => ({
       method, path: 'Patient/[compartment-id]/$disclosures', type: 'Patient', code: 'operation', interaction: disclosures(parts), answersAlso: wantsCsv,
     })),
+    { method: 'GET', path: 'AuditEvent/[id]/$inclusion-proof', type: 'AuditEvent', code: 'operation', interaction: inclusionProof(parts.log) },
+    { method: 'GET', path: '$audit-consistency', type: 'Bundle', code: 'operation', interaction: auditConsistency(parts.log) },
+    { method: 'GET', path: '$audit-checkpoint', type: 'Bundle', code: 'operation', interaction: auditCheckpoint(parts.log) },
   ];
 }
 

@@ -27,7 +27,7 @@ function searchParams(type: string): object[] {
 
 /** Operations of one type or of several, on whatever level; each has its OperationDefinition in profiles/. */
 function operations(routes: CapabilityParts['routes'], types: readonly string[]): object {
-  const names = routes.filter((route) => types.includes(route.type) && route.code === 'operation').map(({ path }) => path.split('/$')[1] ?? '');
+  const names = routes.filter((route) => types.includes(route.type) && route.code === 'operation').map(({ path }) => path.split('$')[1] ?? '');
   if (names.length === 0) return {};
   return { operation: [...new Set(names)].map((name) => ({ name, definition: `${CANONICAL_BASE}/OperationDefinition/${name}` })) };
 }

@@ -10,6 +10,8 @@ import { EVENTS_AT_ONCE, sequenceLeaves } from './sequence-leaves.ts';
 import { claimSigner, type KeyPlace, type SigningKey } from './signing-key.ts';
 
 const LOOK_MS = 500;
+/** Whoever asks for the proof of what was just recorded does not fill the log with checkpoints. */
+const SEAL_APART_MS = 1_000;
 /** The last checkpoint never holds a stopping server up for longer. */
 const LAST_SEAL_MS = 10_000;
 
@@ -24,8 +26,8 @@ export interface LogStatus {
 }
 
 export interface LogWorker {
-  /** Appends what is committed and seals it, unless others hold the key. */
-  sealNow(): Promise<void>;
+  /** Appends what is committed and seals it, unless others hold the key; once a second at most, for all who ask meanwhile. */
+  sealSoon(): Promise<void>;
   status(): Promise<LogStatus>;
   /** Resolves when all that was recorded is sealed, or after 10 s. */
   stop(): Promise<void>;
@@ -102,6 +104,8 @@ export async function startLog(parts: LogParts): Promise<LogWorker> {
   const log = new Log(parts, key);
   const end = new AbortController();
   let told = '';
+  let sealedAt = 0;
+  let asked: Promise<void> | undefined;
   const loop = (async () => {
     while (!end.signal.aborted) {
       try {
@@ -118,9 +122,15 @@ export async function startLog(parts: LogParts): Promise<LogWorker> {
     }
   })();
   return {
-    async sealNow() {
-      await log.append();
-      await log.seal(true);
+    sealSoon: () => {
+      asked ??= (async () => {
+        await sleep(Math.max(0, sealedAt + SEAL_APART_MS - Date.now()));
+        asked = undefined;
+        sealedAt = Date.now();
+        await log.append();
+        await log.seal(true);
+      })();
+      return asked;
     },
     status: () => readStatus(database, log.broken),
     async stop() {

@@ -1,5 +1,5 @@
 // Roots of ranges of the log's tree, from stored subtrees and leaves: what proofs and heads are made of.
-import { appendLeaves, EMPTY_TREE, fullSubtrees, treeRoot, type TreeHead } from '../audit/merkle-log.ts';
+import { appendLeaves, EMPTY_TREE, fullSubtrees, nodeHash, treeRoot, type LeafRange, type TreeHead } from '../audit/merkle-log.ts';
 import type { Transaction } from '../database/database.ts';
 import { SUBTREE_HEIGHT_MIN } from './sequence-leaves.ts';
 
@@ -44,4 +44,16 @@ async function rootsOf(tx: Transaction, parts: readonly Part[]): Promise<Buffer[
 /** The tree of the first `size` leaves, as it is stored. Throws where a part of it is lacking. */
 export async function readHead(tx: Transaction, size: number): Promise<TreeHead> {
   return { size, peaks: await rootsOf(tx, fullSubtrees({ start: 0, end: size })) };
+}
+
+/** The root of each range, in their order. */
+export async function readRanges(tx: Transaction, ranges: readonly LeafRange[]): Promise<Buffer[]> {
+  const parts = ranges.map(fullSubtrees);
+  const roots = await rootsOf(tx, parts.flat());
+  let next = 0;
+  return parts.map(({ length }) => {
+    const own = roots.slice(next, next + length);
+    next += length;
+    return own.reduceRight((right, left) => nodeHash(left, right));
+  });
 }

@@ -1,16 +1,16 @@
 // Patient/[id]/$disclosures: the accounting of disclosures of one patient (45 CFR 164.528), as a Bundle of AuditEvents or
 // as a table. Who may not read the record may not read this; that it was read is recorded like any access.
-import { authorize } from '../access/authorize.ts';
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderAuditEvent } from '../audit/render-audit-event.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { parseDateRange } from '../fhir/instant.ts';
 import { isJsonObject, printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
+import { defineInteraction, type FhirRequest, type Interaction, type Outcome } from '../interactions/interaction.ts';
 import { readFhirBody } from '../interactions/read-body.ts';
 import { FHIR_JSON_TYPE } from '../interactions/representation.ts';
 import { readDisclosures, type DisclosurePeriod } from '../resources/read-disclosures.ts';
 import { CSV_TYPE, printDisclosuresCsv, wantsCsv } from './disclosures-csv.ts';
+import { requireRecordRight } from './record-right.ts';
 
 export interface DisclosuresParts {
   fhirBase: string;
@@ -33,7 +33,7 @@ export function disclosures(parts: DisclosuresParts): Interaction {
     code: 'operation',
     kind: 'read',
     async prepare(context) {
-      requireRecordRight(context);
+      requireRecordRight(context, 'An accounting of disclosures');
       return periodOf([...context.request.query, ...await bodyParameters(context.request, parts.bodyBytesMax)], context.now);
     },
     async run(tx, { request, org }, { period, asked }): Promise<Outcome> {
@@ -46,15 +46,6 @@ export function disclosures(parts: DisclosuresParts): Interaction {
       return { response, entities: [{ reference: patient, role: 'patient' }] };
     },
   });
-}
-
-/** Who reads and searches all of the record reads this. */
-function requireRecordRight({ principal }: InteractionContext): void {
-  for (const interaction of ['read', 'search-type'] as const) {
-    const decision = authorize(principal, { interaction, type: 'AuditEvent' });
-    if (!decision.permit) throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
-    if (decision.restriction.kind !== 'none') throw fhirError('forbidden', 'An accounting of disclosures is shown to whoever may read the whole record');
-  }
 }
 
 async function bodyParameters(request: FhirRequest, bodyBytesMax: number): Promise<[string, string][]> {

@@ -23,7 +23,10 @@ const BODIES: Record<string, () => Record<string, unknown>> = {
 };
 
 /** Bodies of operations by their name: what makes each succeed. */
-const OPERATIONS: Record<string, (type: string) => Pick<Call, 'body' | 'headers'> | undefined> = {
+const OPERATIONS: Record<string, (type: string) => (Pick<Call, 'body' | 'headers'> & { query?: string }) | undefined> = {
+  '$audit-checkpoint': () => ({}),
+  '$audit-consistency': () => ({ query: '?from=0' }),
+  '$inclusion-proof': () => ({}),
   $disclosures: () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'start', valueDate: '2024-01-01' }] } }),
   $validate: (type) => {
     const resource = BODIES[type]?.();
@@ -107,9 +110,10 @@ export function recipeBook(client: FhirClient, routes: readonly Row[]): RecipeBo
 
   function operation(row: Row, path: string): Recipe {
     const name = row.path.split('/').at(-1) ?? '';
-    const body = OPERATIONS[name]?.(row.type);
-    if (body === undefined) throw missing(row, `the body of ${name} on ${row.type} in OPERATIONS`);
-    return { path, call: { method: row.method, ...(row.method === 'GET' ? {} : body) }, events: 1 };
+    const recipe = OPERATIONS[name]?.(row.type);
+    if (recipe === undefined) throw missing(row, `the body of ${name} on ${row.type} in OPERATIONS`);
+    const { query = '', ...body } = recipe;
+    return { path: `${path}${query}`, call: { method: row.method, ...(row.method === 'GET' ? {} : body) }, events: 1 };
   }
 
   async function success(row: Row): Promise<Recipe> {

@@ -83,7 +83,7 @@ describe('$disclosures', () => {
   it('is declared with its definition, apart from the types while Patient itself is not served', async () => {
     const { json } = await auditor.get('metadata');
     expect(json.rest[0].resource.map(({ type }: any) => type)).not.toContain('Patient');
-    expect(json.rest[0].operation).toEqual([{ name: 'disclosures', definition: 'https://muniment.example/fhir/OperationDefinition/disclosures' }]);
+    expect(json.rest[0].operation).toContainEqual({ name: 'disclosures', definition: 'https://muniment.example/fhir/OperationDefinition/disclosures' });
     expect((await auditor.get('OperationDefinition/disclosures')).status).toBe(200);
   });
 
