@@ -1,6 +1,7 @@
 // The command line: `muniment COMMAND`, serve by default.
 import { readEnvironment } from './config/env.ts';
 import { runServeCommand } from './serve-command.ts';
+import { runLaunchCommand } from './launch-command.ts';
 import { runPolicyCommand } from './policy-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
@@ -12,6 +13,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
 
   serve      starts the server (default)
   token      prints a bearer token for development
+  launch     opens a SMART app as an EHR does, for development
   migrate    brings the database to the newest schema
   mirror     status | list | show | replay | skip | reconcile | backfill   what HAPI holds
   policy     explain --as ROLE --can ACTION  says what a policy permits, and which rule decides
@@ -27,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
   switch (command) {
     case 'serve': return runServeCommand(flags, environment);
     case 'token': return runTokenCommand(flags, environment);
+    case 'launch': return runLaunchCommand(flags, environment);
     case 'migrate': return runMigrateCommand(flags, environment);
     case 'mirror': return runMirrorCommand(flags, environment);
     case 'sweep': return runSweepCommand(flags, environment);

@@ -35,8 +35,8 @@ function demand(holds: boolean, problem: string): void {
   if (!holds) throw new UsageError(problem);
 }
 
-/** The FHIR base that the token is for: as configured, else as the server of this DATA_DIR left it, else the default. */
-async function audienceOf(environment: Environment, dataDir: string): Promise<string> {
+/** The FHIR base of the server of `dataDir`: as configured, else as the server of this DATA_DIR left it, else the default. */
+export async function fhirBaseOf(environment: Environment, dataDir: string): Promise<string> {
   const { BASE_URL: base, PORT: port } = environment;
   if (base !== undefined) return `${base.replace(/\/+$/, '')}/fhir`;
   // PORT=0 leaves the choice to the system: only the server knows it.
@@ -73,7 +73,7 @@ export async function runTokenCommand(argv: readonly string[], environment: Envi
     demand(environment.NODE_ENV !== 'production', 'Development tokens are not made when NODE_ENV=production');
     const wish = readWish(flags);
     const dataDir = resolve(environment.DATA_DIR ?? './data');
-    process.stdout.write(`${await mintToken({ ...wish, dataDir, audience: await audienceOf(environment, dataDir) })}\n`);
+    process.stdout.write(`${await mintToken({ ...wish, dataDir, audience: await fhirBaseOf(environment, dataDir) })}\n`);
     return 0;
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);

@@ -91,8 +91,9 @@ function configurationOf(parts: ProviderParts, library: Library): Configuration 
       rpInitiatedLogout: { enabled: false },
       clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: false },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
+      // A public client cannot prove who it is: it may look at its own tokens alone.
+      introspection: { enabled: true, allowedPolicy: (_ctx, client, token) => client.clientAuthMethod !== 'none' || token.clientId === client.clientId },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       registration: { enabled: true, initialAccessToken: false },
       resourceIndicators: {
         enabled: true,
