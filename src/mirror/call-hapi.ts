@@ -15,6 +15,9 @@ export interface HapiRequest {
   waitForOthers?: boolean;
 }
 
+/** Answered by whatever HAPI is there, to anybody. The whole CapabilityStatement of HAPI has 1.5 MB and takes seconds. */
+export const ALIVE_PATH = 'metadata?_elements=fhirVersion';
+
 export interface HapiAnswer {
   /** HTTP status; 0 = there was no answer. */
   status: number;

@@ -2,7 +2,7 @@
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import { parseJson } from '../fhir/json.ts';
-import { callHapi, openHapi, type HapiClient } from './call-hapi.ts';
+import { ALIVE_PATH, callHapi, openHapi, type HapiClient } from './call-hapi.ts';
 import type { LeasedVersion } from './claim.ts';
 import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
 import { mirroredText, sourcedText } from './mirrored-text.ts';
@@ -59,7 +59,7 @@ export function createDelivery({ baseUrl, publicBase, timeoutMs = 15_000, access
       return after.kind === 'delivered' ? written : after;
     },
     async probe(orgName, stop, inside = false) {
-      const path = inside ? 'DocumentReference?_count=1&_elements=id&_total=none' : 'metadata';
+      const path = inside ? 'DocumentReference?_count=1&_elements=id&_total=none' : ALIVE_PATH;
       return (await callTo(orgName, stop)({ method: 'GET', path })).status === 200;
     },
   };

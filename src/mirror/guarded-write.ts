@@ -61,15 +61,17 @@ function requestOf({ type, id, body }: GuardedWrite, expected: string, waitForOt
   return { method: 'PUT', path: `${type}/${id}`, body, ifMatch: expected, waitForOthers };
 }
 
-function isWritten({ status }: HapiAnswer, { body }: GuardedWrite): boolean {
-  return status === 200 || status === 201 || status === 204 || (body === null && (status === 404 || status === 410));
+/** HAPI names the version that it wrote. What answers 200 without one, such as a page to log in at, has written nothing. */
+function isWritten({ status, version, outcome }: HapiAnswer, { body }: GuardedWrite): boolean {
+  if (body === null) return status === 204 || ((status === 200 || status === 404 || status === 410) && (version !== undefined || outcome));
+  return (status === 200 || status === 201) && version !== undefined;
 }
 
 /** What HAPI holds may end the delivery: it is this version or a newer one already, or it is not ours to overwrite. */
 function settledBy(held: HapiAnswer, write: GuardedWrite): DeliveryResult | undefined {
   const hapiVersion = held.version ?? ABSENT;
-  if (held.status === 404 || held.status === 410) return write.body === null ? { kind: 'delivered', hapiVersion } : undefined;
-  if (held.status !== 200) return failure(held, write);
+  if ((held.status === 404 || held.status === 410) && held.outcome) return write.body === null ? { kind: 'delivered', hapiVersion } : undefined;
+  if (held.status !== 200 || held.version === undefined) return failure(held, write);
   const version = sourceVersion(held.source, write);
   if (version === 'foreign') return { kind: 'parked', reason: `HAPI holds ${write.type}/${write.id} from elsewhere: ${held.source}` };
   return version !== undefined && version >= write.version ? { kind: 'delivered', hapiVersion } : undefined;

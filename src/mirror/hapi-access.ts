@@ -2,7 +2,7 @@
 // when it does not answer in time. The deliveries of the mirror have circuits of their own: they can wait.
 import { fhirError } from '../fhir/fhir-error.ts';
 import type { Logger } from '../logger.ts';
-import { callHapi, openHapi, type HapiClient } from './call-hapi.ts';
+import { ALIVE_PATH, callHapi, openHapi, type HapiClient } from './call-hapi.ts';
 import { createCircuit, type Circuit } from './circuit.ts';
 import { readHapi, type HapiQuestion, type HapiReading } from './read-hapi.ts';
 
@@ -59,7 +59,7 @@ export function createHapiAccess({ baseUrl, log, random = Math.random }: HapiAcc
   }
 
   async function probe({ client, circuit }: Hapi, orgName: string): Promise<void> {
-    const { status } = await callHapi(client, { method: 'GET', path: 'metadata' }, PROBE_MS, new AbortController().signal);
+    const { status } = await callHapi(client, { method: 'GET', path: ALIVE_PATH }, PROBE_MS, new AbortController().signal);
     if (status !== 200) return;
     circuit.close();
     log.info({ org: orgName }, 'HAPI answers again: it is read through');

@@ -188,7 +188,7 @@ describe('faults', () => {
 
 describe('credentials that HAPI refuses', () => {
   it.each([401, 403])('rest the lane at once after %s, are told, park nothing, and go on when they are let in', async (status) => {
-    hapi.fault = ({ path }) => (path.endsWith('/metadata') ? undefined : { kind: 'answer', answer: outcome(status, 'not you') });
+    hapi.fault = ({ path }) => (path.includes('/metadata') ? undefined : { kind: 'answer', answer: outcome(status, 'not you') });
     const references = await publishAll(8, 1);
     const worker = start({ access: 'off' });
     await until(async () => (await worker.status()).paused.length === 1);

@@ -150,10 +150,10 @@ describe('reading through to a HAPI that fails', () => {
     hapi.fault = () => ({ kind: 'refuse' });
     for (let failure = 0; failure < 10; failure += 1) await expect(read()).rejects.toMatchObject(unavailable);
     const asked = hapi.requests.length;
-    hapi.fault = (request) => (request.path.endsWith('/metadata') ? { kind: 'slow', ms: 100 } : undefined);
+    hapi.fault = (request) => (request.path.includes('/metadata') ? { kind: 'slow', ms: 100 } : undefined);
     await expect(read()).rejects.toMatchObject(unavailable);
     await expect(read()).rejects.toMatchObject(unavailable);
-    expect(hapi.requests.slice(asked).map(({ path }) => path).filter((path) => !path.endsWith('/metadata'))).toEqual([]);
+    expect(hapi.requests.slice(asked).map(({ path }) => path).filter((path) => !path.includes('/metadata'))).toEqual([]);
     for (let waited = 0; waited < 5_000; waited += 50) {
       if (await read().then(() => true, () => false)) break;
       await new Promise((resolve) => { setTimeout(resolve, 50); });

@@ -42,7 +42,7 @@ export function createSmallFhir(base: string): SmallFhir {
       if (method === 'GET') return read(known, reference);
       const expected = guarded ?? /"(.+)"/.exec(headers['if-match'] ?? '')?.[1];
       if (known !== undefined && expected !== undefined && expected !== String(known.version)) return outcome(409, 'HAPI-0989: not the current version');
-      if (method === 'DELETE') return known === undefined || known.deleted ? { status: 200 } : keep(reference, true, '', known);
+      if (method === 'DELETE') return known === undefined || known.deleted ? outcome(200, 'nothing to delete') : keep(reference, true, '', known);
       return keep(reference, false, body, known);
     },
     history: (reference) => histories.get(reference) ?? [],
