@@ -42,3 +42,12 @@ export function readBoolean(value: JsonValue, member: string): boolean {
 export function jsonAnswer(status: number, value: unknown, headers: Record<string, string> = {}): FhirResponse {
   return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(value) };
 }
+
+const [COUNT_DEFAULT, COUNT_MAX] = [100, 1_000];
+
+/** `_count` of a list: 100 unless told, 1,000 at most. Raises 400 for what is no number from 1 on. */
+export function pageCount({ query }: FhirRequest): number {
+  const count = query.find(([name]) => name === '_count')?.[1] ?? String(COUNT_DEFAULT);
+  if (!/^[1-9]\d{0,3}$/.test(count)) throw fhirError('invalid-parameter', `_count is a number from 1 to ${COUNT_MAX}`);
+  return Math.min(Number(count), COUNT_MAX);
+}

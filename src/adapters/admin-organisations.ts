@@ -7,10 +7,9 @@ import type { JsonObject, JsonValue } from '../fhir/json.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type Outcome } from '../interactions/interaction.ts';
 import type { Organisations } from '../resources/organisation.ts';
 import { configureOrganisation, listOrganisations, openOrganisation, readOrganisationSettings, type OrganisationSettings } from '../resources/organisation-settings.ts';
-import { jsonAnswer, readAdminBody, readBoolean, readText } from './admin-body.ts';
+import { jsonAnswer, pageCount, readAdminBody, readBoolean, readText } from './admin-body.ts';
 
 const TITLE_CHARACTERS_MAX = 200;
-const [COUNT_DEFAULT, COUNT_MAX] = [100, 1_000];
 
 const touched = (...names: string[]): Outcome['entities'] => names.map((name) => ({ reference: `urn:muniment:organisation:${name}`, role: 'data' as const }));
 
@@ -25,19 +24,13 @@ const answer = (status: number, settings: OrganisationSettings, headers: Record<
   response: jsonAnswer(status, shown(settings), { ETag: versionTag(settings.revision), ...headers }), entities: touched(settings.name),
 });
 
-function pageOf(request: FhirRequest): { after: string; count: number } {
-  const value = (name: string): string | undefined => request.query.find(([key]) => key === name)?.[1];
-  const count = value('_count') ?? String(COUNT_DEFAULT);
-  if (!/^[1-9]\d{0,3}$/.test(count)) throw fhirError('invalid-parameter', `_count is a number from 1 to ${COUNT_MAX}`);
-  return { after: value('after') ?? '', count: Math.min(Number(count), COUNT_MAX) };
-}
-
 export function listAllOrganisations(): Interaction {
   return defineInteraction({
     code: 'operation',
     kind: 'read',
     run: async (tx, { request }) => {
-      const { after, count } = pageOf(request);
+      const count = pageCount(request);
+      const after = request.query.find(([name]) => name === 'after')?.[1] ?? '';
       const found = await listOrganisations(tx, after, count + 1);
       const page = found.slice(0, count);
       const next = found.length > count ? { next: `/admin/organisations?after=${encodeURIComponent(page.at(-1)?.name ?? '')}&_count=${count}` } : {};

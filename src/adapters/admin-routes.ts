@@ -1,6 +1,7 @@
 // /admin: what administrators configure. Organisations are the operator's matter, a policy that of its own organisation.
 import type { Organisations } from '../resources/organisation.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import { listBrokenGlass, readBrokenGlass, reviewBrokenGlass } from './admin-break-glass.ts';
 import { configureOneOrganisation, listAllOrganisations, openNewOrganisation, readOneOrganisation } from './admin-organisations.ts';
 import { explainOwnPolicy, listOwnPolicies, readOwnPolicy, readOwnPolicyVersion, replaceOwnPolicy } from './admin-policy.ts';
 
@@ -28,6 +29,9 @@ export function adminRoutes({ organisations, operatorOrg }: AdminParts): Adapter
       row('PUT', 'policy', replaceOwnPolicy(organisations), { letter: 'u' }),
       row('GET', 'policy/versions', listOwnPolicies(), { letter: 'r' }),
       row('GET', 'policy/versions/[version]', readOwnPolicyVersion(), { letter: 'r' }),
+      row('GET', 'break-glass', listBrokenGlass(), { letter: 'r' }),
+      row('GET', 'break-glass/[id]', readBrokenGlass(), { letter: 'r' }),
+      row('POST', 'break-glass/[id]/$review', reviewBrokenGlass(), { letter: 'u' }),
       row('POST', 'policy/$explain', explainOwnPolicy(), { letter: 'r' }),
     ],
   };

@@ -7,7 +7,7 @@ import {
 } from './coding.ts';
 import type { Coding } from './coding.ts';
 import { shownText, withoutCredentials } from './shown-text.ts';
-import { ownIdentifier, referencedType, touchedData, touchedPatients } from './touched-references.ts';
+import { ownIdentifier, referencedType, touchedData, touchedPatients, touchedResources } from './touched-references.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
 
 type Detail = { type: string; valueString: string };
@@ -40,7 +40,7 @@ export const QUERIES: ReadonlySet<InteractionCode> = new Set(['search-type', 'se
 export function auditEntities(event: AccessEvent): AuditEntity[] {
   const failed = event.outcome !== 0;
   // What was asked is also shown of a failure that touched nothing: its URL is then all that tells what was wanted.
-  const asked = QUERIES.has(event.interaction) || (failed && touchedData(event).length === 0);
+  const asked = QUERIES.has(event.interaction) || (failed && touchedResources(event).length === 0);
   return [
     ...touchedPatients(event).map(patientEntity),
     ...(asked ? [queryEntity(event)] : []),
@@ -75,7 +75,7 @@ function queryEntity(event: AccessEvent): AuditEntity {
  */
 function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
   const references = touchedData(event);
-  const holder = references.find((reference) => referencedType(reference) === 'Binary') ?? references[0];
+  const holder = references.find((reference) => referencedType(reference) === 'Binary') ?? touchedResources(event)[0];
   return references.map((reference, position) => {
     const type = referencedType(reference);
     const identifier = ownIdentifier(reference);
@@ -83,7 +83,7 @@ function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
       what: identifier === undefined ? { reference } : { identifier },
       type: position === 0 && !asked ? SYSTEM_OBJECT : furtherType(type),
       role: identifier === undefined ? DATA_ROLES.get(type ?? '') ?? DOMAIN_RESOURCE_ROLE : SECURITY_RESOURCE_ROLE,
-      lifecycle: event.write === undefined ? LIFECYCLES[event.interaction] : WRITE_LIFECYCLES[event.write.activity],
+      lifecycle: identifier !== undefined ? undefined : event.write === undefined ? LIFECYCLES[event.interaction] : WRITE_LIFECYCLES[event.write.activity],
       detail: reference === holder ? notEmpty(bytesDetails(event)) : undefined,
     });
   });
@@ -99,7 +99,7 @@ function requestEntity(requestId: string): AuditEntity {
 
 /** Bytes and counts of a failure that touched no data are told with its outcome. */
 function outcomeEntity(event: AccessEvent): AuditEntity {
-  const bytes = touchedData(event).length === 0 ? bytesDetails(event) : [];
+  const bytes = touchedResources(event).length === 0 ? bytesDetails(event) : [];
   const count = event.count === undefined ? [] : [{ type: 'count', valueString: String(event.count) }];
   return withoutUndefined({ what: { reference: `#${OUTCOME_ID}` }, type: OPERATION_OUTCOME, detail: notEmpty([...bytes, ...count]) });
 }

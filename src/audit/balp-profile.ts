@@ -1,7 +1,7 @@
 // The profile of IHE BALP that an AuditEvent claims: by its interaction, and by whether one patient is concerned.
 import type { AccessEvent, AuditAction, InteractionCode } from './access-event.ts';
 import { shownText } from './shown-text.ts';
-import { touchedData, touchedPatients } from './touched-references.ts';
+import { touchedPatients, touchedResources } from './touched-references.ts';
 
 export const BALP_PROFILE = 'https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.';
 
@@ -16,7 +16,7 @@ export function balpProfiles(event: AccessEvent): string[] | undefined {
   const [pattern, action] = BALP_PATTERNS.get(event.interaction) ?? [];
   if (pattern === undefined || action !== event.action || event.outcome !== 0) return undefined;
   if (shownText(event.address) === undefined) return undefined;
-  if (pattern !== 'Query' && touchedData(event).length === 0) return undefined;
+  if (pattern !== 'Query' && touchedResources(event).length === 0) return undefined;
   const patients = touchedPatients(event);
   return [`${BALP_PROFILE}${patients.length === 1 ? 'Patient' : ''}${pattern}`];
 }

@@ -32,6 +32,7 @@ const OBJECT_ROLE = 'http://terminology.hl7.org/CodeSystem/object-role';
 const LIFECYCLE = 'http://terminology.hl7.org/CodeSystem/dicom-audit-lifecycle';
 
 export const ACT_REASON = 'http://terminology.hl7.org/CodeSystem/v3-ActReason';
+export const EMERGENCY_TREATMENT: Coding = { system: ACT_REASON, code: 'ETREAT', display: 'Emergency Treatment' };
 export const DATA_OPERATION = 'http://terminology.hl7.org/CodeSystem/v3-DataOperation';
 export const RESOURCE_TYPE = 'http://hl7.org/fhir/resource-types';
 export const RESTFUL_INTERACTION = 'http://hl7.org/fhir/restful-interaction';

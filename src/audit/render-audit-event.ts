@@ -8,9 +8,10 @@ import type { AuditEntity } from './audit-entities.ts';
 import { balpProfiles } from './balp-profile.ts';
 import { containedOutcome, outcomeText } from './audit-outcome.ts';
 import type { ContainedOutcome } from './audit-outcome.ts';
-import { APPLICATION_SERVER, REST, RESTFUL_INTERACTION } from './coding.ts';
-import type { Coding } from './coding.ts';
+import { APPLICATION_SERVER, concept, EMERGENCY_TREATMENT, REST, RESTFUL_INTERACTION } from './coding.ts';
+import type { CodeableConcept, Coding } from './coding.ts';
 import { shownText } from './shown-text.ts';
+import { EMERGENCY_SYSTEM } from './touched-references.ts';
 import { serverWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
@@ -27,6 +28,7 @@ export type RenderedAuditEvent = {
   recorded: string;
   outcome: `${AuditOutcome}`;
   outcomeDesc?: string;
+  purposeOfEvent?: CodeableConcept[];
   agent: AuditAgent[];
   source: { site?: string; observer: Who; type: Coding[] };
   entity?: AuditEntity[];
@@ -46,11 +48,15 @@ export function renderAuditEvent(event: AccessEvent): RenderedAuditEvent {
     recorded,
     outcome: String(outcome) as `${AuditOutcome}`,
     outcomeDesc: outcomeText(told),
+    purposeOfEvent: isEmergency(event) ? [concept(EMERGENCY_TREATMENT)] : undefined,
     agent: auditAgents(told),
     source: withoutUndefined({ site: shownText(event.org), observer: serverWho(event), type: [APPLICATION_SERVER] }),
     entity: notEmpty(auditEntities(told)),
   });
 }
+
+/** The purpose of the whole event, besides that which the token claims for its agent. */
+const isEmergency = ({ entities }: AccessEvent): boolean => entities.some(({ reference }) => reference.startsWith(`${EMERGENCY_SYSTEM}:`));
 
 /** An update that created its resource is told as a create. */
 function toldInteraction({ interaction, action }: AccessEvent): InteractionCode {

@@ -7,7 +7,7 @@ import {
   foreignConcepts,
 } from './coding.ts';
 import type { CodeableConcept, Coding } from './coding.ts';
-import { ownIdentifier, touchedData } from './touched-references.ts';
+import { touchedResources } from './touched-references.ts';
 import { agentType, clientWho, hasUser, organisationWho, serverWho, userWho } from './who.ts';
 import type { Who } from './who.ts';
 import { notEmpty, withoutUndefined } from './without-undefined.ts';
@@ -55,7 +55,7 @@ const WRITE_OPERATIONS: Record<AccessWrite['activity'], Coding> = {
 
 /** R4 wants a target: an access that touched no resource has its own AuditEvent. */
 function usedTargets(event: AccessEvent): string[] {
-  const data = touchedData(event).filter((reference) => ownIdentifier(reference) === undefined);
+  const data = touchedResources(event);
   return data.length === 0 ? [`AuditEvent/${event.id}`] : data;
 }
 

@@ -8,6 +8,11 @@ export function touchedData(event: AccessEvent): string[] {
   return [...new Set([...data, ...(event.write?.targets ?? [])])];
 }
 
+/** Of the data what is a resource: an organisation, a policy and an emergency are none. */
+export function touchedResources(event: AccessEvent): string[] {
+  return touchedData(event).filter((reference) => !reference.startsWith(OWN_SYSTEM));
+}
+
 /** References of the patients, each once. */
 export function touchedPatients(event: AccessEvent): string[] {
   return [...new Set(event.entities.filter((entity) => entity.role === 'patient').map((entity) => entity.reference))];
@@ -24,6 +29,9 @@ const TYPE = /(?:^|\/)([A-Z][A-Za-z]{1,63})\/[A-Za-z0-9\-.]{1,64}$/;
 export function referencedType(reference: string): string | undefined {
   return TYPE.exec(versionless(reference))?.[1];
 }
+
+/** An emergency under which an access took place. */
+export const EMERGENCY_SYSTEM = 'urn:muniment:break-glass';
 
 /** Systems of what is touched and no FHIR resource: an organisation, its policy. */
 export const OWN_SYSTEM = 'urn:muniment:';

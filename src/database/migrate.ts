@@ -22,6 +22,7 @@ import * as medicalRecord from '../../migrations/0017-medical-record.ts';
 import * as mirrorComparison from '../../migrations/0018-mirror-comparison.ts';
 import * as mirrorPause from '../../migrations/0019-mirror-pause.ts';
 import * as log from '../../migrations/0020-log.ts';
+import * as breakGlass from '../../migrations/0021-break-glass.ts';
 
 interface Migration {
   name: string;
@@ -49,6 +50,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0018-mirror-comparison', up: mirrorComparison.up },
   { name: '0019-mirror-pause', up: mirrorPause.up },
   { name: '0020-log', up: log.up },
+  { name: '0021-break-glass', up: breakGlass.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -1,9 +1,11 @@
 // From a request and what came of it to access events: the same shape for success, refusal and failure.
-import { INTERACTION_ACTIONS, type AccessEvent, type AccessWrite, type AuditOutcome, type InteractionCode } from '../audit/access-event.ts';
+import { EMERGENCY_PURPOSE, type DeclaredEmergency } from '../access/break-glass.ts';
+import { INTERACTION_ACTIONS, type AccessEntity, type AccessEvent, type AccessWrite, type AuditOutcome, type InteractionCode } from '../audit/access-event.ts';
 import { withoutCredentials } from '../audit/shown-text.ts';
 import type { Principal } from '../access/principal.ts';
 import { printInstant } from '../fhir/instant.ts';
 import type { FhirRequest, Outcome } from '../interactions/interaction.ts';
+import { emergencyReference } from '../resources/emergencies.ts';
 
 export interface AccessCircumstances {
   eventId: string;
@@ -13,15 +15,18 @@ export interface AccessCircumstances {
   request: FhirRequest;
   principal: Principal | undefined;
   observer: string;
+  /** Under which this access takes place. */
+  emergency?: DeclaredEmergency | undefined;
   /** JSON text of the client's X-Provenance, once it was checked. */
   asserted?: string | undefined;
 }
 
 const URL_CHARACTERS_MAX = 4_096;
 
-function agentOf(principal: Principal | undefined): AccessEvent['agent'] {
+function agentOf({ principal, emergency }: AccessCircumstances): AccessEvent['agent'] {
   if (principal === undefined) return {};
-  const { clientId, issuer, jti, name, purposeOfUse, roles, subject, fhirUser } = principal;
+  const { clientId, issuer, jti, name, roles, subject, fhirUser } = principal;
+  const purposeOfUse = emergency === undefined ? principal.purposeOfUse : [...new Set([...principal.purposeOfUse ?? [], EMERGENCY_PURPOSE])];
   return {
     client: clientId,
     issuer,
@@ -32,6 +37,11 @@ function agentOf(principal: Principal | undefined): AccessEvent['agent'] {
     subject,
     ...(fhirUser === undefined ? {} : { user: fhirUser }),
   };
+}
+
+/** Names the emergency last: what was touched under it comes first. */
+function emergencyEntity({ emergency }: AccessCircumstances): AccessEntity[] {
+  return emergency === undefined ? [] : [{ reference: emergencyReference(emergency.id), role: 'data' }];
 }
 
 /** HTTP status to audit outcome: 4xx are the caller's (minor), 5xx ours (serious). */
@@ -48,9 +58,9 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   return {
     action: INTERACTION_ACTIONS[interaction],
     ...(request.address === undefined ? {} : { address: request.address }),
-    agent: agentOf(circumstances.principal),
+    agent: agentOf(circumstances),
     ...(bytes === undefined ? {} : { bytes }),
-    entities,
+    entities: [...entities, ...emergencyEntity(circumstances)],
     id: circumstances.eventId,
     interaction,
     layout: 1,
@@ -89,6 +99,6 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
   return patients.map(([patient, matches], position) => ({
     ...event,
     id: position === 0 ? event.id : nextId(),
-    entities: [{ reference: patient, role: 'patient' as const }, ...matches, ...(position === 0 ? outcome.entities : [])],
+    entities: [{ reference: patient, role: 'patient' as const }, ...matches, ...(position === 0 ? outcome.entities : []), ...emergencyEntity(circumstances)],
   }));
 }

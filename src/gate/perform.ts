@@ -2,6 +2,7 @@
 // passes here, so access control and the record belong to each of them; no answer leaves that is not recorded.
 import type { Authenticator } from '../access/authenticate.ts';
 import { authorize } from '../access/authorize.ts';
+import { inEmergency } from '../access/break-glass.ts';
 import { withPolicy } from '../access/category-policy.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
@@ -11,6 +12,7 @@ import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { TransactionRefused, type FhirRequest, type FhirResponse, type InteractionContext, type Outcome, type Passage, type PreparedInteraction } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
 import { claimKey, releaseKey, settleKey, type IdempotencyKey, type Lease, type StoredResult } from '../resources/idempotency.ts';
+import { findEmergency } from '../resources/emergencies.ts';
 import type { Organisations } from '../resources/organisation.ts';
 import { readClientProvenance } from './client-provenance.ts';
 import { describeAccess, describeOutcome, type AccessCircumstances } from './describe-access.ts';
@@ -130,7 +132,7 @@ export function createGate(parts: GateParts): Perform {
     const org = await parts.organisations.admit(principal.org);
     circumstances.org = org.name;
     if (org.disabled) throw fhirError('organisation-disabled', 'This organisation is disabled');
-    const allowed = withPolicy(principal, org.policy);
+    const allowed = await underEmergency(withPolicy(principal, org.policy), org.id, request, circumstances);
     const decision = authorize(allowed, passage.access);
     if (!decision.permit) {
       throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
@@ -140,6 +142,14 @@ export function createGate(parts: GateParts): Perform {
       read: (work) => database.readTransaction(org.id, work),
       enterEntry: createEntryAccess(circumstances, (entry, asked, own) => admit(entry, asked, principal, own)),
     };
+  }
+
+  /** The entries of a Bundle are under the emergency of the Bundle. Raises 403 for one that ended or is somebody else's. */
+  async function underEmergency(principal: Principal, org: number, request: FhirRequest, circumstances: AccessCircumstances): Promise<Principal> {
+    const id = circumstances.emergency === undefined ? request.header('x-break-glass') : undefined;
+    if (id !== undefined) circumstances.emergency = await findEmergency(database, org, id, principal, circumstances.now);
+    if (id !== undefined && circumstances.emergency === undefined) throw fhirError('forbidden', 'X-Break-Glass names no emergency of this user and client that has not ended');
+    return circumstances.emergency === undefined ? principal : inEmergency(principal, circumstances.emergency);
   }
 
   /** A refusal or failure rolled back what there was; its record is a small commit of its own. */

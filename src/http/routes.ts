@@ -27,6 +27,7 @@ import { update } from '../interactions/update.ts';
 import { updateBinary } from '../interactions/update-binary.ts';
 import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
+import { breakGlass } from '../operations/break-glass.ts';
 import { disclosures } from '../operations/disclosures.ts';
 import { wantsCsv } from '../operations/disclosures-csv.ts';
 import { auditCheckpoint } from '../operations/audit-checkpoint.ts';
@@ -128,6 +129,7 @@ function operationRoutes(parts: RouteParts): Route[] {
   return [
     ...DOCUMENTS.flatMap((type) => [at('POST', `${type}/$validate`, type), at('GET', `${type}/[id]/$validate`, type), at('POST', `${type}/[id]/$validate`, type)]),
     at('POST', 'Binary/$validate', 'Binary'),
+    { method: 'POST', path: 'Patient/[compartment-id]/$break-glass', type: 'Patient', code: 'operation', interaction: breakGlass(parts) },
     ...(['GET', 'POST'] as const).map((method): Route => ({
       method, path: 'Patient/[compartment-id]/$disclosures', type: 'Patient', code: 'operation', interaction: disclosures(parts), answersAlso: wantsCsv,
     })),

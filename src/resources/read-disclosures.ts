@@ -1,7 +1,7 @@
 // What was shown of one patient, and to whom: the reads and searches of the record that succeeded and had data of the
 // patient in their answer (accounting of disclosures, 45 CFR 164.528).
 import type { AccessEvent } from '../audit/access-event.ts';
-import { touchedData } from '../audit/touched-references.ts';
+import { touchedResources } from '../audit/touched-references.ts';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { uuidV7Floor } from '../fhir/uuid-v7.ts';
@@ -22,5 +22,5 @@ export async function readDisclosures(tx: Transaction, org: OrgId, patient: stri
       order by x.event desc limit $5`,
     values: [org, patient, uuidV7Floor(from), uuidV7Floor(until), limit, '"role":"data"'],
   });
-  return rows.map(({ body }) => JSON.parse(body) as AccessEvent).filter((event) => touchedData(event).length > 0);
+  return rows.map(({ body }) => JSON.parse(body) as AccessEvent).filter((event) => touchedResources(event).length > 0);
 }

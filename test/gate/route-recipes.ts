@@ -27,6 +27,7 @@ const OPERATIONS: Record<string, (type: string) => (Pick<Call, 'body' | 'headers
   '$audit-checkpoint': () => ({}),
   '$audit-consistency': () => ({ query: '?from=0' }),
   '$inclusion-proof': () => ({}),
+  '$break-glass': () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'reason', valueString: 'Unconscious after an accident' }] } }),
   $disclosures: () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'start', valueDate: '2024-01-01' }] } }),
   $validate: (type) => {
     const resource = BODIES[type]?.();

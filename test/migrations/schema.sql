@@ -32,6 +32,19 @@ attachment_use.binary text collate "C" not null
 attachment_use.type smallint not null
 attachment_use.id text collate "C" not null
 attachment_use.version integer not null
+break_glass.org integer not null
+break_glass.id uuid not null
+break_glass.declared_at timestamp(3) with time zone not null
+break_glass.expires_at timestamp(3) with time zone not null
+break_glass.issuer text not null
+break_glass.subject text not null
+break_glass.client text not null
+break_glass.fhir_user text not null
+break_glass.patient text collate "C" not null
+break_glass.reason text not null
+break_glass.reviewed_at timestamp(3) with time zone
+break_glass.reviewed_by text
+break_glass.review_note text
 content.org integer not null
 content.id uuid not null
 content.state text not null
@@ -273,6 +286,7 @@ access_event access_event_outcome_check CHECK (outcome = ANY (ARRAY[0, 4, 8, 12]
 access_event access_event_pkey PRIMARY KEY (org, id)
 alias_sequence alias_sequence_pkey PRIMARY KEY (org, kind)
 attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version)
+break_glass break_glass_pkey PRIMARY KEY (org, id)
 content content_check CHECK (state = 'staging'::text OR (state = ANY (ARRAY['condemned'::text, 'gone'::text])) OR size IS NOT NULL AND sha256 IS NOT NULL AND sha1 IS NOT NULL AND chunk_digests IS NOT NULL AND published_at IS NOT NULL)
 content content_pkey PRIMARY KEY (org, id)
 content content_sha1_check CHECK (octet_length(sha1) = 20)
@@ -339,6 +353,8 @@ CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_us
 CREATE INDEX access_event_written ON public.access_event USING btree (written_in, id)
 CREATE UNIQUE INDEX alias_sequence_pkey ON public.alias_sequence USING btree (org, kind)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
+CREATE INDEX break_glass_open ON public.break_glass USING btree (org, id) WHERE (reviewed_at IS NULL)
+CREATE UNIQUE INDEX break_glass_pkey ON public.break_glass USING btree (org, id)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
 CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
@@ -401,6 +417,7 @@ access_entity enabled forced
 access_event enabled forced
 alias_sequence enabled forced
 attachment_use enabled forced
+break_glass enabled forced
 content enabled forced
 idempotency enabled forced
 log_checkpoint off
@@ -443,6 +460,7 @@ access_event worker_everything PERMISSIVE ALL to muniment_worker using true with
 alias_sequence own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+break_glass own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -489,6 +507,7 @@ access_event to muniment_worker: select
 alias_sequence to muniment_app: insert, select, update
 attachment_use to muniment_app: insert, select
 attachment_use to muniment_worker: select
+break_glass to muniment_app: insert, select
 content to muniment_app: insert, select, update
 content to muniment_worker: select, update
 idempotency to muniment_app: delete, insert, select, update
@@ -539,6 +558,9 @@ server_secret to muniment_app: insert, select
 store_epoch to muniment_worker: insert, select, update
 
 -- grants on columns
+break_glass.review_note to muniment_app: update
+break_glass.reviewed_at to muniment_app: update
+break_glass.reviewed_by to muniment_app: update
 organisation.disabled_at to muniment_app: update
 organisation.require_if_match to muniment_app: update
 organisation.revision to muniment_app: update
