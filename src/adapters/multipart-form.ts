@@ -1,6 +1,5 @@
 // A multipart form (RFC 7578) as a stream: each file is handed on while it comes, nothing of it is kept here. What is
 // wrong with the form is one clear 4xx, whatever the parser calls it.
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import busboy, { type Busboy } from 'busboy';
 import { FhirError, fhirError } from '../fhir/fhir-error.ts';
@@ -34,6 +33,8 @@ export interface ReadForm<Taken> {
 
 /** So many files are worked on at once: while one is put away the next one comes. */
 const FILES_AT_ONCE = 4;
+/** What waits between the parser and whoever reads a file: so much that neither waits for the other at each chunk. */
+const BUFFER_BYTES = 512 * 1024;
 const FIELD_NAME_BYTES = 100;
 const HEADER_PAIRS = 50;
 
@@ -45,7 +46,7 @@ function openParser({ contentType }: RequestBody, limits: FormLimits): Busboy {
   }
   try {
     return busboy({
-      headers: { 'content-type': contentType }, defParamCharset: 'utf8', preservePath: true,
+      headers: { 'content-type': contentType }, highWaterMark: BUFFER_BYTES, fileHwm: BUFFER_BYTES, defParamCharset: 'utf8', preservePath: true,
       limits: { files: limits.filesMax, fields: limits.fieldsMax, fieldSize: limits.fieldBytesMax, fieldNameSize: FIELD_NAME_BYTES, headerPairs: HEADER_PAIRS },
     });
   } catch (error) {
@@ -90,10 +91,12 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
   const taking: Promise<Taken>[] = [];
   let reject: (error: unknown) => void = () => {};
   let isOver = false;
+  let wake: () => void = () => {};
   const failed = new Promise<never>((_resolve, refuse) => { reject = refuse; });
   const fail = (error: unknown): void => {
     isOver = true;
     reject(error);
+    wake();
   };
   failed.catch(() => { /* Whoever waits for it hears of it. */ });
   const inTurn = turns(FILES_AT_ONCE);
@@ -113,8 +116,14 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
   parser.on('fieldsLimit', () => { fail(fhirError('too-many-entries', `The form may have ${limits.fieldsMax} fields besides its files`)); });
   const ended = new Promise<void>((resolve, reject) => { parser.once('finish', resolve).on('error', reject); });
   ended.catch((error: unknown) => { fail(error instanceof FhirError ? error : malformed(`The form cannot be read: ${faultOf(error)}`, error)); });
+  parser.on('drain', () => { wake(); });
+  const written = async (chunk: Buffer): Promise<boolean> => {
+    // One promise for each wait: a race with the failure would keep something of each chunk until the end.
+    if (!parser.write(chunk)) await new Promise<void>((resolve) => { wake = resolve; });
+    return !isOver;
+  };
   try {
-    await Promise.race([feed(body, limits, parser, failed, () => isOver), failed]);
+    await Promise.race([feed(body, limits, parser, written, () => isOver), failed]);
     return { fields, files: await Promise.race([Promise.all([ended, ...taking]).then(([, ...files]) => files), failed]) };
   } catch (error) {
     parser.destroy();
@@ -123,12 +132,11 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
   }
 }
 
-async function feed(body: RequestBody, { bytesMax }: FormLimits, parser: Busboy, failed: Promise<never>, isOver: () => boolean): Promise<void> {
+async function feed(body: RequestBody, { bytesMax }: FormLimits, parser: Busboy, written: (chunk: Buffer) => Promise<boolean>, isOver: () => boolean): Promise<void> {
   for await (const chunk of body.stream(bytesMax)) {
-    if (isOver()) return;
     // The parser takes no more after its last boundary; what comes then means nothing.
     if (parser.writableEnded || parser.destroyed) continue;
-    if (!parser.write(chunk)) await Promise.race([once(parser, 'drain'), failed]);
+    if (isOver() || !await written(chunk)) return;
   }
   parser.end();
 }
