@@ -18,6 +18,7 @@ import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
+import { aim } from './http/aim.ts';
 import { trustedProxies } from './http/client-address.ts';
 import { buildAdapters } from './adapters/adapters.ts';
 import { adapterEntry } from './http/adapter-entry.ts';
@@ -208,7 +209,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     }),
     fhir: fhirEntry({ ...access, routes }),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
-    adapters: buildAdapters({ ...parts, organisations, operatorOrg }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    adapters: buildAdapters({ ...parts, organisations, operatorOrg, aim: (asked) => aim(routes, asked) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

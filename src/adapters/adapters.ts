@@ -3,9 +3,10 @@ import type { AdapterGroup } from './adapter-route.ts';
 import { adminRoutes, type AdminParts } from './admin-routes.ts';
 import { documentGroup, type DocumentGroupParts } from './document-group.ts';
 import { medicalRecords } from './medical-records.ts';
+import { patientFiles, type PatientFileParts } from './patient-files.ts';
 
-export type AdapterParts = DocumentGroupParts & AdminParts;
+export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts;
 
 export function buildAdapters(parts: AdapterParts): AdapterGroup[] {
-  return [documentGroup(parts), medicalRecords(parts), adminRoutes(parts)];
+  return [documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts)];
 }

@@ -2,9 +2,9 @@
 // the form beside it as QuestionnaireResponse (R4 questionnaireresponse.html), each under its own digest.
 import type { JsonObject, JsonValue } from '../fhir/json.ts';
 import type { PlainJson, PlainObject } from '../resources/medical-records.ts';
+import { CATEGORY_SYSTEM } from './document-fields.ts';
 import { isPlainObject } from './merge-patch.ts';
 
-const CATEGORY_SYSTEM = 'https://muniment.example/fhir/CodeSystem/document-category';
 export const RECORD_IDENTIFIER_SYSTEM = 'urn:muniment:medical-record';
 
 export interface RecordContent {
@@ -16,6 +16,9 @@ export interface RecordContent {
   /** Type/id of the user who saves. */
   author: string | undefined;
   final: boolean;
+  /** Ids of documents: the one that is drawn upon, and those that belong to it. */
+  background?: string;
+  attachments?: readonly string[];
   /** Milliseconds. */
   now: number;
   fhirBase: string;
@@ -61,7 +64,7 @@ export function questionnaireResponse({ form, template, patient, author, final, 
 
 /** The resource without its identifier, which is known when it is stored. */
 export function recordDocument(record: RecordContent): JsonObject {
-  const { appointment, patient, drawing, form, author, final, now } = record;
+  const { appointment, patient, drawing, form, author, final, now, background, attachments = [] } = record;
   const hasForm = itemsOf(form).length > 0;
   return {
     resourceType: 'DocumentReference',
@@ -76,6 +79,7 @@ export function recordDocument(record: RecordContent): JsonObject {
       { attachment: { contentType: 'application/json', data: base64(drawing), title: 'drawing.json' } },
       ...(hasForm ? [{ attachment: { contentType: 'application/fhir+json', data: base64(questionnaireResponse(record)), title: 'form.json' } }] : []),
     ],
-    context: { related: [{ reference: `Appointment/${appointment}` }] },
+    ...(background === undefined ? {} : { relatesTo: [{ code: 'transforms', target: { reference: `DocumentReference/${background}` } }] }),
+    context: { related: [{ reference: `Appointment/${appointment}` }, ...attachments.map((id) => ({ reference: `DocumentReference/${id}` }))] },
   };
 }

@@ -1,27 +1,30 @@
 // /api/medical-records: what an appointment was about, as form and drawing. Saved again and again as a draft, final once;
 // each explicit save is a version of a DocumentReference, by which access is judged.
 import { fhirError } from '../fhir/fhir-error.ts';
-import { etagMatches } from './draft-condition.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
-import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
-import { discardAll, receiveDocument, type DocumentParts, type PreparedDocument } from '../interactions/prepare-document.ts';
+import { discardAll, receiveDocument, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { writeDocument } from '../interactions/write-document.ts';
 import { patientEntity } from '../interactions/write-outcome.ts';
 import { judgeVersion, requireVerdict, unknown } from '../resources/permitted-version.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
-import { insertMedicalRecord, markFinalised, nextAlias, readMedicalRecord, saveDraft, type MedicalRecordRow, type PlainObject } from '../resources/medical-records.ts';
-import { RECORD_IDENTIFIER_SYSTEM, recordDocument, type RecordContent } from './medical-record-document.ts';
-import { DRAFT_BYTES_MAX, DRAFT_SCHEMA, PATCH_SCHEMA, readJsonObject, RECORD_SCHEMA, requireSchema, requireSound } from './medical-record-schema.ts';
-import { recordResponse, userOf } from './medical-record-answer.ts';
-import { listRecords } from './medical-record-list.ts';
-import { isPlainObject, mergePatch } from './merge-patch.ts';
+import { markFinalised, readMedicalRecord, saveDraft, type MedicalRecordRow, type PlainObject } from '../resources/medical-records.ts';
+import { readRecordFiles } from '../resources/patient-files.ts';
 import type { AdapterGroup } from './adapter-route.ts';
+import { etagMatches } from './draft-condition.ts';
+import { draftTag, recordResponse, userOf } from './medical-record-answer.ts';
+import { createRecord, importSavedState, objectOf } from './medical-record-create.ts';
+import { RECORD_IDENTIFIER_SYSTEM, recordDocument } from './medical-record-document.ts';
+import { relationsOf, showFiles, useBackground, type RecordParts } from './medical-record-files.ts';
+import { listRecords } from './medical-record-list.ts';
+import { DRAFT_BYTES_MAX, DRAFT_SCHEMA, PATCH_SCHEMA, readJsonObject, requireSchema, requireSound } from './medical-record-schema.ts';
+import { mergePatch } from './merge-patch.ts';
+import { inFhirTerms } from './translated.ts';
 
 const DOCUMENT = typeNumber('DocumentReference');
-/** A body beside its draft: names, quotation marks, ids. */
+/** A patch beside the draft that it makes: names, quotation marks. */
 const BODY_BYTES_MAX = DRAFT_BYTES_MAX + 64 * 1024;
 
 /** The row and the document that stands for it, locked where it will be changed. Raises 404, 403 and 410 as a read of the document would. */
@@ -38,64 +41,18 @@ async function loadRecord(tx: Transaction, { org, restriction, request }: Intera
 
 const entitiesOf = (document: VersionRow): Outcome['entities'] => [...patientEntity(document.patient), { reference: `DocumentReference/${document.id}/_history/${document.version}`, role: 'data' }];
 
-interface NewRecord extends PreparedDocument {
-  content: RecordContent;
-}
-
-const objectOf = (value: unknown): PlainObject => (isPlainObject(value as PlainObject) ? value as PlainObject : {});
-const textOf = (value: unknown): string | null => (typeof value === 'string' || typeof value === 'number' ? String(value) : null);
-
-/** What is stored for a body that was checked. Without `patient_id` it is about the patient of the launch. */
-export function contentOf(body: PlainObject, { principal, now }: InteractionContext, fhirBase: string): RecordContent {
-  return {
-    appointment: textOf(body['appointment_id']) ?? '', template: textOf(body['template_id']), patient: textOf(body['patient_id']) ?? principal.patient ?? null,
-    drawing: objectOf(body['drawing_data']), form: objectOf(body['form_data']), author: principal.fhirUser, final: false, now, fhirBase,
-  };
-}
-
-async function createRow(tx: Transaction, parts: DocumentParts, context: InteractionContext, { content, ...prepared }: NewRecord): Promise<Outcome> {
-  const id = await nextAlias(tx, context.org.id, 'medical-record');
-  const document = newUuidV7(context.now);
-  prepared.resource['identifier'] = [{ system: RECORD_IDENTIFIER_SYSTEM, value: id }];
-  const outcome = await writeDocument(parts, tx, context, { id: document, method: 'POST', prepared, previous: undefined });
-  const row = {
-    id, document, appointment_id: content.appointment, template_id: content.template, patient_id: content.patient, drawing_data: content.drawing, form_data: content.form,
-    created_by_user_id: userOf(context), created_at: new Date(content.now),
-  };
-  await insertMedicalRecord(tx, context.org.id, row);
-  const { version: _version, ...rest } = outcome;
-  return { ...rest, response: recordResponse(201, { ...row, revision: 1, finalised_at: null, updated_by_user_id: null, updated_at: row.created_at }, { Location: `/api/medical-records/${id}` }) };
-}
-
-export async function prepareRecord(parts: DocumentParts, context: InteractionContext, content: RecordContent): Promise<NewRecord> {
-  return { ...await receiveDocument(parts, context, recordDocument(content)), content };
-}
-
-function createRecord(parts: DocumentParts): Interaction {
-  return defineInteraction<NewRecord>({
-    code: 'create',
-    kind: 'write',
-    prepare: async (context) => {
-      const body = await readJsonObject(context.request, BODY_BYTES_MAX);
-      requireSchema(RECORD_SCHEMA, body);
-      const content = contentOf(body, context, parts.fhirBase);
-      requireSound(content.drawing, content.form);
-      return prepareRecord(parts, context, content);
-    },
-    run: (tx, context, prepared) => createRow(tx, parts, context, prepared),
-    abandon: (context, { moved }) => discardAll(parts.content, context, moved.map(({ received }) => received)),
-  });
-}
-
-function readRecord(fhirBase: string): Interaction {
+function readRecord(parts: RecordParts): Interaction {
   return defineInteraction({
     code: 'read',
     kind: 'read',
-    run: async (tx, context) => {
-      const { row, document } = await loadRecord(tx, context, fhirBase, false);
+    run: async (tx, context): Promise<Outcome> => {
+      const { row, document } = await loadRecord(tx, context, parts.fhirBase, false);
       const known = context.request.header('if-none-match');
-      const response = recordResponse(200, row);
-      return { response: known !== undefined && etagMatches(known, row.revision) ? { status: 304, headers: { ETag: response.headers['ETag'] ?? '' } } : response, entities: entitiesOf(document) };
+      const entities = entitiesOf(document);
+      if (known !== undefined && etagMatches(known, row.revision)) return { response: { status: 304, headers: { ETag: draftTag(row.revision) } }, entities };
+      const files = await readRecordFiles(tx, context.org.id, row.id);
+      const shown = async (): Promise<Outcome> => ({ response: recordResponse(200, row, {}, await showFiles(parts, context, files)), entities });
+      return { response: recordResponse(200, row), entities, complete: shown };
     },
   });
 }
@@ -107,7 +64,7 @@ function requireRevision(request: FhirRequest, { revision }: MedicalRecordRow): 
 }
 
 /** JSON Merge Patch (RFC 7396) on the draft: no version of the document comes of it, but a record of the access. */
-function patchDraft(parts: DocumentParts): Interaction {
+function patchDraft(parts: RecordParts): Interaction {
   return defineInteraction<PlainObject>({
     code: 'patch',
     kind: 'write',
@@ -124,6 +81,7 @@ function patchDraft(parts: DocumentParts): Interaction {
       requireSchema(DRAFT_SCHEMA, merged);
       const [drawing, form] = [objectOf(merged['drawing_data']), objectOf(merged['form_data'])];
       requireSound(drawing, form);
+      await useBackground(tx, parts, context, { id: row.id, patient: row.patient_id, drawing });
       const [now, user] = [new Date(context.now), userOf(context)];
       const revision = await saveDraft(tx, context.org.id, { id: row.id, drawing, form, user, now });
       return { response: recordResponse(200, { ...row, drawing_data: drawing, form_data: form, updated_at: now, updated_by_user_id: user, revision }), entities: entitiesOf(document) };
@@ -138,26 +96,29 @@ interface FinalRecord {
 }
 
 /** The draft becomes the document's last word: its drawing and form as bytes that change no more. Asked again it answers the same. */
-function finaliseRecord(parts: DocumentParts): Interaction {
+function finaliseRecord(parts: RecordParts): Interaction {
   return defineInteraction<FinalRecord>({
     code: 'update',
     kind: 'write',
     prepare: async (context) => {
-      const { row } = await context.read((tx) => loadRecord(tx, context, parts.fhirBase, false));
+      const { row, files } = await context.read(async (tx) => {
+        const loaded = await loadRecord(tx, context, parts.fhirBase, false);
+        return { ...loaded, files: await readRecordFiles(tx, context.org.id, loaded.row.id) };
+      });
       if (row.finalised_at !== null) return { revision: row.revision };
       requireRevision(context.request, row);
       const resource = recordDocument({
         appointment: row.appointment_id, template: row.template_id, patient: row.patient_id, drawing: row.drawing_data, form: row.form_data,
-        author: context.principal.fhirUser, final: true, now: context.now, fhirBase: parts.fhirBase,
+        author: context.principal.fhirUser, final: true, now: context.now, fhirBase: parts.fhirBase, ...relationsOf(files),
       });
       resource['identifier'] = [{ system: RECORD_IDENTIFIER_SYSTEM, value: row.id }];
-      return { prepared: await receiveDocument(parts, context, resource), revision: row.revision };
+      return { prepared: await receiveDocument(parts, inFhirTerms(context, {}), resource), revision: row.revision };
     },
     run: async (tx, context, { prepared, revision }) => {
       const { row, document } = await loadRecord(tx, context, parts.fhirBase, true);
       if (prepared === undefined) return { response: recordResponse(200, row), entities: entitiesOf(document) };
       if (row.revision !== revision) throw fhirError('conflict', 'The draft was saved meanwhile; finalise it again', { headers: { 'Retry-After': '1' } });
-      const outcome = await writeDocument(parts, tx, context, { id: row.document, method: 'PUT', prepared, previous: document });
+      const outcome = await writeDocument(parts, tx, inFhirTerms(context, {}), { id: row.document, method: 'PUT', prepared, previous: document });
       const [now, user] = [new Date(context.now), userOf(context)];
       await markFinalised(tx, context.org.id, { id: row.id, user, now });
       const { version: _version, ...rest } = outcome;
@@ -167,15 +128,16 @@ function finaliseRecord(parts: DocumentParts): Interaction {
   });
 }
 
-export function medicalRecords(parts: DocumentParts): AdapterGroup {
+export function medicalRecords(parts: RecordParts): AdapterGroup {
   const type = 'DocumentReference' as const;
   return {
     prefix: 'api/medical-records',
     crossOrigin: true,
     routes: [
       { method: 'POST', path: '', type, access: { interaction: 'create' }, interaction: createRecord(parts) },
+      { method: 'POST', path: '$import-saved-state', type, access: { interaction: 'create' }, interaction: importSavedState(parts) },
       { method: 'GET', path: '', type, access: { interaction: 'search-type' }, interaction: listRecords(parts.fhirBase) },
-      { method: 'GET', path: '[id]', type, access: { interaction: 'read' }, interaction: readRecord(parts.fhirBase) },
+      { method: 'GET', path: '[id]', type, access: { interaction: 'read' }, interaction: readRecord(parts) },
       { method: 'PATCH', path: '[id]/draft', type, access: { interaction: 'patch' }, interaction: patchDraft(parts) },
       { method: 'POST', path: '[id]/finalise', type, access: { interaction: 'update' }, interaction: finaliseRecord(parts) },
     ],

@@ -80,11 +80,11 @@ async function* bytesOf(stream: Readable): AsyncGenerator<Buffer> {
 }
 
 /**
- * Reads the body to its end. `take` is called for each file and must read it or leave it; it may be called for several at
+ * Reads the body to its end. `take` is called for each file, with the fields that came before, and must read it or leave it; it may be called for several at
  * once. The first failure ends the reading; all that was begun has ended when this raises. Raises 400 `malformed-form`, 413,
  * 415, `client-aborted`, and what `take` raises.
  */
-export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits, take: (file: FormFile) => Promise<Taken>): Promise<ReadForm<Taken>> {
+export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits, take: (file: FormFile, before: readonly (readonly [string, string])[]) => Promise<Taken>): Promise<ReadForm<Taken>> {
   if (body.contentEncoding !== undefined) throw fhirError('media-type', 'A form must come without Content-Encoding');
   const parser = openParser(body, limits);
   const fields: [string, string][] = [];
@@ -104,7 +104,7 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
     stream.on('error', () => { /* Its reader hears of it. */ });
     const file = { index: taking.length, field: field ?? '', sentName: filename as string | undefined, contentType: mimeType, bytes: bytesOf(stream) };
     // What is not read to its end would hold up everything behind it.
-    const taken = inTurn(() => take(file).finally(() => { stream.resume(); }));
+    const taken = inTurn(() => take(file, fields).finally(() => { stream.resume(); }));
     taken.catch(fail);
     taking.push(taken);
   });

@@ -23,6 +23,7 @@ import * as mirrorComparison from '../../migrations/0018-mirror-comparison.ts';
 import * as mirrorPause from '../../migrations/0019-mirror-pause.ts';
 import * as log from '../../migrations/0020-log.ts';
 import * as breakGlass from '../../migrations/0021-break-glass.ts';
+import * as patientFile from '../../migrations/0022-patient-file.ts';
 
 interface Migration {
   name: string;
@@ -51,6 +52,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0019-mirror-pause', up: mirrorPause.up },
   { name: '0020-log', up: log.up },
   { name: '0021-break-glass', up: breakGlass.up },
+  { name: '0022-patient-file', up: patientFile.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

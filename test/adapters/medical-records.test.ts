@@ -123,6 +123,84 @@ describe('a medical record', () => {
   });
 });
 
+const PDF = Buffer.from('%PDF-1.4\nx-ray report\n%%EOF');
+const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+
+async function sendForm(path: string, fields: Record<string, string>, files: readonly (readonly [string, Buffer, string, string])[], client = admin): Promise<Answer> {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) data.append(name, value);
+  for (const [field, bytes, name, type] of files) data.append(field, new Blob([new Uint8Array(bytes)], { type }), name);
+  const encoded = new Request('http://localhost', { method: 'POST', body: data });
+  return client.call(`${root}${path}`, { method: 'POST', body: Buffer.from(await encoded.arrayBuffer()), headers: { 'content-type': encoded.headers.get('content-type') ?? '' } });
+}
+
+const formFields = (patient: string): Record<string, string> => ({ appointment_id: '77', patient_id: patient, drawing_data: JSON.stringify(drawing()), form_data: JSON.stringify(form) });
+
+describe('the files of a medical record', () => {
+  it('are uploaded for a patient, known by a number, and drawn upon', async () => {
+    const patient = `p-${randomUUID()}`;
+    const file = await sendForm(`/api/patients/${patient}/files`, {}, [['file', PDF, 'template.pdf', 'application/pdf']]);
+    expect([file.status, file.json]).toEqual([201, expect.objectContaining({ id: expect.any(Number), patient_id: patient, file_name: 'template.pdf', file_type: 'application/pdf', file_size: PDF.length, s3_url: expect.stringMatching(/^http/) })]);
+    const { json } = await made(record({ patient_id: patient, drawing_data: { ...drawing(), backgroundType: 'pdf', backgroundFileId: file.json.id } }));
+    expect(json.background_file).toMatchObject({ id: file.json.id, file_name: 'template.pdf', file_type: 'application/pdf' });
+    const read = await send(admin, 'GET', `${RECORDS}/${json.id}`);
+    expect((await admin.get(read.json.background_file.s3_url, { accept: '*/*' })).bytes).toEqual(PDF);
+    const document = await admin.get(json.document_reference);
+    expect(document.json.relatesTo).toEqual([{ code: 'transforms', target: { reference: file.json.document_reference } }]);
+    const other = await sendForm(`/api/patients/another/files`, {}, [['file', PDF, 'a.pdf', 'application/pdf']]);
+    for (const id of [other.json.id, 999_999]) {
+      const refused = await send(admin, 'POST', RECORDS, record({ patient_id: patient, drawing_data: { ...drawing(), backgroundFileId: id } }));
+      expect([refused.status, refused.json.code]).toEqual([422, 'reference-target']);
+      expect((await send(admin, 'PATCH', `${RECORDS}/${json.id}/draft`, { drawing_data: { backgroundFileId: id } })).status).toBe(422);
+    }
+    const without = await send(admin, 'PATCH', `${RECORDS}/${json.id}/draft`, { drawing_data: { backgroundFileId: null } });
+    expect(without.status).toBe(200);
+    expect((await send(admin, 'GET', `${RECORDS}/${json.id}`)).json.background_file).toBeNull();
+  });
+
+  it('come with the record in a form, all in one transaction and one record of the access', async () => {
+    const patient = `p-${randomUUID()}`;
+    const { status, json, headers } = await sendForm(RECORDS, formFields(patient), [['background_file', PDF, 'template.pdf', 'application/pdf'], ['attachment_files', PNG, 'xray.png', 'image/png'], ['attachment_files[]', PNG, 'photo.png', 'image/png']]);
+    expect(status).toBe(201);
+    expect(json).toMatchObject({ appointment_id: 77, background_file: { file_name: 'template.pdf' }, attachment_files: [{ file_name: 'xray.png', file_type: 'image/png' }, { file_name: 'photo.png' }] });
+    expect(json.drawing_data.backgroundFileId).toBe(json.background_file.id);
+    const events = (await admin.auditOf(headers.get('x-request-id') ?? '')).filter(({ action }) => action === 'C' );
+    const named = events.flatMap(({ entity }) => entity.map(({ what }: { what?: { reference?: string } }) => what?.reference ?? ''));
+    expect(named.filter((reference: string) => reference.startsWith('DocumentReference/'))).toHaveLength(4);
+    await send(admin, 'POST', `${RECORDS}/${json.id}/finalise`);
+    const document = (await admin.get(json.document_reference)).json;
+    expect(document).toMatchObject({ docStatus: 'final', relatesTo: [{ code: 'transforms' }] });
+    expect(document.context.related).toHaveLength(3);
+    const rows = await server.sql<{ file_role: string }>('select file_role from medical_record_files where medical_record_id = $1', [json.id]);
+    expect(rows.map(({ file_role: role }) => role).sort()).toEqual(['attachment', 'attachment', 'background']);
+  });
+
+  it('leave nothing behind when the record is refused', async () => {
+    const count = async (): Promise<unknown> => server.sql(`select (select count(*) from resource) as resources, (select count(*) from patient_file) as files, (select count(*) from content where state = 'staging') as staging`);
+    const before = await count();
+    const wrong = await sendForm(RECORDS, { ...formFields('p'), drawing_data: '{"lines":[{}]}' }, [['background_file', PDF, 'template.pdf', 'application/pdf']]);
+    expect([wrong.status, wrong.json.errors[0].expression]).toEqual([400, 'drawing_data.lines[0].tool']);
+    expect((await sendForm(RECORDS, formFields('p'), [['background_file', PDF, 'a.pdf', 'application/pdf'], ['background_file', PDF, 'b.pdf', 'application/pdf']])).status).toBe(400);
+    expect((await sendForm(RECORDS, formFields('p'), [['background_file', PNG, 'a.pdf', 'application/pdf']])).status).toBe(415);
+    expect((await sendForm(RECORDS, { ...formFields('p'), colour: 'red' }, [])).status).toBe(400);
+    expect(await count()).toEqual(before);
+  });
+
+  it('are taken from what the demonstration kept in a browser', async () => {
+    const patient = `p-${randomUUID()}`;
+    const state = {
+      ...drawing(), appointment_id: 5, patient_id: patient, backgroundImageDataUrl: `data:image/png;base64,${PNG.toString('base64')}`, pdfFileName: 'form.pdf', pdfFileDataUrl: `data:application/pdf;base64,${PDF.toString('base64')}`,
+      pdfPageNumber: 1, pdfNumPages: 5, savedAt: '2025-12-10T10:00:00Z',
+    };
+    const { status, json } = await send(admin, 'POST', `${RECORDS}/$import-saved-state`, state);
+    expect(status).toBe(201);
+    expect(json).toMatchObject({ background_file: { file_name: 'form.pdf', file_type: 'application/pdf' }, attachment_files: [{ file_type: 'image/png' }], drawing_data: { backgroundType: 'pdf', pdfNumPages: 5, lines: state['lines' as keyof typeof state] } });
+    const image = await send(admin, 'POST', `${RECORDS}/$import-saved-state`, { ...state, pdfFileDataUrl: null, pdfFileName: null, pdfNumPages: null });
+    expect(image.json).toMatchObject({ background_file: { file_type: 'image/png' }, attachment_files: [], drawing_data: { backgroundType: 'image' } });
+    expect((await send(admin, 'POST', `${RECORDS}/$import-saved-state`, { ...state, pdfFileDataUrl: 'data:,x' })).status).toBe(400);
+  });
+});
+
 describe('who may have a medical record', () => {
   it('is judged by its document: another patient is 404, another category 403, another organisation 404, without a token 401', async () => {
     const { json } = await made(record({ patient_id: 'p1' }));

@@ -117,6 +117,11 @@ medical_record.created_by_user_id text collate "C" not null
 medical_record.updated_by_user_id text collate "C"
 medical_record.created_at timestamp(3) with time zone not null
 medical_record.updated_at timestamp(3) with time zone not null
+medical_record_file.org integer not null
+medical_record_file.medical_record_id bigint not null
+medical_record_file.patient_file_id bigint not null
+medical_record_file.file_role text collate "C" not null
+medical_record_file.created_at timestamp(3) with time zone not null
 migration.id integer not null default nextval('migration_id_seq'::regclass)
 migration.name character varying(255)
 migration.batch integer
@@ -180,6 +185,16 @@ outbox.event uuid not null
 outbox.lane smallint not null default 1
 outbox.created_at timestamp(3) with time zone not null default now()
 outbox.taken boolean not null default false
+patient_file.org integer not null
+patient_file.id bigint not null
+patient_file.document text collate "C" not null
+patient_file.binary text collate "C" not null
+patient_file.patient_id text collate "C" not null
+patient_file.file_name text not null
+patient_file.file_type text not null
+patient_file.file_size bigint not null
+patient_file.uploaded_by_user_id text collate "C" not null
+patient_file.created_at timestamp(3) with time zone not null
 policy_rule.org integer not null
 policy_rule.version integer not null
 policy_rule.role text collate "C" not null
@@ -307,6 +322,10 @@ log_state log_state_single_check CHECK (single)
 log_subtree log_subtree_pkey PRIMARY KEY (height, "position")
 log_subtree log_subtree_root_check CHECK (octet_length(root) = 32)
 medical_record medical_record_pkey PRIMARY KEY (org, id)
+medical_record_file medical_record_file_file_role_check CHECK (file_role = ANY (ARRAY['background'::text, 'attachment'::text, 'export'::text]))
+medical_record_file medical_record_file_org_medical_record_id_fkey FOREIGN KEY (org, medical_record_id) REFERENCES medical_record(org, id) ON DELETE RESTRICT
+medical_record_file medical_record_file_org_patient_file_id_fkey FOREIGN KEY (org, patient_file_id) REFERENCES patient_file(org, id) ON DELETE RESTRICT
+medical_record_file medical_record_file_pkey PRIMARY KEY (org, medical_record_id, patient_file_id, file_role)
 migration migration_pkey PRIMARY KEY (id)
 migration_lock migration_lock_pkey PRIMARY KEY (index)
 mirror_drift mirror_drift_kind_check CHECK (kind = ANY (ARRAY['missing'::text, 'extra'::text, 'stale'::text, 'different'::text]))
@@ -320,6 +339,7 @@ mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
 organisation organisation_name_key UNIQUE (name)
 organisation organisation_pkey PRIMARY KEY (id)
 outbox outbox_pkey PRIMARY KEY (org, seq)
+patient_file patient_file_pkey PRIMARY KEY (org, id)
 policy_rule policy_rule_effect_check CHECK (effect = ANY (ARRAY['permit'::text, 'deny'::text]))
 policy_rule policy_rule_org_version_fkey FOREIGN KEY (org, version) REFERENCES policy_version(org, version)
 policy_rule policy_rule_pkey PRIMARY KEY (org, version, role, category, action, effect)
@@ -375,6 +395,8 @@ CREATE UNIQUE INDEX medical_record_document ON public.medical_record USING btree
 CREATE INDEX medical_record_drawing_data ON public.medical_record USING gin (drawing_data jsonb_path_ops)
 CREATE INDEX medical_record_patient ON public.medical_record USING btree (org, patient_id, id) WHERE (patient_id IS NOT NULL)
 CREATE UNIQUE INDEX medical_record_pkey ON public.medical_record USING btree (org, id)
+CREATE INDEX medical_record_file_file ON public.medical_record_file USING btree (org, patient_file_id)
+CREATE UNIQUE INDEX medical_record_file_pkey ON public.medical_record_file USING btree (org, medical_record_id, patient_file_id, file_role)
 CREATE UNIQUE INDEX migration_pkey ON public.migration USING btree (id)
 CREATE UNIQUE INDEX migration_lock_pkey ON public.migration_lock USING btree (index)
 CREATE UNIQUE INDEX mirror_drift_pkey ON public.mirror_drift USING btree (org, type, id)
@@ -389,6 +411,8 @@ CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE INDEX outbox_new ON public.outbox USING btree (org, seq) WHERE (NOT taken)
 CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (org, seq)
 CREATE INDEX outbox_resource ON public.outbox USING btree (org, type, id, version)
+CREATE INDEX patient_file_patient ON public.patient_file USING btree (org, patient_id, id)
+CREATE UNIQUE INDEX patient_file_pkey ON public.patient_file USING btree (org, id)
 CREATE UNIQUE INDEX policy_rule_pkey ON public.policy_rule USING btree (org, version, role, category, action, effect)
 CREATE UNIQUE INDEX policy_version_pkey ON public.policy_version USING btree (org, version)
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
@@ -426,6 +450,7 @@ log_leaf off
 log_state off
 log_subtree off
 medical_record enabled forced
+medical_record_file enabled forced
 migration off
 migration_lock off
 mirror_drift enabled forced
@@ -435,6 +460,7 @@ mirror_run enabled forced
 mirror_skip enabled forced
 organisation off
 outbox enabled forced
+patient_file enabled forced
 policy_rule enabled forced
 policy_version enabled forced
 resource enabled forced
@@ -466,6 +492,7 @@ content worker_everything PERMISSIVE ALL to muniment_worker using true with chec
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+medical_record_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -478,6 +505,7 @@ mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELEC
 mirror_skip worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 outbox own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 outbox worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+patient_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 policy_rule own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 policy_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -518,6 +546,7 @@ log_leaf to muniment_worker: insert, select
 log_state to muniment_worker: select, update
 log_subtree to muniment_worker: insert, select
 medical_record to muniment_app: insert, select, update
+medical_record_file to muniment_app: delete, insert, select
 mirror_drift to muniment_app: select
 mirror_drift to muniment_worker: delete, insert, select, update
 mirror_head to muniment_app: select
@@ -533,6 +562,7 @@ organisation to muniment_audit: select
 organisation to muniment_worker: select
 outbox to muniment_app: insert
 outbox to muniment_worker: delete, select
+patient_file to muniment_app: insert, select
 policy_rule to muniment_app: insert, select
 policy_version to muniment_app: insert, select
 resource to muniment_app: insert, select, update
