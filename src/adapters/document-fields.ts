@@ -86,7 +86,8 @@ function attachmentOf({ name, contentType }: UploadedFile, title: string | undef
   };
 }
 
-const AUTHORS = /^(?:Practitioner|PractitionerRole|Organization|Device|Patient|RelatedPerson)\//;
+/** Whether R4 lets it stand as the author of a document. */
+export const mayAuthor = (reference: string | undefined): reference is string => /^(?:Practitioner|PractitionerRole|Organization|Device|Patient|RelatedPerson)\//.test(reference ?? '');
 
 /** The DocumentReference of an upload. `author` is the user of the token; `now` in milliseconds. */
 export function documentOf(metadata: DocumentMetadata, file: UploadedFile, by: { author: string | undefined; now: number }): JsonObject {
@@ -97,7 +98,7 @@ export function documentOf(metadata: DocumentMetadata, file: UploadedFile, by: {
     category: [{ coding: [{ system: CATEGORY_SYSTEM, code: metadata.category }] }],
     subject: { reference: `Patient/${metadata.patient_id}` },
     date: printInstant(by.now),
-    ...(author !== undefined && AUTHORS.test(author) ? { author: [{ reference: author }] } : {}),
+    ...(mayAuthor(author) ? { author: [{ reference: author }] } : {}),
     ...(metadata.description === undefined ? {} : { description: metadata.description }),
     content: [{ attachment: attachmentOf(file, metadata.title) }],
     ...(metadata.encounter_id === undefined ? {} : { context: { encounter: [{ reference: `Encounter/${metadata.encounter_id}` }] } }),

@@ -3,6 +3,7 @@ import type { ContentReader } from '../content/read-content.ts';
 import type { SearchParts } from '../interactions/run-search.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import { annotationInteractions } from './annotations.ts';
 import { bulkUpload, type BulkParts } from './bulk-upload.ts';
 import type { DocumentFields } from './document-fields.ts';
 import { listDocuments } from './document-list.ts';
@@ -21,6 +22,7 @@ export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
   const { fhirBase, newest, reader } = parts;
   const documentsUrl = fhirBase.replace(/\/fhir$/, '/documents');
   const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], access: AdapterRoute['access']['interaction']): AdapterRoute => ({ method, path, interaction, access: { interaction: access }, type: 'DocumentReference' });
+  const annotations = annotationInteractions({ ...parts, documentsUrl });
   return {
     prefix: 'documents',
     crossOrigin: true,
@@ -32,6 +34,12 @@ export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
       row('GET', '[id]', readDocument(newest, fhirBase), 'read'),
       row('GET', '[id]/download', downloadDocument({ fhirBase, content: reader }), 'read'),
       row('DELETE', '[id]', deleteDocument(fhirBase), 'delete'),
+      row('POST', '[id]/annotations', annotations.create, 'create'),
+      row('GET', '[id]/annotations', annotations.list, 'search-type'),
+      row('GET', '[id]/annotations/[annotation]', annotations.read, 'read'),
+      row('PUT', '[id]/annotations/[annotation]', annotations.put, 'update'),
+      row('PATCH', '[id]/annotations/[annotation]', annotations.patch, 'patch'),
+      row('DELETE', '[id]/annotations/[annotation]', annotations.delete, 'delete'),
     ],
   };
 }
