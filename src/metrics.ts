@@ -14,6 +14,8 @@ export interface Metrics {
   rescued: (from: string) => void;
   /** A content was found damaged and taken out of service. */
   quarantined: () => void;
+  /** The scanner came to a verdict on a content, or to none. */
+  scanned: (verdict: string) => void;
   bytesReceived: Counter;
   bytesSent: Counter;
 }
@@ -28,8 +30,10 @@ export function createMetrics(): Metrics {
   const rescues = new Counter({ name: 'muniment_content_rescued_chunks_total', help: 'Chunks that were wrong in their store and came from another copy', labelNames: ['from'], registers: [registry] });
   const quarantines = new Counter({ name: 'muniment_content_quarantined_total', help: 'Contents that were found damaged and taken out of service', registers: [registry] });
   const putBacks = new Counter({ name: 'muniment_mirror_put_back_total', help: 'Resources that others changed at HAPI and that were put back', registers: [registry] });
+  const scans = new Counter({ name: 'muniment_content_scans_total', help: 'Contents by what the virus scanner said of them', labelNames: ['verdict'], registers: [registry] });
   return {
     registry,
+    scanned: (verdict) => scans.inc({ verdict }),
     putBack: () => putBacks.inc(),
     rescued: (from) => rescues.inc({ from }),
     quarantined: () => quarantines.inc(),

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BucketConfig, Config } from './config/config.ts';
 import type { ContentStore } from './content/content-store.ts';
+import { createScanner, type Scanner } from './content/scanner.ts';
 import { openFilesystemStore } from './content/stores/filesystem.ts';
 import { ensureStoreMarker } from './content/stores/store-marker.ts';
 import { openS3Store } from './content/stores/s3.ts';
@@ -97,4 +98,9 @@ function openBucket(name: string, { endpoint, bucket, region, accessKey, secretK
 /** The second store, where there is one. It is not needed to serve: it may be down while the server starts. */
 export function openConfiguredReplica({ storage }: Config): ContentStore | undefined {
   return storage.replica === undefined ? undefined : openBucket('replica', storage.replica);
+}
+
+/** The virus scanner, where one is configured and wanted. */
+export function openConfiguredScanner({ clamav, scan }: Config): Scanner | undefined {
+  return clamav === undefined || scan === 'off' ? undefined : createScanner({ host: clamav.host, port: clamav.port, bytesMax: clamav.streamBytesMax, connectionsMax: clamav.connectionsMax });
 }

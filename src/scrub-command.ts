@@ -2,28 +2,35 @@
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { OBSERVER_PREFIX } from './audit/who.ts';
-import { loadConfig, type Config } from './config/config.ts';
+import { ConfigurationError, loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
+import { acceptContent } from './content/accept-content.ts';
 import { createPace } from './content/pace.ts';
-import { scrub, type ScrubReport } from './content/scrub.ts';
+import { rescan } from './content/rescan.ts';
+import { scrub, type ContentRecord, type ScrubReport } from './content/scrub.ts';
 import type { Database } from './database/database.ts';
-import { createAccessRecorder } from './gate/record-access.ts';
+import type { Scanner } from './content/scanner.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
 import { createLogger } from './logger.ts';
 import { tellFailure } from './operator-commands.ts';
-import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore } from './open-parts.ts';
 
-const USAGE = `Usage: muniment scrub [--all] [--restore] [--rate BYTES_PER_SECOND] [--json]
+const USAGE = `Usage: muniment scrub [--all] [--restore | --rescan] [--rate BYTES_PER_SECOND] [--json]
+       muniment scrub --accept CONTENT --reason TEXT [--json]
   reads the bytes that are due (SCRUB_DAYS), compares them with their digests, and takes out of service what no copy can mend
   --all      all bytes, those out of service too
   --restore  puts copies with the same SHA-256 back and lifts the quarantine; looks at all that is out of service
+  --rescan   scans for viruses what was not scanned with the signatures of today; withholds what is infected, and lifts
+             the quarantine of what could not be scanned before and is clean; --all: everything
+  --accept   takes into service what the virus scanner withheld, by decision of an administrator
   --rate     bytes a second at most; unlimited without it`;
 
-const OPTIONS = { all: { type: 'boolean', default: false }, restore: { type: 'boolean', default: false }, rate: { type: 'string' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+const OPTIONS = { all: { type: 'boolean', default: false }, restore: { type: 'boolean', default: false }, rescan: { type: 'boolean', default: false }, accept: { type: 'string' }, reason: { type: 'string' }, rate: { type: 'string' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const BAR_COLUMNS = 30;
 
-interface Wish { all: boolean; restore: boolean; rate: number | undefined; json: boolean }
+interface Wish { all: boolean; restore: boolean; rescan: boolean; accept: { content: string; reason: string } | undefined; rate: number | undefined; json: boolean }
 
 async function extent(database: Database): Promise<{ now: Date; bytes: number }> {
   return database.workerTransaction(async (tx) => {
@@ -47,6 +54,14 @@ function progressBar(total: number): { add: (bytes: number) => void; end: () => 
   };
 }
 
+const recordOf = (database: Database): ContentRecord => createScrubRecord({ database, observer: `${OBSERVER_PREFIX}${hostname()}`, by: 'command' });
+
+function neededScanner(config: Config): Scanner {
+  const scanner = openConfiguredScanner(config);
+  if (scanner === undefined) throw new ConfigurationError(['CLAMAV_HOST is needed by --rescan, and SCAN must not be off']);
+  return scanner;
+}
+
 async function run(config: Config, database: Database, wish: Wish): Promise<ScrubReport> {
   const store = await openConfiguredStore(config, database);
   const { now, bytes } = await extent(database);
@@ -54,11 +69,10 @@ async function run(config: Config, database: Database, wish: Wish): Promise<Scru
   const end = new AbortController();
   const stop = (): void => end.abort();
   process.once('SIGINT', stop);
-  const record = createScrubRecord({ database, recorder: createAccessRecorder(database), observer: `${OBSERVER_PREFIX}${hostname()}`, by: 'command' });
+  const parts = { database, stores: [store], replica: openConfiguredReplica(config), record: recordOf(database), onChecked: bar.add, signal: end.signal, pace: createPace(wish.rate, end.signal) };
   try {
-    return await scrub({
-      database, stores: [store], replica: openConfiguredReplica(config), restore: wish.restore, onChange: record, onChecked: bar.add, signal: end.signal, pace: createPace(wish.rate, end.signal),
-    }, { verifiedUntil: wish.all ? now : new Date(now.getTime() - config.scrubDays * DAY_MS), triedUntil: now, quarantined: wish.all || wish.restore });
+    if (wish.rescan) return await rescan({ ...parts, scanner: neededScanner(config) }, now, wish.all);
+    return await scrub({ ...parts, restore: wish.restore }, { verifiedUntil: wish.all ? now : new Date(now.getTime() - config.scrubDays * DAY_MS), triedUntil: now, quarantined: wish.all || wish.restore });
   } finally {
     process.off('SIGINT', stop);
     bar.end();
@@ -75,7 +89,10 @@ function readWish(flags: readonly string[]): Wish | 'help' | undefined {
   const { values } = parseArgs({ args: [...flags], options: OPTIONS });
   if (values.help) return 'help';
   if (values.rate !== undefined && !/^[1-9]\d{0,14}$/.test(values.rate)) return undefined;
-  return { all: values.all, restore: values.restore, json: values.json, rate: values.rate === undefined ? undefined : Number(values.rate) };
+  const { accept, reason, restore, rescan: again } = values;
+  if ((restore && again) || (accept === undefined) !== (reason === undefined)) return undefined;
+  if (accept !== undefined && (!UUID.test(accept) || reason?.trim() === '' || restore || again || values.all)) return undefined;
+  return { all: values.all, restore, rescan: again, accept: accept === undefined ? undefined : { content: accept, reason: reason ?? '' }, json: values.json, rate: values.rate === undefined ? undefined : Number(values.rate) };
 }
 
 export async function runScrubCommand(flags: readonly string[], environment: Environment): Promise<number> {
@@ -86,6 +103,12 @@ export async function runScrubCommand(flags: readonly string[], environment: Env
     const config = loadConfig(environment);
     const opened = await openConfiguredDatabase(config, createLogger('error'));
     try {
+      if (wish.accept !== undefined) {
+        const accepted = await acceptContent({ database: opened.database, record: recordOf(opened.database) }, wish.accept.content, wish.accept.reason);
+        const told = accepted ? 'It is in service' : 'The virus scanner withholds no such content';
+        process.stdout.write(`${wish.json ? JSON.stringify({ accepted }) : told}\n`);
+        return accepted ? 0 : 1;
+      }
       const report = await run(config, opened.database, wish);
       process.stdout.write(`${wish.json ? JSON.stringify(report) : printed(report)}\n`);
       return report.findings.every(({ restored }) => restored) ? 0 : 1;

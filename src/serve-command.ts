@@ -17,8 +17,9 @@ async function curlLine(config: Config, fhirBase: string): Promise<string> {
 }
 
 function scanLine({ scan, clamav }: Config): string {
-  if (scan === 'required') return 'SCAN=required, and virus scanning is not part of this release: bytes are refused (503)';
-  return scan === 'off' || clamav === undefined ? 'Virus scanning is off' : 'Virus scanning is not part of this release: uploads are not scanned';
+  if (scan === 'off') return 'Virus scanning is off (SCAN=off)';
+  if (clamav === undefined) return scan === 'required' ? 'SCAN=required, and CLAMAV_HOST is not set: bytes are refused (503)' : 'Virus scanning is off: CLAMAV_HOST is not set';
+  return `Uploads are scanned for viruses by ${clamav.host}:${clamav.port}${scan === 'required' ? '' : '; what it cannot be asked about is taken unscanned (SCAN=optional)'}`;
 }
 
 async function announce(config: Config, server: RunningServer): Promise<void> {

@@ -8,6 +8,7 @@ import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
 import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
+import type { Scanner } from './content/scanner.ts';
 import { haltedStores } from './content/epoch-fence.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
@@ -40,7 +41,7 @@ import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
-import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
@@ -59,7 +60,7 @@ export interface RunningServer {
 
 const MIRROR_TIMEOUT_MS = 30_000;
 
-function healthChecks(config: Config, database: Database, store: ContentStore, recorder: AccessRecorder, mirror: MirrorWorker | undefined): HealthChecks {
+function healthChecks(config: Config, database: Database, store: ContentStore, recorder: AccessRecorder, mirror: MirrorWorker | undefined, scanner: Scanner | undefined): HealthChecks {
   return {
     database: async () => { await database.query({ text: 'select 1' }); return { state: 'up' }; },
     storage: async () => { await store.probe(); return { state: 'up' }; },
@@ -70,15 +71,17 @@ function healthChecks(config: Config, database: Database, store: ContentStore, r
       const note = `${pending} pending, oldest ${Math.round(oldestSeconds ?? 0)} s, ${parked} parked, ${drift} different, ${waiting.length} organisations not mirrored${paused.map(({ reason, since }) => `; ${reason}, since ${since}`).join('')}`;
       return { state: unreachable.length > paused.length ? 'down' : (oldestSeconds ?? 0) > 300 || parked + drift + paused.length + waiting.length > 0 ? 'degraded' : 'up', note };
     },
-    scanner: async () => scannerHealth(config),
+    scanner: () => scannerHealth(config, scanner),
   };
 }
 
-/** Never more than what is true: uploads are not scanned by this release. */
-function scannerHealth({ scan, clamav }: Config): HealthPart {
-  if (scan === 'required') return { state: 'down', note: 'SCAN=required, and scanning is not part of this release: bytes are refused' };
-  if (scan === 'off' || clamav === undefined) return { state: 'up', note: scan === 'off' ? 'off: SCAN=off' : 'off: CLAMAV_HOST is not set' };
-  return { state: 'degraded', note: 'scanning is not part of this release: uploads are not scanned' };
+async function scannerHealth({ scan }: Config, scanner: Scanner | undefined): Promise<HealthPart> {
+  if (scan === 'off') return { state: 'up', note: 'off: SCAN=off' };
+  if (scanner === undefined) return scan === 'required' ? { state: 'down', note: 'SCAN=required, and CLAMAV_HOST is not set: bytes are refused' } : { state: 'up', note: 'off: CLAMAV_HOST is not set' };
+  try {
+    const { engine, signatures } = await scanner.version();
+    return { state: 'up', note: signatures === undefined ? engine : `${engine}, signatures ${signatures}` };
+  } catch { return { state: 'down', note: scan === 'required' ? 'out of reach: bytes are refused' : 'out of reach: bytes are taken unscanned' }; }
 }
 
 function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
@@ -173,16 +176,13 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   registerGauges(metrics, database, recorder, log, mirror);
 
   const replica = openConfiguredReplica(config);
+  const scanner = openConfiguredScanner(config);
   const reader = openReader({ store, replica, database, metrics, logger });
-  const recordScrub = createScrubRecord({ database, recorder, observer, by: 'server' });
   stops.push(startScrubbing({
     database, stores: [store], replica, encrypted: config.production && config.storage.type !== 'local', days: config.scrubDays, bytesPerSecond: config.scrubBytesPerSecond, logger,
-    async onChange(row, change, what) {
-      if (change === 'quarantined') metrics.quarantined();
-      await recordScrub(row, change, what);
-    },
+    record: createScrubRecord({ database, observer, by: 'server' }), onQuarantined: metrics.quarantined,
   }));
-  const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scanRequired: config.scan === 'required', onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
+  const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
@@ -201,7 +201,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
-    health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror)), () => draining()),
+    health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),
     publicFhir: publicRoutes({
       capabilities: printCapabilities({ fhirBase, softwareVersion: SOFTWARE_VERSION, date: new Date().toISOString(), routes, smart: issuers.smartConfiguration }),
       smartConfiguration: issuers.smartConfiguration,

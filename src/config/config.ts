@@ -1,6 +1,7 @@
 // From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { Reader, UNITS } from './read-environment.ts';
 import { Secret } from './secrets.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
 import type { Environment, VariableName } from './env.ts';
@@ -47,7 +48,8 @@ export interface Config {
   mirrorAccess: 'off' | 'writes' | 'all';
   mirrorChanges: 'alarm' | 'authoritative';
   mirrorCheckSeconds: number;
-  clamav: { host: string; port: number } | undefined;
+  /** streamBytesMax: what the scanner takes in one stream. */
+  clamav: { host: string; port: number; streamBytesMax: number; connectionsMax: number } | undefined;
   scan: 'off' | 'optional' | 'required';
   /** Empty = the development issuer. */
   trustedIssuers: TrustedIssuer[];
@@ -72,85 +74,6 @@ export class ConfigurationError extends Error {
     super(['The configuration has problems:', ...problems.map((problem) => `  ${problem}`)].join('\n'));
     this.name = 'ConfigurationError';
     this.problems = problems;
-  }
-}
-
-const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-
-class Reader {
-  readonly problems: string[] = [];
-  readonly #environment: Environment;
-
-  constructor(environment: Environment) {
-    this.#environment = environment;
-  }
-
-  text(name: VariableName): string | undefined {
-    return this.#environment[name];
-  }
-
-  secret(name: VariableName): Secret | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : new Secret(value);
-  }
-
-  port(name: VariableName, fallback: number, min = 1): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const number = Number(value);
-    if (Number.isInteger(number) && number >= min && number <= 65_535) return number;
-    this.problems.push(`${name} must be a whole number from ${min} to 65535`);
-    return fallback;
-  }
-
-  days(name: VariableName, fallback: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
-    this.problems.push(`${name} must be a whole number of days from 1 to 9999`);
-    return fallback;
-  }
-
-  seconds(name: VariableName, fallback: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    if (/^\d{1,6}$/.test(value)) return Number(value);
-    this.problems.push(`${name} must be a whole number of seconds from 0 to 999999`);
-    return fallback;
-  }
-
-  bytes(name: VariableName, fallback: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const [, digits, unit] = /^(\d+)\s*(|B|KiB|MiB|GiB)$/.exec(value) ?? [];
-    const factor = UNITS[unit ?? 'none'];
-    if (digits !== undefined && factor !== undefined && Number(digits) > 0) return Number(digits) * factor;
-    this.problems.push(`${name} must be a number of bytes such as 37748736 or 36MiB`);
-    return fallback;
-  }
-
-  choice<Value extends string>(name: VariableName, allowed: readonly Value[], fallback: Value): Value {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const found = allowed.find((candidate) => candidate === value);
-    if (found !== undefined) return found;
-    this.problems.push(`${name} must be one of ${allowed.join(', ')}`);
-    return fallback;
-  }
-
-  url(name: VariableName, protocols: readonly string[]): string | undefined {
-    const value = this.text(name);
-    if (value === undefined) return undefined;
-    // {org} stands for an organisation's name; any letter does for the check.
-    if (URL.canParse(value.replace('{org}', 'o')) && protocols.includes(new URL(value.replace('{org}', 'o')).protocol)) return value.replace(/\/+$/, '');
-    this.problems.push(`${name} must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
-    return undefined;
-  }
-
-  /** An address that may hold a password. */
-  secretUrl(name: VariableName, protocols: readonly string[]): Secret | undefined {
-    const value = this.url(name, protocols);
-    return value === undefined ? undefined : new Secret(value);
   }
 }
 
@@ -279,7 +202,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
     mirrorChanges: reader.choice('MIRROR_CHANGES', ['alarm', 'authoritative'], 'alarm'),
     mirrorCheckSeconds: reader.seconds('MIRROR_CHECK_SECONDS', 300),
-    clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310) },
+    clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310), streamBytesMax: reader.bytes('CLAMAV_STREAM_BYTES_MAX', 2_000 * UNITS['MiB']!), connectionsMax: reader.connections('CLAMAV_CONNECTIONS_MAX', 32) },
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),
     metricsPort: reader.port('METRICS_PORT', port + 6464 > 65_535 ? 0 : port + 6464, 0),

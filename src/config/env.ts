@@ -41,6 +41,8 @@ export const VARIABLES = {
   MIRROR_ACCESS: { description: 'Which access records go to HAPI: `off`, `writes`, `all`', default: 'writes' },
   CLAMAV_HOST: { description: 'Host of the virus scanner', default: 'unset = scanning off' },
   CLAMAV_PORT: { description: 'Port of the virus scanner', default: '3310' },
+  CLAMAV_STREAM_BYTES_MAX: { description: 'Longest stream that the scanner takes: not above its StreamMaxLength, MaxFileSize and MaxScanSize. Longer content is quarantined as unscannable', default: '2000 MiB' },
+  CLAMAV_CONNECTIONS_MAX: { description: 'Connections to the scanner at once: not above its MaxQueue', default: '32' },
   SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
   TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims, introspection}`', default: 'unset = the development issuer' },
   METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },

@@ -3,6 +3,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { CHUNK_BYTES, type ContentDigests } from './chunk-digests.ts';
+import type { ScanResult } from './scan-content.ts';
 
 export interface StagedContent {
   org: OrgId;
@@ -38,15 +39,20 @@ export async function condemnContent(database: Database, staged: Pick<StagedCont
 export interface PublishedContent extends ContentDigests {
   id: string;
   storeVersion: string | undefined;
+  scan?: ScanResult | undefined;
 }
 
-/** In the publishing transaction: `staging → live`. Raises 409 `conflict` when the sweeper was faster. */
+/** In the publishing transaction: `staging → live`, or `quarantined` where the scanner could not look at all of it. Raises 409 `conflict` when the sweeper was faster. */
 export async function publishContent(tx: Transaction, org: OrgId, received: PublishedContent): Promise<void> {
+  const { scan } = received;
+  const withheld = scan?.verdict === 'unscannable';
   const { rowCount } = await tx.query({
     name: 'publish-content',
-    text: `update content set state = 'live', size = $3, sha256 = $4, sha1 = $5, chunk_digests = $6, store_version = $7, published_at = now(), verified_at = now()
+    text: `update content set state = $8, size = $3, sha256 = $4, sha1 = $5, chunk_digests = $6, store_version = $7, published_at = now(), verified_at = now(),
+        quarantine_reason = $9, scan_verdict = $10, scan_engine = $11, scan_signatures = $12, scan_finding = $13, scanned_at = case when $10::text is null then null else now() end
       where org = $1 and id = $2 and state = 'staging'`,
-    values: [org, received.id, received.size, received.sha256, received.sha1, received.chunkDigests, received.storeVersion ?? null],
+    values: [org, received.id, received.size, received.sha256, received.sha1, received.chunkDigests, received.storeVersion ?? null,
+      withheld ? 'quarantined' : 'live', withheld ? `unscannable: ${scan?.finding ?? ''}` : null, scan?.verdict ?? null, scan?.engine ?? null, scan?.signatures ?? null, scan?.finding ?? null],
   });
   if (rowCount !== 1) throw fhirError('conflict', 'The bytes waited too long to be published; send them again');
 }

@@ -26,9 +26,9 @@ export function fetcherOf(row: Pick<ContentRow, 'chunk_bytes' | 'size'>, { store
   };
 }
 
-/** The other copies, the nearest first. A store that cannot say which versions it has is passed over. */
-export async function findCopies(row: ContentRow, store: ContentStore, replica: ContentStore | undefined): Promise<Copy[]> {
-  const versions = await store.versions?.(row.key).catch(() => []) ?? [];
+/** The other copies, the nearest first. A store that cannot say which versions it has is passed over, and told. */
+export async function findCopies(row: ContentRow, store: ContentStore, replica: ContentStore | undefined, onUnreachable?: () => void): Promise<Copy[]> {
+  const versions = await store.versions?.(row.key).catch(() => { onUnreachable?.(); return []; }) ?? [];
   // Without a version of its own the row means the newest one.
   const own = row.store_version ?? versions[0]?.version;
   const others = versions.filter(({ version }) => version !== own);

@@ -12,6 +12,7 @@ import { ObjectExistsError, type ContentStore, type StoredObject } from './conte
 import { checkDeclaredType } from './declared-type.ts';
 import { objectKey } from './object-key.ts';
 import { startBytePass, type AnnouncedBytes, type BytePass } from './received-bytes.ts';
+import { startContentScan, type ContentScan, type ScanPolicy, type ScanResult } from './scan-content.ts';
 import { eraseObject, verifyStored } from './stored-object.ts';
 import { HEAD_BYTES, sniffType } from './sniff-type.ts';
 
@@ -43,12 +44,14 @@ export interface ReceivedContent extends ContentDigests {
   storeVersion: string | undefined;
   declaredType: string;
   sniffedType: string | undefined;
+  /** Undefined where nothing scans. */
+  scan?: ScanResult | undefined;
 }
 
 export interface ContentReceiver {
   /**
-   * Receives, stores and verifies; nothing is visible yet. Raises 413 `too-long`, 415 `media-type`, the error of a wrong
-   * claim, `client-aborted`, 503 `unavailable`, 507 `storage-full`; nothing is kept then.
+   * Receives, scans, stores and verifies; nothing is visible yet. Raises 413 `too-long`, 415 `media-type`, 422 `infected`,
+   * the error of a wrong claim, `client-aborted`, 503 `unavailable`, 507 `storage-full`; nothing is kept then.
    */
   receive(reception: Reception): Promise<ReceivedContent>;
   /** Takes back what was received and not published. Never raises: what fails here is left to the sweeper. */
@@ -59,8 +62,7 @@ export interface ReceiverParts {
   database: Database;
   store: ContentStore;
   keyTemplate: string;
-  /** Bytes may be kept only once a scanner has seen them. None is at work in this release, so all are refused. */
-  scanRequired?: boolean;
+  scan: ScanPolicy;
   onReceived?: (bytes: number) => void;
 }
 
@@ -87,16 +89,21 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
     return staged;
   }
 
-  async function keep(reception: Reception, staged: StagedContent, pass: BytePass): Promise<{ digests: ContentDigests; stored: StoredObject }> {
+  interface Kept { digests: ContentDigests; stored: StoredObject; scan: ScanResult | undefined }
+
+  async function keep(reception: Reception, staged: StagedContent, pass: BytePass, scan: ContentScan, known: ScanResult | undefined): Promise<Kept> {
     const size = pass.digests?.size ?? reception.size;
     // Asked by the store after the last byte, and by us again.
     let finished = pass.digests;
     const finish = (): ContentDigests => (finished ??= pass.finish());
-    const stored = await store.put(staged.key, pass.stream, { sha256: () => finish().sha256, ...(size === undefined ? {} : { size }) });
+    const bytes = pass.digests === undefined ? scan.pass(pass.stream) : pass.stream;
+    const stored = await store.put(staged.key, bytes, { sha256: () => finish().sha256, ...(size === undefined ? {} : { size }) });
     const digests = finish();
     const verified = await verifyStored(store, staged.key, digests, stored);
-    if (pass.digests === undefined && reception.claims !== undefined) checkContentClaims(reception.claims, digests);
-    return { digests, stored: verified };
+    if (pass.digests !== undefined) return { digests, stored: verified, scan: known };
+    if (reception.claims !== undefined) checkContentClaims(reception.claims, digests);
+    const again = (): Promise<AsyncIterable<Buffer>> => store.get(staged.key, { start: 0, length: digests.size }, verified.version === undefined ? {} : { version: verified.version });
+    return { digests, stored: verified, scan: await scan.result(digests.size, again) };
   }
 
   /** What can be refused before anything is stored: by type, and by claims on a body that is in memory already. */
@@ -107,11 +114,11 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
     return sniffedType;
   }
 
-  async function storeStaged(reception: Reception, staged: StagedContent, pass: BytePass, sniffedType: string | undefined): Promise<ReceivedContent> {
+  async function storeStaged(reception: Reception, staged: StagedContent, pass: BytePass, sniffedType: string | undefined, scan: ContentScan, known: ScanResult | undefined): Promise<ReceivedContent> {
     try {
-      const { digests, stored } = await keep(reception, staged, pass);
-      parts.onReceived?.(digests.size);
-      return { ...digests, id: staged.id, key: staged.key, store: store.name, storeVersion: stored.version, declaredType: reception.declaredType, sniffedType };
+      const kept = await keep(reception, staged, pass, scan, known);
+      parts.onReceived?.(kept.digests.size);
+      return { ...kept.digests, id: staged.id, key: staged.key, store: store.name, storeVersion: kept.stored.version, declaredType: reception.declaredType, sniffedType, scan: kept.scan };
     } catch (error) {
       await takeBack(staged, undefined, !(error instanceof ObjectExistsError));
       throw error;
@@ -120,12 +127,15 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
 
   return {
     async receive(reception) {
-      if (parts.scanRequired === true) throw fhirError('unavailable', 'Bytes are kept here only once they are scanned for viruses, and no scanner is at work', { headers: { 'Retry-After': '60' } });
       const pass = await startBytePass(reception, HEAD_BYTES);
+      let scan: ContentScan | undefined;
       try {
         const sniffedType = await examine(reception, pass);
-        return await storeStaged(reception, await stage(reception, sniffedType), pass, sniffedType);
+        scan = await startContentScan(parts.scan, pass.digests?.size ?? reception.size, pass.digests !== undefined);
+        const known = pass.digests === undefined ? undefined : await scan.result(pass.digests.size, async () => pass.stream);
+        return await storeStaged(reception, await stage(reception, sniffedType), pass, sniffedType, scan, known);
       } finally {
+        scan?.close();
         // Not awaited: a sender who is silent must not hold up the answer.
         void pass.close();
       }

@@ -25,7 +25,7 @@ export interface BytePass {
   head: Buffer;
   /** Set when the bytes are few and in memory already; `stream` yields the same ones. */
   digests: ContentDigests | undefined;
-  /** All bytes, once; digested as they pass. */
+  /** All bytes, once; digested as they pass. Those in memory can be had again. */
   stream: AsyncIterable<Buffer>;
   /** The digests of all, after `stream` came to its end. */
   finish(): ContentDigests;
@@ -95,5 +95,5 @@ export async function startBytePass(announced: AnnouncedBytes, headBytes: number
   if (!ended) return { head, digests: undefined, stream: digested(pieces, source, pass), finish: () => pass.finish(), close };
   for (const piece of pieces) pass.update(piece);
   const digests = pass.finish();
-  return { head, digests, stream: all(pieces), finish: () => digests, close };
+  return { head, digests, stream: { [Symbol.asyncIterator]: () => all(pieces) }, finish: () => digests, close };
 }

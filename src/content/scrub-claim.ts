@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database, Transaction } from '../database/database.ts';
 import type { ContentRow } from '../database/tables.ts';
+import type { ScannerVersion } from './scanner.ts';
 
 /** Milliseconds. A content of any size is held by renewing. */
 const LEASE_MS = 60_000;
@@ -15,6 +16,8 @@ export interface ScrubWish {
   triedUntil: Date;
   /** Whether contents out of service are looked at too. */
   quarantined: boolean;
+  /** Set for a new look by the virus scanner: contents that were not scanned with exactly these are due, and no others. */
+  scanner?: ScannerVersion | 'all';
   /** Names of the stores that are within reach. */
   stores: readonly string[];
 }
@@ -29,12 +32,17 @@ export interface ScrubClaim {
 
 const FREE = `(scrub_until is null or scrub_until < now()) and (scrubbed_at is null or scrubbed_at <= $1) and store = any($2)`;
 
-async function claimRows(tx: Transaction, lease: string, { verifiedUntil, triedUntil, quarantined, stores }: ScrubWish): Promise<ContentRow[]> {
+async function claimRows(tx: Transaction, lease: string, { verifiedUntil, triedUntil, quarantined, stores, scanner }: ScrubWish): Promise<ContentRow[]> {
   const claim = async (due: string, values: unknown[]): Promise<ContentRow[]> => (await tx.query<ContentRow>(
     `update content c set scrub_lease = $3, scrub_until = now() + $4 * interval '1 millisecond' from (${due} limit $5 for update skip locked) due
       where c.org = due.org and c.id = due.id returning c.*`,
     [triedUntil, stores, lease, LEASE_MS, CLAIMED_AT_ONCE, ...values],
   )).rows;
+  if (scanner !== undefined) {
+    // An engine that does not tell its signatures may have others than the last time.
+    return claim(`select org, id from content where state in ('live', 'quarantined') and (scan_verdict is null or scan_verdict in ('unscanned', 'unscannable')
+        or $7::text is null or scan_engine is distinct from $6::text or scan_signatures is distinct from $7::text) and ${FREE} order by org, id`, scanner === 'all' ? ['', null] : [scanner.engine, scanner.signatures ?? null]);
+  }
   const live = await claim(`select org, id from content where state = 'live' and verified_at <= $6 and ${FREE} order by verified_at`, [verifiedUntil]);
   if (live.length > 0 || !quarantined) return live;
   return claim(`select org, id from content where state = 'quarantined' and ${FREE} order by org, id`, []);

@@ -1,6 +1,6 @@
 // Reads bytes that rest, compares them with their digests, and takes out of service what no copy can mend. What is sound is
 // only read.
-import type { Database } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import type { ContentRow } from '../database/tables.ts';
 import { checkContent, isLoss, type Finding, type FindingKind } from './check-content.ts';
 import type { ContentStore } from './content-store.ts';
@@ -12,7 +12,7 @@ import { claimForScrub, type ScrubClaim, type ScrubWish } from './scrub-claim.ts
 export interface ScrubFinding {
   org: number;
   content: string;
-  kind: FindingKind | 'quarantined' | 'unreachable';
+  kind: FindingKind | 'quarantined' | 'unreachable' | 'withheld' | 'infected' | 'unscanned';
   what: string;
   /** Where a good copy is; without one the bytes are lost until somebody brings one. */
   copy?: CopyOrigin | 'store';
@@ -27,6 +27,12 @@ export interface ScrubReport {
   findings: ScrubFinding[];
 }
 
+/** Out of service, or back: for its bytes, or for what the virus scanner or an administrator says of them. */
+export type ContentChange = 'quarantined' | 'restored' | 'infected' | 'cleared' | 'accepted';
+
+/** Prepares the record of a change; what it answers is called in the transaction of the change, so that both are one commit. */
+export type ContentRecord = (row: ContentRow, change: ContentChange, what: string) => Promise<(tx: Transaction) => void>;
+
 export interface ScrubParts {
   database: Database;
   stores: readonly ContentStore[];
@@ -36,40 +42,51 @@ export interface ScrubParts {
   /** Puts good copies back. */
   restore?: boolean;
   pace?: (bytes: number) => Promise<void>;
-  /** Called when bytes went out of service or came back: the record of it. */
-  onChange: (row: ContentRow, change: 'quarantined' | 'restored', what: string) => Promise<void>;
+  record: ContentRecord;
+  onQuarantined?: () => void;
   onChecked?: (bytes: number) => void;
   signal?: AbortSignal;
 }
 
-/** The first copy that is wholly right; one that is out of reach counts as none. */
-async function goodCopy(parts: ScrubParts, row: ContentRow, store: ContentStore): Promise<Copy | undefined> {
-  for (const copy of await findCopies(row, store, parts.replica)) {
-    const findings = await checkContent(row, copy, { pace: parts.pace }).catch(() => undefined);
+/** Out of service by word of the virus scanner: only a scan, or an administrator, lifts that. */
+export const isWithheld = ({ state, scan_verdict: verdict }: ContentRow): boolean => state === 'quarantined' && (verdict === 'unscannable' || verdict === 'infected');
+
+/** The first copy that is wholly right. `unreachable`: there is none, but not every place could be asked. */
+async function goodCopy(parts: ScrubParts, row: ContentRow, store: ContentStore): Promise<Copy | 'unreachable' | undefined> {
+  let unreachable = false;
+  for (const copy of await findCopies(row, store, parts.replica, () => { unreachable = true; })) {
+    const findings = await checkContent(row, copy, { pace: parts.pace }).catch(() => { unreachable = true; });
     if (findings !== undefined && !findings.some(isLoss)) return copy;
   }
-  return undefined;
+  return unreachable ? 'unreachable' : undefined;
 }
 
 async function restore(parts: ScrubParts, row: ContentRow, store: ContentStore, from: RestoreFrom): Promise<boolean> {
-  if (parts.restore !== true || !await restoreContent(parts.database, row, store, from)) return false;
-  await parts.onChange(row, 'restored', `Bytes with the same SHA-256 are back in service, from the ${from.origin}`);
-  return true;
+  if (parts.restore !== true) return false;
+  return restoreContent(parts.database, row, store, from, await parts.record(row, 'restored', `Bytes with the same SHA-256 are back in service, from the ${from.origin}`));
 }
 
 async function quarantine(parts: ScrubParts, row: ContentRow, what: string): Promise<void> {
-  if (await parts.database.transaction(row.org, (tx) => quarantineContent(tx, row.org, row.id, what))) await parts.onChange(row, 'quarantined', what);
+  const record = await parts.record(row, 'quarantined', what);
+  const changed = await parts.database.transaction(row.org, async (tx) => {
+    const done = await quarantineContent(tx, row.org, row.id, what);
+    if (done) record(tx);
+    return done;
+  });
+  if (changed) parts.onQuarantined?.();
 }
 
 async function meetLoss(parts: ScrubParts, row: ContentRow, store: ContentStore, loss: Finding): Promise<ScrubFinding> {
   const copy = await goodCopy(parts, row, store);
   const finding = { org: row.org, content: row.id, kind: loss.kind, what: loss.what };
+  // Reads verify each chunk by themselves: nothing wrong leaves while a copy that may be right cannot be asked.
+  if (copy === 'unreachable') return { ...finding, what: `${loss.what}; another copy is out of reach`, quarantined: row.state === 'quarantined', restored: false };
   if (copy === undefined) {
     await quarantine(parts, row, loss.what);
     return { ...finding, quarantined: true, restored: false };
   }
   const restored = await restore(parts, row, store, copy);
-  return { ...finding, copy: copy.origin, quarantined: !restored && row.state === 'quarantined', restored };
+  return { ...finding, copy: copy.origin, quarantined: (!restored && row.state === 'quarantined') || isWithheld(row), restored };
 }
 
 /** Everything that is wrong with one content, and what was done about it. */
@@ -82,6 +99,7 @@ async function scrubOne(parts: ScrubParts, row: ContentRow): Promise<ScrubFindin
   if (first !== undefined && isLoss(first)) return [await meetLoss(parts, row, store, first)];
   const others = findings.map((finding) => ({ ...base, ...finding }));
   if (row.state !== 'quarantined') return others;
+  if (isWithheld(row)) return [{ ...base, kind: 'withheld', what: row.quarantine_reason ?? 'The virus scanner has not cleared it' }, ...others];
   const restored = await restore(parts, row, store, { origin: 'store' });
   return [{ ...base, kind: 'quarantined', what: 'The bytes are out of service, and right', copy: 'store', quarantined: !restored, restored }, ...others];
 }
@@ -102,7 +120,7 @@ async function scrubClaimed(parts: ScrubParts, claim: ScrubClaim, report: ScrubR
     } catch (error) {
       found = [{ org: row.org, content: row.id, kind: 'unreachable', what: (error as Error).message, quarantined: row.state === 'quarantined', restored: false }];
     }
-    await claim.settle(row, found.every(({ kind, restored }) => restored || !['missing', 'damaged', 'unreachable', 'quarantined'].includes(kind)));
+    await claim.settle(row, found.every(({ kind, restored }) => restored || !['missing', 'damaged', 'unreachable', 'quarantined', 'withheld'].includes(kind)));
     report.checked += 1;
     report.bytes += Number(row.size);
     report.findings.push(...found);

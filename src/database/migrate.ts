@@ -24,6 +24,7 @@ import * as mirrorPause from '../../migrations/0019-mirror-pause.ts';
 import * as log from '../../migrations/0020-log.ts';
 import * as breakGlass from '../../migrations/0021-break-glass.ts';
 import * as patientFile from '../../migrations/0022-patient-file.ts';
+import * as scan from '../../migrations/0023-scan.ts';
 
 interface Migration {
   name: string;
@@ -53,6 +54,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0020-log', up: log.up },
   { name: '0021-break-glass', up: breakGlass.up },
   { name: '0022-patient-file', up: patientFile.up },
+  { name: '0023-scan', up: scan.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

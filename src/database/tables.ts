@@ -50,4 +50,11 @@ export interface ContentRow {
   quarantine_reason: string | null;
   /** The key at the replica, where it is another one. */
   replica_key: string | null;
+  /** What the scanner said last; null where nothing scanned. */
+  scan_verdict: 'clean' | 'unscanned' | 'unscannable' | 'infected' | 'accepted' | null;
+  scan_engine: string | null;
+  scan_signatures: string | null;
+  /** The virus, or why there is no verdict. */
+  scan_finding: string | null;
+  scanned_at: Date | null;
 }

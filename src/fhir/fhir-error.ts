@@ -67,6 +67,7 @@ export const ERRORS = {
   'claim-mismatch': { status: 422, code: 'value', text: 'A size, hash or digest in the resource does not match the bytes' },
   'unknown-binary': { status: 422, code: 'value', text: 'An attachment names a Binary that does not exist or may not be read' },
   'patch-failed': { status: 422, code: 'processing', text: 'A patch does not apply to the current version, or a test in it fails' },
+  'infected': { status: 422, code: 'security', text: 'A virus was found in the bytes; nothing was kept' },
   'idempotency-mismatch': { status: 422, code: 'business-rule', text: 'The Idempotency-Key was used with another body' },
   'business-rule': { status: 422, code: 'business-rule', text: 'The resource breaks a rule of this server' },
   'throttled': { status: 429, code: 'throttled', text: 'Too many refused requests from this address' },
@@ -74,7 +75,7 @@ export const ERRORS = {
   'exception': { status: 500, code: 'exception', text: 'An unexpected failure; the incident id is in the log' },
   'integrity': { status: 500, code: 'exception', text: 'The stored bytes do not match their digest and were not sent' },
   'unavailable': { status: 503, code: 'transient', text: 'A part of the server cannot be reached; try again' },
-  'quarantined': { status: 503, code: 'transient', text: 'The bytes failed verification and wait for a good copy' },
+  'quarantined': { status: 503, code: 'transient', text: 'The bytes failed verification and wait for a good copy, or could not be scanned for viruses and wait for an administrator' },
   'storage-full': { status: 507, code: 'no-store', text: 'The store has no room; nothing was kept' },
 } as const satisfies Record<string, { status: number; code: IssueCode; text: string }>;
 

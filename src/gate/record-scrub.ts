@@ -2,22 +2,20 @@
 import { userInfo } from 'node:os';
 import type { AccessEvent } from '../audit/access-event.ts';
 import type { Database } from '../database/database.ts';
+import type { ContentChange, ContentRecord } from '../content/scrub.ts';
 import type { ContentRow } from '../database/tables.ts';
 import { printInstant } from '../fhir/instant.ts';
 import { typeName, typeNumber } from '../fhir/resource-type.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { readBinaryUses } from '../resources/read-version.ts';
-import type { AccessRecorder } from './record-access.ts';
+import { recordInTransaction } from './record-access.ts';
 
 export interface ScrubRecordParts {
   database: Database;
-  recorder: AccessRecorder;
   observer: string;
   /** Who is at work: the server by itself, or whoever called the command. */
   by: 'server' | 'command';
 }
-
-export type ScrubRecord = (row: ContentRow, change: 'quarantined' | 'restored', what: string) => Promise<void>;
 
 /** The Binaries over a content and the documents that use them, with their patients. */
 async function touched(database: Database, row: ContentRow): Promise<AccessEvent['entities']> {
@@ -36,21 +34,23 @@ async function touched(database: Database, row: ContentRow): Promise<AccessEvent
   });
 }
 
-/** Resolves when the event is committed; AuditEvent outcome 8 for what went out of service. */
-export function createScrubRecord({ database, recorder, observer, by }: ScrubRecordParts): ScrubRecord {
+const ASKED: Record<ContentChange, string> = {
+  quarantined: '$scrub', restored: '$scrub?restore=true', infected: '$scrub?rescan=true', cleared: '$scrub?rescan=true', accepted: '$scrub?accept=true',
+};
+
+/** AuditEvent outcome 8 for what goes out of service; the event is committed with the change. */
+export function createScrubRecord({ database, observer, by }: ScrubRecordParts): ContentRecord {
   return async (row, change, what) => {
     const now = Date.now();
     const id = newUuidV7(now);
     const { rows } = await database.query<{ name: string }>({ text: 'select name from organisation where id = $1', values: [row.org] });
-    const failed = change === 'quarantined';
-    await recorder.record([{
-      org: row.org,
-      event: {
-        action: 'E', agent: by === 'server' ? {} : { client: 'muniment-scrub', issuer: observer, name: userInfo().username, subject: userInfo().username },
-        bytes: { size: Number(row.size) }, entities: await touched(database, row), id, interaction: 'operation', layout: 1, observer, org: rows[0]?.name ?? String(row.org),
-        outcome: failed ? 8 : 0, ...(failed ? { outcomeDesc: what } : {}), recorded: printInstant(now),
-        request: { method: 'POST', url: failed ? '$scrub' : '$scrub?restore=true' }, requestId: id, status: failed ? 500 : 200,
-      },
-    }]);
+    const failed = change === 'quarantined' || change === 'infected';
+    const event: AccessEvent = {
+      action: 'E', agent: by === 'server' ? {} : { client: 'muniment-scrub', issuer: observer, name: userInfo().username, subject: userInfo().username },
+      bytes: { size: Number(row.size) }, entities: await touched(database, row), id, interaction: 'operation', layout: 1, observer, org: rows[0]?.name ?? String(row.org),
+      outcome: failed ? 8 : 0, ...(failed || change === 'accepted' ? { outcomeDesc: what } : {}), recorded: printInstant(now),
+      request: { method: 'POST', url: ASKED[change] }, requestId: id, status: failed ? 500 : 200,
+    };
+    return (tx) => { recordInTransaction(tx, [{ org: row.org, event }]); };
   };
 }

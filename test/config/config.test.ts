@@ -74,7 +74,7 @@ describe('defaults', () => {
     [{ METRICS_PORT: '0' }, { metricsPort: 0 }],
     [{ BASE_URL: 'https://documents.example/' }, { baseUrl: 'https://documents.example', fhirBase: 'https://documents.example/fhir' }],
     [{ BASE_URL: 'https://documents.example/muniment' }, { fhirBase: 'https://documents.example/muniment/fhir' }],
-    [{ CLAMAV_HOST: 'clamav' }, { clamav: { host: 'clamav', port: 3310 } }],
+    [{ CLAMAV_HOST: 'clamav' }, { clamav: { host: 'clamav', port: 3310, streamBytesMax: 2_000 * MIB, connectionsMax: 32 } }],
     [{ BODY_BYTES_MAX: '1048576' }, { bodyBytesMax: MIB }],
     [{ BODY_BYTES_MAX: '2MiB' }, { bodyBytesMax: 2 * MIB }],
     [{ UPLOAD_BYTES_MAX: '3 GiB' }, { uploadBytesMax: 3 * 1024 * MIB }],

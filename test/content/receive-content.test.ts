@@ -30,7 +30,7 @@ let org: { id: number; name: string };
 let store: ContentStore;
 let receiver: ContentReceiver;
 
-const receiverOn = (other: ContentStore, keyTemplate = '{org}/{year}/{month}/{uuid}'): ContentReceiver => createContentReceiver({ database, store: other, keyTemplate });
+const receiverOn = (other: ContentStore, keyTemplate = '{org}/{year}/{month}/{uuid}'): ContentReceiver => createContentReceiver({ database, store: other, keyTemplate, scan: { scanner: undefined, required: false } });
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'muniment-receive-'));
@@ -59,7 +59,7 @@ async function rowOf(id: string): Promise<ContentRow> {
 }
 
 it('refuses every byte while a scan is required and no scanner is at work, and leaves no row', async () => {
-  const strict = createContentReceiver({ database, store, keyTemplate: '{org}/{uuid}', scanRequired: true });
+  const strict = createContentReceiver({ database, store, keyTemplate: '{org}/{uuid}', scan: { scanner: undefined, required: true } });
   const count = async (): Promise<number> => (await owner.query('select 1 from content')).rowCount ?? 0;
   const before = await count();
   await expect(strict.receive(reception(Buffer.from('hello')))).rejects.toMatchObject({ status: 503, detail: 'unavailable' });

@@ -151,6 +151,22 @@ describe('muniment scrub over the local store', () => {
   });
 });
 
+describe('with a replica that is out of reach', () => {
+  it('leaves damaged bytes in service, tells of them, and quarantines them once the replica can be asked and has none', async () => {
+    const gone: Environment = { STORAGE_REPLICA_ENDPOINT: 'http://127.0.0.1:9', STORAGE_REPLICA_BUCKET: 'gone', STORAGE_REPLICA_ACCESS_KEY: 'a', STORAGE_REPLICA_SECRET_KEY: 'b' };
+    const server = await startMuniment(gone);
+    try {
+      const one = await store(server, fhirClient(server.fhirBase, await server.token()), 5_000);
+      await truncate(join(server.dataDir, 'content', one.key), 4_000);
+      const seen = await runScrub(server, ['--all'], gone);
+      expect([seen.code, seen.report.findings]).toEqual([1, [expect.objectContaining({ content: one.content, kind: 'damaged', quarantined: false, what: expect.stringContaining('out of reach') })]]);
+      expect(await server.sql('select state from content')).toEqual([{ state: 'live' }]);
+      expect((await runScrub(server, ['--all'])).report.findings).toEqual([expect.objectContaining({ kind: 'damaged', quarantined: true })]);
+      expect(await server.sql(`select c.state, count(e.id)::int from content c, access_event e where e.outcome = 8 group by c.state`)).toEqual([{ state: 'quarantined', count: 1 }]);
+    } finally { await server.stop(); }
+  });
+});
+
 (minio === undefined ? describe.skip : describe)('with a replica in another bucket', () => {
   const bucket = `replica-${randomUUID().slice(0, 8)}`;
   const replica: Environment = {

@@ -67,6 +67,11 @@ content.scrubbed_at timestamp(3) with time zone
 content.scrub_lease uuid
 content.scrub_until timestamp with time zone
 content.replica_key text
+content.scan_verdict text
+content.scan_engine text
+content.scan_signatures text
+content.scan_finding text
+content.scanned_at timestamp(3) with time zone
 idempotency.org integer not null
 idempotency.client text collate "C" not null
 idempotency.key text collate "C" not null
@@ -304,6 +309,7 @@ attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version
 break_glass break_glass_pkey PRIMARY KEY (org, id)
 content content_check CHECK (state = 'staging'::text OR (state = ANY (ARRAY['condemned'::text, 'gone'::text])) OR size IS NOT NULL AND sha256 IS NOT NULL AND sha1 IS NOT NULL AND chunk_digests IS NOT NULL AND published_at IS NOT NULL)
 content content_pkey PRIMARY KEY (org, id)
+content content_scan_verdict_check CHECK (scan_verdict = ANY (ARRAY['clean'::text, 'unscanned'::text, 'unscannable'::text, 'infected'::text, 'accepted'::text]))
 content content_sha1_check CHECK (octet_length(sha1) = 20)
 content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))

@@ -1,0 +1,92 @@
+// Variables as numbers, addresses and choices.
+import type { Environment, VariableName } from './env.ts';
+import { Secret } from './secrets.ts';
+
+/** Bytes of a unit. */
+export const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Reads variables, and gathers what is wrong with them; a wrong one counts as unset. */
+export class Reader {
+  readonly problems: string[] = [];
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  text(name: VariableName): string | undefined {
+    return this.#environment[name];
+  }
+
+  secret(name: VariableName): Secret | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : new Secret(value);
+  }
+
+  port(name: VariableName, fallback: number, min = 1): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= min && number <= 65_535) return number;
+    this.problems.push(`${name} must be a whole number from ${min} to 65535`);
+    return fallback;
+  }
+
+  days(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+    this.problems.push(`${name} must be a whole number of days from 1 to 9999`);
+    return fallback;
+  }
+
+  seconds(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (/^\d{1,6}$/.test(value)) return Number(value);
+    this.problems.push(`${name} must be a whole number of seconds from 0 to 999999`);
+    return fallback;
+  }
+
+  connections(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    if (/^[1-9]\d{0,3}$/.test(value) && Number(value) > 1) return Number(value);
+    this.problems.push(`${name} must be a whole number from 2 to 9999`);
+    return fallback;
+  }
+
+  bytes(name: VariableName, fallback: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const [, digits, unit] = /^(\d+)\s*(|B|KiB|MiB|GiB)$/.exec(value) ?? [];
+    const factor = UNITS[unit ?? 'none'];
+    if (digits !== undefined && factor !== undefined && Number(digits) > 0) return Number(digits) * factor;
+    this.problems.push(`${name} must be a number of bytes such as 37748736 or 36MiB`);
+    return fallback;
+  }
+
+  choice<Value extends string>(name: VariableName, allowed: readonly Value[], fallback: Value): Value {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const found = allowed.find((candidate) => candidate === value);
+    if (found !== undefined) return found;
+    this.problems.push(`${name} must be one of ${allowed.join(', ')}`);
+    return fallback;
+  }
+
+  url(name: VariableName, protocols: readonly string[]): string | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    // {org} stands for an organisation's name; any letter does for the check.
+    if (URL.canParse(value.replace('{org}', 'o')) && protocols.includes(new URL(value.replace('{org}', 'o')).protocol)) return value.replace(/\/+$/, '');
+    this.problems.push(`${name} must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
+    return undefined;
+  }
+
+  /** An address that may hold a password. */
+  secretUrl(name: VariableName, protocols: readonly string[]): Secret | undefined {
+    const value = this.url(name, protocols);
+    return value === undefined ? undefined : new Secret(value);
+  }
+}
