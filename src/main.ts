@@ -6,7 +6,7 @@ import { runPolicyCommand } from './policy-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMirrorCommand } from './mirror-command.ts';
-import { runMigrateCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
+import { runGrantKeyCommand, runMigrateCommand, runReindexCommand, runSweepCommand } from './operator-commands.ts';
 import { runVerifyCommand } from './verify-command.ts';
 
 const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
@@ -21,6 +21,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   verify     [--since DATE] [--key FILE]  compares the record with its signed log
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   reindex    [--status | --all]  fills search parameters that older resources lack
+  grant-key  makes a new key for signed URLs
 `;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -37,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'scrub': return runScrubCommand(flags, environment);
     case 'policy': return runPolicyCommand(flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);
+    case 'grant-key': return runGrantKeyCommand(flags, environment);
     case '--help': case 'help': process.stdout.write(HELP); return 0;
     default: process.stderr.write(`Unknown command ${command}\n${HELP}`); return 2;
   }

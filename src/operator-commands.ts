@@ -7,6 +7,7 @@ import { planSweep, sweepContent } from './content/sweep.ts';
 import type { Database } from './database/database.ts';
 import { createLogger } from './logger.ts';
 import { openConfiguredDatabase, openConfiguredStore } from './open-parts.ts';
+import { addGrantKey } from './resources/grant-keys.ts';
 import { reindexStatus, restartReindex, runReindex } from './resources/reindex.ts';
 
 interface Answer {
@@ -82,5 +83,16 @@ export function runReindexCommand(flags: readonly string[], environment: Environ
     }
     const found = await reindexStatus({ database });
     return { code: found.every(({ state }) => state === 'complete') ? 0 : 1, value: found };
+  });
+}
+
+const GRANT_KEY_USAGE = `Usage: muniment grant-key [--json]
+  makes a new key for signed URLs: it signs from now on, and the key before it is believed until the next one
+  is made, which is refused (exit code 1) while a signed URL of the key before may still be in use`;
+
+export function runGrantKeyCommand(flags: readonly string[], environment: Environment): Promise<number> {
+  return withDatabase(flags, environment, GRANT_KEY_USAGE, async (database) => {
+    const number = await addGrantKey(database, Date.now());
+    return number === undefined ? { code: 1, value: 'The newest key is younger than an hour: nothing was changed' } : { code: 0, value: { key: number } };
   });
 }

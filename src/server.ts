@@ -22,6 +22,7 @@ import { createRefusalRecord } from './gate/record-refusals.ts';
 import { aim } from './http/aim.ts';
 import { trustedProxies } from './http/client-address.ts';
 import { buildAdapters } from './adapters/adapters.ts';
+import type { FileParts } from './adapters/file-parts.ts';
 import { adapterEntry } from './http/adapter-entry.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
 import { createReadiness, healthRoutes, type HealthChecks, type HealthPart } from './http/health.ts';
@@ -43,6 +44,7 @@ import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
+import { createGrantKeys } from './resources/grant-keys.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
@@ -190,8 +192,9 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });
-  const parts: RouteParts = {
-    ...config, content, reader, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+  const grantKeys = createGrantKeys(database);
+  const parts: RouteParts & FileParts = {
+    ...config, content, reader, database, logger, grantKeys, filesBase: `${config.baseUrl}/files`, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     log: createLogProofs(database, log.sealSoon), perform, cursorKey: await sharedSecret(database, 'cursor'), lacking: reindex.lacking, ...openReadThrough(config, database, logger),
   };

@@ -1,4 +1,5 @@
 // Who asks: what a verified token says, in this server's words.
+import type { AccessGrant } from './access-grant.ts';
 import type { Rights } from './policy.ts';
 import type { SmartScope } from './smart-scope.ts';
 
@@ -21,6 +22,8 @@ export interface Principal {
   scopes: SmartScope[];
   /** What the organisation's policy gives the roles; joined at the doorway. */
   rights?: Rights;
+  /** Set where no token was shown but a signed URL: the grant by which this one's right is used. */
+  grant?: AccessGrant;
   /** Seconds since the epoch. */
   expiresAt: number;
 }

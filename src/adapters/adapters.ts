@@ -2,11 +2,13 @@
 import type { AdapterGroup } from './adapter-route.ts';
 import { adminRoutes, type AdminParts } from './admin-routes.ts';
 import { documentGroup, type DocumentGroupParts } from './document-group.ts';
+import { fileGroup } from './file-group.ts';
+import type { FileParts } from './file-parts.ts';
 import { medicalRecords } from './medical-records.ts';
 import { patientFiles, type PatientFileParts } from './patient-files.ts';
 
-export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts;
+export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts & FileParts;
 
 export function buildAdapters(parts: AdapterParts): AdapterGroup[] {
-  return [documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts)];
+  return [fileGroup(parts), documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts)];
 }

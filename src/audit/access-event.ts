@@ -27,6 +27,8 @@ export interface AccessAgent {
   jti?: string;
   /** v3-ActReason codes. */
   purposeOfUse?: string[];
+  /** Id of the grant whose signed URL was used: whoever held it acted by the right of this user. */
+  grant?: string;
 }
 
 export interface AccessEntity {
@@ -85,6 +87,8 @@ export interface AccessEvent {
   /** For bytes: the range asked for, and what was really sent when the transfer ended otherwise than recorded. */
   bytes?: { contentType?: string; range?: string; size?: number; sent?: number };
   write?: AccessWrite;
+  /** Id of the grant that was made, renewed or revoked. */
+  grant?: string;
   /** How many equal refusals this row counts (a flood of 401). */
   count?: number;
 }

@@ -7,7 +7,7 @@ import type { CodeableConcept, Coding } from './coding.ts';
 import { shownText, shownUri } from './shown-text.ts';
 import { clientWho, hasUser, serverWho, userWho } from './who.ts';
 import type { Who } from './who.ts';
-import { withoutUndefined } from './without-undefined.ts';
+import { notEmpty, withoutUndefined } from './without-undefined.ts';
 
 export type AuditAgent = {
   type: CodeableConcept;
@@ -48,12 +48,13 @@ export function auditAgents(event: AccessEvent): AuditAgent[] {
   return hasUser(event.agent) ? [...machines, userAgent(event, types.user)] : machines;
 }
 
-/** What the token said of whoever asks; it belongs to the requestor. */
+/** What the token said of whoever asks, and the grant that was used in its place; it belongs to the requestor. */
 function tokenClaims({ agent }: AccessEvent): Pick<AuditAgent, 'role' | 'policy' | 'purposeOfUse'> {
   const jti = shownUri(agent.jti);
+  const policy = [...(jti === undefined ? [] : [`urn:ietf:params:oauth:jti:${jti}`]), ...(agent.grant === undefined ? [] : [`urn:uuid:${agent.grant}`])];
   return withoutUndefined({
     role: foreignConcepts(ROLE, agent.roles),
-    policy: jti === undefined ? undefined : [`urn:ietf:params:oauth:jti:${jti}`],
+    policy: notEmpty(policy),
     purposeOfUse: foreignConcepts(ACT_REASON, agent.purposeOfUse),
   });
 }

@@ -45,6 +45,7 @@ export function auditEntities(event: AccessEvent): AuditEntity[] {
     ...touchedPatients(event).map(patientEntity),
     ...(asked ? [queryEntity(event)] : []),
     ...dataEntities(event, asked),
+    ...grantEntities(event),
     ...(shownText(event.requestId) === undefined ? [] : [requestEntity(event.requestId)]),
     ...(failed ? [outcomeEntity(event)] : []),
   ];
@@ -91,6 +92,11 @@ function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
 
 function furtherType(type: string | undefined): Coding {
   return type === undefined ? OTHER_OBJECT : { system: RESOURCE_TYPE, code: type, display: type };
+}
+
+/** The grant that was used, made, renewed or revoked. */
+function grantEntities({ agent, grant = agent.grant }: AccessEvent): AuditEntity[] {
+  return grant === undefined ? [] : [{ what: { identifier: { value: `urn:uuid:${grant}` } }, type: OTHER_OBJECT, role: SECURITY_RESOURCE_ROLE }];
 }
 
 function requestEntity(requestId: string): AuditEntity {

@@ -60,6 +60,7 @@ export interface Config {
   scrubDays: number;
   scrubBytesPerSecond: number;
   operatorOrg: string;
+  signedUrlMinutesMax: number;
   bodyBytesMax: number;
   inlineBytesMax: number;
   uploadBytesMax: number;
@@ -210,6 +211,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     scrubDays: reader.days('SCRUB_DAYS', 90),
     scrubBytesPerSecond: reader.bytes('SCRUB_BYTES_PER_SECOND', 32 * UNITS['MiB']!),
     operatorOrg: reader.text('OPERATOR_ORG') ?? 'demo',
+    signedUrlMinutesMax: reader.minutes('SIGNED_URL_MINUTES_MAX', 60),
     bodyBytesMax: reader.bytes('BODY_BYTES_MAX', 36 * UNITS['MiB']!),
     inlineBytesMax: reader.bytes('INLINE_BYTES_MAX', 24 * UNITS['MiB']!),
     uploadBytesMax: reader.bytes('UPLOAD_BYTES_MAX', 5 * UNITS['GiB']!),

@@ -50,6 +50,7 @@ export const VARIABLES = {
   SCRUB_DAYS: { description: 'Each content at rest is read and compared within so many days', default: '90' },
   SCRUB_BYTES_PER_SECOND: { description: 'Bytes a second that a server reads for it at most', default: '32MiB' },
   OPERATOR_ORG: { description: 'Organisation under which accesses without one are recorded', default: '`demo`; must be set in production' },
+  SIGNED_URL_MINUTES_MAX: { description: 'How long a signed URL may be valid, 1 to 60 minutes', default: '60' },
   BODY_BYTES_MAX: { description: 'Largest FHIR JSON body, bytes or with a unit (36MiB)', default: '36MiB' },
   INLINE_BYTES_MAX: { description: 'Largest sum of decoded inline data in one body', default: '24MiB' },
   UPLOAD_BYTES_MAX: { description: 'Largest raw upload', default: '5GiB' },

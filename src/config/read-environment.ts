@@ -48,6 +48,14 @@ export class Reader {
     return fallback;
   }
 
+  minutes(name: VariableName, max: number): number {
+    const value = this.text(name);
+    if (value === undefined) return max;
+    if (/^[1-9]\d{0,3}$/.test(value) && Number(value) <= max) return Number(value);
+    this.problems.push(`${name} must be a whole number of minutes from 1 to ${max}`);
+    return max;
+  }
+
   connections(name: VariableName, fallback: number): number {
     const value = this.text(name);
     if (value === undefined) return fallback;

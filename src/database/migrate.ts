@@ -25,6 +25,7 @@ import * as log from '../../migrations/0020-log.ts';
 import * as breakGlass from '../../migrations/0021-break-glass.ts';
 import * as patientFile from '../../migrations/0022-patient-file.ts';
 import * as scan from '../../migrations/0023-scan.ts';
+import * as accessGrant from '../../migrations/0024-access-grant.ts';
 
 interface Migration {
   name: string;
@@ -55,6 +56,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0021-break-glass', up: breakGlass.up },
   { name: '0022-patient-file', up: patientFile.up },
   { name: '0023-scan', up: scan.up },
+  { name: '0024-access-grant', up: accessGrant.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -48,6 +48,7 @@ export const ERRORS = {
   'duplicate': { status: 409, code: 'duplicate', text: 'Another live document has this masterIdentifier' },
   'still-running': { status: 409, code: 'lock-error', text: 'A request with this Idempotency-Key is still running' },
   'deleted': { status: 410, code: 'deleted', text: 'The resource was deleted' },
+  'grant-ended': { status: 410, code: 'expired', text: 'The signed URL has expired, was revoked or is used up' },
   'page-expired': { status: 410, code: 'not-found', text: 'The pages of this search are kept no longer; search again' },
   'version-mismatch': { status: 412, code: 'conflict', text: 'If-Match does not name the current version' },
   'multiple-matches': { status: 412, code: 'multiple-matches', text: 'The condition matches more than one resource' },

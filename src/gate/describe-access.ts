@@ -25,10 +25,11 @@ const URL_CHARACTERS_MAX = 4_096;
 
 function agentOf({ principal, emergency }: AccessCircumstances): AccessEvent['agent'] {
   if (principal === undefined) return {};
-  const { clientId, issuer, jti, name, roles, subject, fhirUser } = principal;
+  const { clientId, grant, issuer, jti, name, roles, subject, fhirUser } = principal;
   const purposeOfUse = emergency === undefined ? principal.purposeOfUse : [...new Set([...principal.purposeOfUse ?? [], EMERGENCY_PURPOSE])];
   return {
     client: clientId,
+    ...(grant === undefined ? {} : { grant: grant.id }),
     issuer,
     ...(jti === undefined ? {} : { jti }),
     ...(name === undefined ? {} : { name }),
@@ -54,13 +55,14 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   const { request } = circumstances;
   const interaction = more.interaction ?? circumstances.interaction;
   const accept = request.header('accept');
-  const { outcome = auditOutcome(status), bytes, entities = [], outcomeDesc, write } = more;
+  const { outcome = auditOutcome(status), bytes, entities = [], grant, outcomeDesc, write } = more;
   return {
     action: INTERACTION_ACTIONS[interaction],
     ...(request.address === undefined ? {} : { address: request.address }),
     agent: agentOf(circumstances),
     ...(bytes === undefined ? {} : { bytes }),
     entities: [...entities, ...emergencyEntity(circumstances)],
+    ...(grant === undefined ? {} : { grant }),
     id: circumstances.eventId,
     interaction,
     layout: 1,
@@ -92,6 +94,7 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.code === undefined ? {} : { interaction: outcome.code }),
     ...(outcome.write === undefined ? {} : { write: withAsserted(outcome.write, circumstances.asserted) }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
+    ...(outcome.grant === undefined ? {} : { grant: outcome.grant }),
   });
   const patients = [...(outcome.byPatient ?? [])];
   if (patients.length === 0) return [event];

@@ -1,5 +1,6 @@
 // THE TABLE: which interactions there are, on which paths, and what they need. CapabilityStatement, Allow headers and
 // the walk of the record's tests are read from it; a path that is not here does not exist.
+import { GRANTED_TYPES } from '../access/access-grant.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
 import { processBundle } from '../interactions/bundle.ts';
 import { create } from '../interactions/create.ts';
@@ -33,6 +34,9 @@ import { wantsCsv } from '../operations/disclosures-csv.ts';
 import { auditCheckpoint } from '../operations/audit-checkpoint.ts';
 import { auditConsistency } from '../operations/audit-consistency.ts';
 import { inclusionProof } from '../operations/inclusion-proof.ts';
+import type { GrantOperationParts } from '../operations/named-grant.ts';
+import { listOwnGrants, revokeUrl } from '../operations/revoke-url.ts';
+import { refreshUrl, signedUrl } from '../operations/signed-url.ts';
 import { validate } from '../operations/validate.ts';
 import type { LogProofs } from '../log/read-proofs.ts';
 import { CONFORMANCE_TYPES } from '../search/conformance-parameters.ts';
@@ -44,7 +48,7 @@ import { printOutcome } from './error-response.ts';
 import type { Route, RouteCode } from './match-route.ts';
 import { binaryForm } from './negotiate.ts';
 
-export interface RouteParts extends DocumentParts {
+export interface RouteParts extends DocumentParts, GrantOperationParts {
   log: LogProofs;
   reader: ContentReader;
   newest: NewestLoader;
@@ -130,12 +134,21 @@ function operationRoutes(parts: RouteParts): Route[] {
     ...DOCUMENTS.flatMap((type) => [at('POST', `${type}/$validate`, type), at('GET', `${type}/[id]/$validate`, type), at('POST', `${type}/[id]/$validate`, type)]),
     at('POST', 'Binary/$validate', 'Binary'),
     { method: 'POST', path: 'Patient/[compartment-id]/$break-glass', type: 'Patient', code: 'operation', interaction: breakGlass(parts) },
+    ...grantRoutes(parts),
     ...(['GET', 'POST'] as const).map((method): Route => ({
       method, path: 'Patient/[compartment-id]/$disclosures', type: 'Patient', code: 'operation', interaction: disclosures(parts), answersAlso: wantsCsv,
     })),
     { method: 'GET', path: 'AuditEvent/[id]/$inclusion-proof', type: 'AuditEvent', code: 'operation', interaction: inclusionProof(parts.log) },
     { method: 'GET', path: '$audit-consistency', type: 'Bundle', code: 'operation', interaction: auditConsistency(parts.log) },
     { method: 'GET', path: '$audit-checkpoint', type: 'Bundle', code: 'operation', interaction: auditCheckpoint(parts.log) },
+  ];
+}
+
+function grantRoutes(parts: GrantOperationParts): Route[] {
+  const operations = { '$signed-url': signedUrl(parts), '$refresh-url': refreshUrl(parts), '$revoke-url': revokeUrl(parts) };
+  return [
+    ...GRANTED_TYPES.flatMap((type) => Object.entries(operations).map(([name, interaction]): Route => ({ method: 'POST', path: `${type}/[id]/${name}`, type, code: 'operation', interaction }))),
+    { method: 'GET', path: '$grants', type: 'Bundle', code: 'operation', interaction: listOwnGrants() },
   ];
 }
 

@@ -122,6 +122,8 @@ export interface Outcome {
   byPatient?: ReadonlyMap<string, AccessEntity[]>;
   write?: AccessWrite;
   bytes?: AccessEvent['bytes'];
+  /** Id of the grant that was made, renewed or revoked. */
+  grant?: string;
   /** The version written or found, for a repeated request with the same Idempotency-Key. */
   version?: { type: ResourceType; id: string; version: number };
   /** The events of a Bundle's entries, beside its own. */

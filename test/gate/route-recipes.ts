@@ -28,6 +28,8 @@ const OPERATIONS: Record<string, (type: string) => (Pick<Call, 'body' | 'headers
   '$audit-consistency': () => ({ query: '?from=0' }),
   '$inclusion-proof': () => ({}),
   '$break-glass': () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'reason', valueString: 'Unconscious after an accident' }] } }),
+  $grants: () => ({}),
+  '$signed-url': () => ({ body: { resourceType: 'Parameters' } }),
   $disclosures: () => ({ body: { resourceType: 'Parameters', parameter: [{ name: 'start', valueDate: '2024-01-01' }] } }),
   $validate: (type) => {
     const resource = BODIES[type]?.();
@@ -109,9 +111,15 @@ export function recipeBook(client: FhirClient, routes: readonly Row[]): RecipeBo
     return { path: row.path, call: { method: 'POST', body: { resourceType: 'Bundle', type, entry: [{ request: { method: 'GET', url } }] } }, events: 2 };
   }
 
-  function operation(row: Row, path: string): Recipe {
+  /** A signed URL of the resource to renew or revoke. */
+  async function namedGrant(path: string): Promise<Pick<Call, 'body'>> {
+    const { json } = await client.post(path.replace(/\$.*/, '$signed-url'), undefined);
+    return { body: { resourceType: 'Parameters', parameter: (json as { parameter: { name: string }[] }).parameter.filter(({ name }) => name === 'grant') } };
+  }
+
+  async function operation(row: Row, path: string): Promise<Recipe> {
     const name = row.path.split('/').at(-1) ?? '';
-    const recipe = OPERATIONS[name]?.(row.type);
+    const recipe = name === '$refresh-url' || name === '$revoke-url' ? { query: '', ...await namedGrant(path) } : OPERATIONS[name]?.(row.type);
     if (recipe === undefined) throw missing(row, `the body of ${name} on ${row.type} in OPERATIONS`);
     const { query = '', ...body } = recipe;
     return { path: `${path}${query}`, call: { method: row.method, ...(row.method === 'GET' ? {} : body) }, events: 1 };

@@ -24,6 +24,23 @@ CASE
     ELSE split_part(split_part(body, '"interaction":"'::text, 2), '"'::text, 1)
 END
 access_event.written_in xid8 not null default pg_current_xact_id()
+access_grant.org integer not null
+access_grant.id uuid not null
+access_grant.owner text collate "C" not null
+access_grant.principal text not null
+access_grant.type smallint not null
+access_grant.resource text collate "C" not null
+access_grant.method text not null
+access_grant.created_at timestamp(3) with time zone not null
+access_grant.expires_at timestamp(3) with time zone not null
+access_grant.revoked_at timestamp(3) with time zone
+access_grant.allowed_ip text[] not null default '{}'::text[]
+access_grant.disposition text
+access_grant.uses_max integer
+access_grant.used integer not null default 0
+access_grant.content_type text
+access_grant.size bigint
+access_grant.sha256 bytea
 alias_sequence.org integer not null
 alias_sequence.kind text collate "C" not null
 alias_sequence.last bigint not null
@@ -304,6 +321,13 @@ access_event access_event_action_check CHECK (action = ANY (ARRAY['C'::text, 'R'
 access_event access_event_leaf_check CHECK (octet_length(leaf) = 32)
 access_event access_event_outcome_check CHECK (outcome = ANY (ARRAY[0, 4, 8, 12]))
 access_event access_event_pkey PRIMARY KEY (org, id)
+access_grant access_grant_check CHECK (uses_max IS NULL OR used <= uses_max)
+access_grant access_grant_disposition_check CHECK (disposition = ANY (ARRAY['inline'::text, 'attachment'::text]))
+access_grant access_grant_method_check CHECK (method = ANY (ARRAY['GET'::text, 'PUT'::text]))
+access_grant access_grant_pkey PRIMARY KEY (org, id)
+access_grant access_grant_sha256_check CHECK (octet_length(sha256) = 32)
+access_grant access_grant_size_check CHECK (size >= 0)
+access_grant access_grant_uses_max_check CHECK (uses_max > 0)
 alias_sequence alias_sequence_pkey PRIMARY KEY (org, kind)
 attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version)
 break_glass break_glass_pkey PRIMARY KEY (org, id)
@@ -377,6 +401,8 @@ CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent
 CREATE INDEX access_event_subtype ON public.access_event USING btree (org, subtype, id)
 CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
 CREATE INDEX access_event_written ON public.access_event USING btree (written_in, id)
+CREATE INDEX access_grant_owner ON public.access_grant USING btree (org, owner, id)
+CREATE UNIQUE INDEX access_grant_pkey ON public.access_grant USING btree (org, id)
 CREATE UNIQUE INDEX alias_sequence_pkey ON public.alias_sequence USING btree (org, kind)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX break_glass_open ON public.break_glass USING btree (org, id) WHERE (reviewed_at IS NULL)
@@ -445,6 +471,7 @@ CREATE UNIQUE INDEX store_epoch_pkey ON public.store_epoch USING btree (store)
 -- row-level security
 access_entity enabled forced
 access_event enabled forced
+access_grant enabled forced
 alias_sequence enabled forced
 attachment_use enabled forced
 break_glass enabled forced
@@ -489,6 +516,8 @@ access_entity worker_everything PERMISSIVE ALL to muniment_worker using true wit
 access_event audit_insert PERMISSIVE INSERT to muniment_audit with check true
 access_event own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 access_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+access_grant own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_grant worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 alias_sequence own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
@@ -538,6 +567,8 @@ access_entity to muniment_worker: select
 access_event to muniment_app: insert, select
 access_event to muniment_audit: insert
 access_event to muniment_worker: select
+access_grant to muniment_app: delete, insert, select, update
+access_grant to muniment_worker: select
 alias_sequence to muniment_app: insert, select, update
 attachment_use to muniment_app: insert, select
 attachment_use to muniment_worker: select

@@ -1,0 +1,66 @@
+// GET and HEAD of a signed URL: the bytes as its owner would read them at this moment, by the same interaction.
+import type { AccessGrant } from '../access/access-grant.ts';
+import { grantEnded } from '../access/access-grant.ts';
+import type { Transaction } from '../database/database.ts';
+import { defineInteraction, type FhirResponse, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
+import { readBinary } from '../interactions/read-binary.ts';
+import { lending, lentDocument, requireBytes } from '../operations/lent-rights.ts';
+import { giveBackUse, takeUse } from '../resources/access-grants.ts';
+import { asBinaryRequest, grantInUse, type FileParts } from './file-parts.ts';
+
+/** Every GET counts, also of a range; HEAD shows no bytes and does not. */
+const counts = ({ request }: InteractionContext): boolean => request.method !== 'HEAD';
+
+export function downloadFile(parts: FileParts): Interaction {
+  const { database, fhirBase, logger } = parts;
+  const bytes = readBinary({ fhirBase, content: parts.reader, form: () => 'raw' }, 'read');
+
+  async function giveBack({ org }: InteractionContext, { id }: AccessGrant): Promise<void> {
+    await database.transaction(org.id, (tx) => giveBackUse(tx, org.id, id));
+  }
+
+  /** Without a limit it is only counted, and nobody waits for that. */
+  function countUse({ org, now, request }: InteractionContext, { id }: AccessGrant): void {
+    database.transaction(org.id, (tx) => takeUse(tx, org.id, id, now)).catch((error: unknown) => logger.warn({ err: error, requestId: request.requestId }, 'the use of a signed URL was not counted'));
+  }
+
+  async function runDownload(tx: Transaction, context: InteractionContext, grant: AccessGrant): Promise<Outcome> {
+    const { type, resourceId } = grant;
+    const binary = type === 'Binary' ? resourceId : requireBytes(await lentDocument(tx, context, resourceId, fhirBase), resourceId);
+    const lent = lending(context, 'read', 'Binary');
+    const prepared = await bytes.prepare({ ...lent, request: asBinaryRequest(context.request, binary, { accept: undefined }) });
+    const outcome = await prepared.run(tx);
+    const isLimited = grant.usesMax !== undefined;
+    return { ...outcome, response: asSigned(outcome.response, grant), ...(isLimited || !counts(context) ? {} : { afterCommit: () => countUse(context, grant) }) };
+  }
+
+  return defineInteraction<AccessGrant>({
+    code: 'read',
+    kind: 'read',
+    async prepare(context) {
+      const grant = grantInUse(context);
+      const { org, now } = context;
+      if (grant.usesMax !== undefined && counts(context) && !await database.transaction(org.id, (tx) => takeUse(tx, org.id, grant.id, now))) throw grantEnded('is used up');
+      return grant;
+    },
+    run: runDownload,
+    abandon: async (context, grant) => { if (grant.usesMax !== undefined && counts(context)) await giveBack(context, grant); },
+  });
+}
+
+/** The viewer of a browser shows no PDF in a sandbox. */
+const VIEWED = /^application\/pdf\s*(?:;|$)/i;
+
+function asSigned(response: FhirResponse, { disposition }: AccessGrant): FhirResponse {
+  const given = response.headers['Content-Disposition'];
+  const inline = disposition === 'inline' && given !== undefined;
+  return {
+    ...response,
+    headers: {
+      ...response.headers,
+      'Cross-Origin-Resource-Policy': 'cross-origin',
+      ...(inline ? { 'Content-Disposition': given.replace(/^attachment/, 'inline') } : {}),
+      ...(inline && VIEWED.test(response.headers['Content-Type'] ?? '') ? { 'Content-Security-Policy': "default-src 'none'" } : {}),
+    },
+  };
+}

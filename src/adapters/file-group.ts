@@ -1,0 +1,24 @@
+// /files/[token]: what a signed URL lends is fetched with GET or HEAD, or sent with PUT, without a bearer token.
+import type { AdapterGroup } from './adapter-route.ts';
+import { downloadFile } from './file-download.ts';
+import { identifyByGrant, type FileParts } from './file-parts.ts';
+import { uploadFile } from './file-upload.ts';
+
+/** No answer may be kept or tell its address to another; pages of every origin may show it. */
+const HEADERS = { 'Cache-Control': 'private, no-store', 'Referrer-Policy': 'no-referrer', 'Cross-Origin-Resource-Policy': 'cross-origin' };
+
+export function fileGroup(parts: FileParts): AdapterGroup {
+  const identify = (request: Parameters<typeof identifyByGrant>[1]): ReturnType<typeof identifyByGrant> => identifyByGrant(parts, request);
+  // What the owner may lend is asked by the interactions themselves, of the resource that the grant names.
+  const shared = { path: '[token]', type: 'Binary' as const, access: { interaction: 'operation' as const }, identify };
+  return {
+    prefix: 'files',
+    crossOrigin: true,
+    secretPath: true,
+    headers: HEADERS,
+    routes: [
+      { ...shared, method: 'GET', interaction: downloadFile(parts) },
+      { ...shared, method: 'PUT', interaction: uploadFile(parts) },
+    ],
+  };
+}

@@ -1,0 +1,105 @@
+// The rows of grants: made, found, listed, revoked and counted. What a grant allows is decided elsewhere.
+import type { AccessGrant, GrantLimits } from '../access/access-grant.ts';
+import type { Transaction } from '../database/database.ts';
+import type { OrgId } from '../database/tables.ts';
+import { typeName, typeNumber } from '../fhir/resource-type.ts';
+
+export interface GrantRow {
+  id: string;
+  owner: string;
+  principal: string;
+  type: number;
+  resource: string;
+  method: GrantLimits['method'];
+  created_at: Date;
+  expires_at: Date;
+  revoked_at: Date | null;
+  allowed_ip: string[];
+  disposition: 'inline' | 'attachment' | null;
+  uses_max: number | null;
+  used: number;
+  content_type: string | null;
+  size: string | null;
+  sha256: Buffer | null;
+}
+
+const COLUMNS = 'id, owner, principal, type, resource, method, created_at, expires_at, revoked_at, allowed_ip, disposition, uses_max, used, content_type, size, sha256';
+
+/** One grant, as a statement for whatever transaction it is read in. */
+export const findGrantStatement = (org: OrgId, id: string): { name: string; text: string; values: unknown[] } =>
+  ({ name: 'find-grant', text: `select ${COLUMNS} from access_grant where org = $1 and id = $2`, values: [org, id] });
+
+export function grantOf(row: GrantRow): AccessGrant {
+  return {
+    id: row.id, type: typeName(row.type) as AccessGrant['type'], resourceId: row.resource, method: row.method, createdAt: row.created_at.getTime(), expiresAt: row.expires_at.getTime(),
+    allowedIp: row.allowed_ip, used: row.used,
+    ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.getTime() }),
+    ...(row.disposition === null ? {} : { disposition: row.disposition }),
+    ...(row.uses_max === null ? {} : { usesMax: row.uses_max }),
+    ...(row.content_type === null ? {} : { contentType: row.content_type }),
+    ...(row.size === null ? {} : { size: Number(row.size) }),
+    ...(row.sha256 === null ? {} : { sha256: row.sha256 }),
+  };
+}
+
+export interface OwnedGrant {
+  org: OrgId;
+  owner: string;
+  principal: string;
+}
+
+/** How long one that has expired can still be renewed. */
+const KEPT_MS = 24 * 3_600_000;
+
+/** What the same owner no longer needs goes with it; the record keeps what was done by it. */
+export async function insertGrant(tx: Transaction, { org, owner, principal }: OwnedGrant, grant: AccessGrant): Promise<void> {
+  await tx.query({
+    name: 'remove-old-grants',
+    text: 'delete from access_grant where org = $1 and owner = $2 and id < $3::uuid and expires_at < $4',
+    values: [org, owner, grant.id, new Date(grant.createdAt - KEPT_MS)],
+  });
+  await tx.query({
+    name: 'insert-grant',
+    text: `insert into access_grant (org, id, owner, principal, type, resource, method, created_at, expires_at, allowed_ip, disposition, uses_max, content_type, size, sha256)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+    values: [
+      org, grant.id, owner, principal, typeNumber(grant.type), grant.resourceId, grant.method, new Date(grant.createdAt), new Date(grant.expiresAt), grant.allowedIp,
+      grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null,
+    ],
+  });
+}
+
+/** The grant, and nobody else changes it until the transaction ends. */
+export async function lockGrant(tx: Transaction, org: OrgId, id: string): Promise<GrantRow | undefined> {
+  const { rows } = await tx.query<GrantRow>({ name: 'lock-grant', text: `select ${COLUMNS} from access_grant where org = $1 and id = $2 for update`, values: [org, id] });
+  return rows[0];
+}
+
+/** Those of an owner that have not expired, newest first. */
+export async function listGrants(tx: Transaction, org: OrgId, owner: string, now: number, limit: number): Promise<GrantRow[]> {
+  const { rows } = await tx.query<GrantRow>({
+    name: 'list-grants',
+    text: `select ${COLUMNS} from access_grant where org = $1 and owner = $2 and expires_at > $3 order by id desc limit $4`,
+    values: [org, owner, new Date(now), limit],
+  });
+  return rows;
+}
+
+export async function revokeGrant(tx: Transaction, org: OrgId, id: string, now: number): Promise<void> {
+  await tx.query({ name: 'revoke-grant', text: 'update access_grant set revoked_at = $3 where org = $1 and id = $2 and revoked_at is null', values: [org, id, new Date(now)] });
+}
+
+/** Takes one use; false where none is left, or the grant ended meanwhile. Of those who come at once no more than are left succeed. */
+export async function takeUse(tx: Transaction, org: OrgId, id: string, now: number): Promise<boolean> {
+  const { rowCount } = await tx.query({
+    name: 'take-grant-use',
+    text: `update access_grant set used = used + 1 where org = $1 and id = $2 and revoked_at is null and expires_at > $3 and (uses_max is null or used < uses_max)`,
+    values: [org, id, new Date(now)],
+  });
+  return rowCount === 1;
+}
+
+/** A use that came to nothing. */
+export async function giveBackUse(tx: Transaction, org: OrgId, id: string): Promise<void> {
+  await tx.query({ name: 'give-back-grant-use', text: 'update access_grant set used = used - 1 where org = $1 and id = $2 and used > 0', values: [org, id] });
+}
