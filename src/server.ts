@@ -19,6 +19,7 @@ import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
 import { createRefusalRecord } from './gate/record-refusals.ts';
+import { createThrottle } from './gate/record-throttled.ts';
 import { aim } from './http/aim.ts';
 import { trustedProxies } from './http/client-address.ts';
 import { buildAdapters } from './adapters/adapters.ts';
@@ -170,6 +171,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const observer = `${OBSERVER_PREFIX}${hostname()}`;
   const refusals = createRefusalRecord({ recorder, organisations, operatorOrg, observer, logger });
   stops.push(refusals.stop);
+  const throttle = createThrottle({ limits: config.rates, recorder, organisations, observer, logger });
+  stops.push(throttle.stop);
   const mirror = startMirror(config, database, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
   stops.push(startSweeping({ database, stores: [store], logger }));
@@ -187,7 +190,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
-    database, organisations, recorder, refusals, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
+    database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),

@@ -1,10 +1,11 @@
 // From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { readAddresses, readOrigins, readTls, type TlsConfig } from './network.ts';
+import { readRates, type RateConfig } from './rates.ts';
 import { Reader, UNITS } from './read-environment.ts';
 import { Secret } from './secrets.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
-import type { Environment, VariableName } from './env.ts';
+import type { Environment } from './env.ts';
 
 /** A bucket, and how it is reached. */
 export interface BucketConfig {
@@ -31,7 +32,7 @@ export interface Config {
   /** Addresses and ranges, 10.0.0.0/8. */
   trustedProxies: string[];
   /** Files of the certificate; undefined = plain HTTP. */
-  tls: { cert: string; key: string; clientCertificates: boolean } | undefined;
+  tls: TlsConfig | undefined;
   /** Whose pages may call from a browser; undefined = every origin. */
   corsOrigins: string[] | undefined;
   /** The FHIR base: baseUrl + /fhir. */
@@ -59,6 +60,8 @@ export interface Config {
   auditSigningKeyFile: string | undefined;
   scrubDays: number;
   scrubBytesPerSecond: number;
+  /** undefined = not limited. */
+  rates: Record<'org' | 'client' | 'user', RateConfig | undefined>;
   operatorOrg: string;
   signedUrlMinutesMax: number;
   bodyBytesMax: number;
@@ -82,30 +85,6 @@ const WEB = ['http:', 'https:'];
 const POSTGRES = ['postgres:', 'postgresql:'];
 const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Addresses and ranges, separated by commas. */
-function readAddresses(reader: Reader, name: VariableName): string[] {
-  const entries = (reader.text(name) ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
-  if (!entries.every(isAddressOrRange)) reader.problems.push(`${name} must be addresses or ranges such as 10.0.0.0/8, separated by commas`);
-  return entries;
-}
-
-/** Origins as browsers send them: scheme, host and port, nothing more. */
-function readOrigins(reader: Reader): string[] | undefined {
-  const text = reader.text('CORS_ORIGINS');
-  if (text === undefined || text === '*') return undefined;
-  const entries = text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
-  const valid = entries.every((entry) => URL.canParse(entry) && WEB.includes(new URL(entry).protocol) && new URL(entry).origin === entry && !entry.includes('*'));
-  if (!valid) reader.problems.push('CORS_ORIGINS must be * or origins such as https://app.example, separated by commas');
-  return entries;
-}
-
-function isAddressOrRange(entry: string): boolean {
-  const [address = '', prefix, ...more] = entry.split('/');
-  const family = isIP(address);
-  if (family === 0 || more.length > 0) return false;
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32));
-}
-
 function readStorage(reader: Reader): StorageConfig {
   const type = reader.choice('STORAGE_TYPE', ['local', 'minio', 's3', 'r2'], 'local');
   if (type !== 'local') {
@@ -122,15 +101,6 @@ function readStorage(reader: Reader): StorageConfig {
     replica: readReplica(reader),
     keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
   };
-}
-
-function readTls(reader: Reader): Config['tls'] {
-  const [cert, key] = [reader.text('TLS_CERT'), reader.text('TLS_KEY')];
-  const clientCertificates = reader.choice('TLS_CLIENT_CERTIFICATES', ['off', 'request'], 'off') === 'request';
-  if (cert !== undefined && key !== undefined) return { cert, key, clientCertificates };
-  if (cert !== undefined || key !== undefined) reader.problems.push('TLS_CERT and TLS_KEY are set together or not at all');
-  else if (clientCertificates) reader.problems.push('TLS_CLIENT_CERTIFICATES needs TLS_CERT and TLS_KEY: clients show their certificates where TLS ends');
-  return undefined;
 }
 
 const REPLICA = ['STORAGE_REPLICA_ENDPOINT', 'STORAGE_REPLICA_BUCKET', 'STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY'] as const;
@@ -210,6 +180,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     auditSigningKeyFile: reader.text('AUDIT_SIGNING_KEY_FILE'),
     scrubDays: reader.days('SCRUB_DAYS', 90),
     scrubBytesPerSecond: reader.bytes('SCRUB_BYTES_PER_SECOND', 32 * UNITS['MiB']!),
+    rates: readRates(reader, production),
     operatorOrg: reader.text('OPERATOR_ORG') ?? 'demo',
     signedUrlMinutesMax: reader.minutes('SIGNED_URL_MINUTES_MAX', 60),
     bodyBytesMax: reader.bytes('BODY_BYTES_MAX', 36 * UNITS['MiB']!),

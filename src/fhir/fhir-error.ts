@@ -71,7 +71,7 @@ export const ERRORS = {
   'infected': { status: 422, code: 'security', text: 'A virus was found in the bytes; nothing was kept' },
   'idempotency-mismatch': { status: 422, code: 'business-rule', text: 'The Idempotency-Key was used with another body' },
   'business-rule': { status: 422, code: 'business-rule', text: 'The resource breaks a rule of this server' },
-  'throttled': { status: 429, code: 'throttled', text: 'Too many refused requests from this address' },
+  'throttled': { status: 429, code: 'throttled', text: 'Too many requests of this organisation, client or user, or too many without a valid token from this address' },
   'client-aborted': { status: 400, code: 'incomplete', text: 'The client ended the transfer before its body was complete' },
   'exception': { status: 500, code: 'exception', text: 'An unexpected failure; the incident id is in the log' },
   'integrity': { status: 500, code: 'exception', text: 'The stored bytes do not match their digest and were not sent' },

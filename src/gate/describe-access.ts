@@ -23,7 +23,7 @@ export interface AccessCircumstances {
 
 const URL_CHARACTERS_MAX = 4_096;
 
-function agentOf({ principal, emergency }: AccessCircumstances): AccessEvent['agent'] {
+export function agentOf({ principal, emergency }: Pick<AccessCircumstances, 'principal' | 'emergency'>): AccessEvent['agent'] {
   if (principal === undefined) return {};
   const { clientId, grant, issuer, jti, name, roles, subject, fhirUser } = principal;
   const purposeOfUse = emergency === undefined ? principal.purposeOfUse : [...new Set([...principal.purposeOfUse ?? [], EMERGENCY_PURPOSE])];

@@ -5,6 +5,7 @@ import { authorize } from '../access/authorize.ts';
 import { inEmergency } from '../access/break-glass.ts';
 import { withPolicy } from '../access/category-policy.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
+import type { Cost } from '../access/rate-limits.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
@@ -20,6 +21,7 @@ import { createEntryAccess } from './entry-access.ts';
 import { keyFingerprint, keptResult, readKey } from './idempotency-key.ts';
 import { recordInTransaction, type AccessRecorder } from './record-access.ts';
 import type { RefusalRecord } from './record-refusals.ts';
+import type { Throttle } from './record-throttled.ts';
 
 export interface GateParts {
   database: Database;
@@ -27,6 +29,7 @@ export interface GateParts {
   organisations: Organisations;
   recorder: AccessRecorder;
   refusals: RefusalRecord;
+  throttle: Throttle;
   /** Organisation under which an access without one is recorded. */
   operatorOrg: string;
   /** Largest body of any interaction. */
@@ -152,9 +155,18 @@ export function createGate(parts: GateParts): Perform {
     return circumstances.emergency === undefined ? principal : inEmergency(principal, circumstances.emergency);
   }
 
+  async function checkRates(principal: Principal, circumstances: AccessCircumstances): Promise<void> {
+    const refused = parts.throttle.refuses(principal, circumstances.now);
+    if (refused === undefined) return;
+    circumstances.org = (await parts.organisations.admit(principal.org)).name;
+    throw refused;
+  }
+
   /** A refusal or failure rolled back what there was; its record is a small commit of its own. */
   async function recordFailure(error: FhirError, circumstances: AccessCircumstances): Promise<void> {
-    if (circumstances.principal === undefined && !parts.refusals.admits(error, circumstances.request.address, circumstances.now)) return;
+    const { principal, now } = circumstances;
+    if (principal === undefined && !parts.refusals.admits(error, circumstances.request.address, now)) return;
+    if (principal !== undefined && error.detail === 'throttled' && !parts.throttle.recordsAlone(principal, now)) return;
     const event = describeAccess(circumstances, error.status, { outcomeDesc: error.withoutContent.slice(0, 500) });
     const org = await parts.organisations.resolve(circumstances.org).catch((cause: unknown) => {
       // A refusal that cannot be recorded must not leave as one, whatever the reason is.
@@ -169,9 +181,13 @@ export function createGate(parts: GateParts): Perform {
     const circumstances: AccessCircumstances = { eventId: newUuidV7(now), now, org: parts.operatorOrg, interaction: passage.interaction.code, request, principal: undefined, observer: parts.observer };
     try {
       const identified = passage.identify?.(request) ?? parts.authenticator.authenticate({ authorization: request.header('authorization') });
-      circumstances.principal = identified instanceof Promise ? await identified : identified;
-      const context = await admit(passage, request, circumstances.principal, circumstances);
-      const outcome = await runOnce(passage, context, circumstances);
+      const principal = identified instanceof Promise ? await identified : identified;
+      circumstances.principal = principal;
+      await checkRates(principal, circumstances);
+      const context = await admit(passage, request, principal, circumstances);
+      const started = performance.now();
+      const outcome = await runOnce(passage, context, circumstances).finally(() => parts.throttle.charge(principal, costOf(passage, request, started)));
+      parts.throttle.charge(principal, costOfAnswer(outcome));
       outcome.afterCommit?.();
       if (outcome.write !== undefined || outcome.inner?.some((event) => event.write !== undefined) === true) parts.written();
       return { response: outcome.response, transferEnded: (end) => recordTransfer(circumstances, outcome, context.org.id, end) };
@@ -193,6 +209,17 @@ export function createGate(parts: GateParts): Perform {
     });
     await recorder.record([{ org, event }]);
   }
+}
+
+/** What a request took, whatever came of it. */
+function costOf({ interaction }: Passage, { body }: FhirRequest, started: number): Cost {
+  const searches = /^(search|history)-/.test(interaction.code);
+  return { requests: 0, bytes: body.received?.() ?? 0, search: searches ? performance.now() - started : 0 };
+}
+
+/** What its answer gave; each entry of a Bundle is a request of its own. */
+function costOfAnswer({ response, inner }: Outcome): Cost {
+  return { requests: inner?.length ?? 0, bytes: response.stream?.length ?? response.body?.length ?? 0, search: 0 };
 }
 
 /** A repetition is read to its end for its digest alone. Raises 413 past what the first one could have been. */

@@ -25,6 +25,7 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
   const declared = headers['content-length'];
   let hash: BodyDigest | undefined = headers['idempotency-key'] === undefined ? undefined : bodyDigest(headers['content-type']);
   let digest: Buffer | undefined;
+  let received = 0;
 
   async function* stream(bytesMax: number): AsyncGenerator<Buffer> {
     if (declared !== undefined && Number(declared) > bytesMax) throw tooLong(bytesMax);
@@ -34,6 +35,7 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
       // Whoever stops reading has still to answer: leaving the loop must not take the connection along.
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         seen += chunk.length;
+        received += chunk.length;
         if (seen > bytesMax) throw tooLong(bytesMax);
         hash?.update(chunk);
         yield chunk;
@@ -51,6 +53,7 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
     contentEncoding: codingOf(headers['content-encoding']),
     length: declared === undefined ? undefined : Number(declared),
     stream,
+    received: () => received,
     text: (bytesMax) => readText(stream, codingOf(headers['content-encoding']), bytesMax),
     digest() {
       digest ??= (hash ?? createHash('sha256')).digest();

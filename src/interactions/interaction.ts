@@ -22,6 +22,8 @@ export interface RequestBody {
   text(bytesMax: number): Promise<string>;
   /** The bytes as they come. Raises 413 past `bytesMax`, `client-aborted` when the client ends early. */
   stream(bytesMax: number): AsyncIterable<Buffer>;
+  /** Bytes that came so far; none of an entry of a Bundle. */
+  received?(): number;
   /** The resource, where it is an object already: an entry of a Bundle. */
   readonly json?: JsonObject;
   /** SHA-256 over the bytes that were read, once the body was read to its end. */
