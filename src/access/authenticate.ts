@@ -4,14 +4,18 @@ import { hash } from 'node:crypto';
 import passport from 'passport';
 import type { PassportStatic } from 'passport';
 import { FhirError } from '../fhir/fhir-error.ts';
-import { bearerToken, BearerStrategy, COMPACT_FORM, TOKEN_CHARACTERS_MAX, type IssuerKeys } from './bearer-strategy.ts';
+import { BearerStrategy, COMPACT_FORM, sentToken, TOKEN_CHARACTERS_MAX, type IssuerKeys } from './bearer-strategy.ts';
 import { IntrospectionStrategy, type IntrospectedIssuer } from './introspection-strategy.ts';
 import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';
+import { createSenderProofs, type SenderProof } from './sender-proof.ts';
+
+/** What of a request the proof of a bound token is about. */
+export type Sender = Omit<SenderProof, 'scheme' | 'token'>;
 
 export interface Authenticator {
   /** Raises 401 with WWW-Authenticate, 400 for doubled credentials, 503 when an issuer's keys cannot be had. */
-  authenticate(headers: { authorization?: string | string[] | undefined }): Principal | Promise<Principal>;
+  authenticate(headers: { authorization?: string | string[] | undefined }, sender?: Sender): Principal | Promise<Principal>;
 }
 
 const REMEMBERED_MS = 60_000;
@@ -24,15 +28,18 @@ interface Remembered {
 
 type PassportInstance = PassportStatic & { Authenticator: new () => PassportStatic };
 
+const NO_SENDER: Sender = { method: '', dpop: undefined, target: undefined, certificate: () => undefined };
+
 /** RFC 6750 2.1, b64token. */
 const OPAQUE_FORM = /^[\w\-.~+/]+=*$/;
 
-/** `now` gives milliseconds since the epoch; `introspected` are the issuers that are asked about their tokens. */
-export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now, introspected: readonly IntrospectedIssuer[] = []): Authenticator {
+/** `now` gives milliseconds since the epoch; `introspected` are the issuers that are asked about their tokens; `baseUrl` is what proofs name. */
+export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now, introspected: readonly IntrospectedIssuer[] = [], baseUrl = ''): Authenticator {
   const instance = new (passport as PassportInstance).Authenticator();
   const opaque = new IntrospectionStrategy(introspected, now);
   instance.use('bearer-jwt', new BearerStrategy(issuers, now));
   instance.use('bearer-introspection', opaque);
+  const proofs = createSenderProofs(baseUrl, now);
   const remembered = new Map<string, Remembered>();
   const revocations = new Map(issuers.flatMap(({ issuer, isRevoked }) => (isRevoked === undefined ? [] : [[issuer, isRevoked] as const])));
 
@@ -76,16 +83,22 @@ export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => n
     });
   }
 
+  /** The token may be known from before; that its sender holds its key is proved each time. */
+  function proved(principal: Principal, sent: SenderProof): Principal | Promise<Principal> {
+    const checked = proofs.check(unlessRevoked(principal), sent);
+    return checked === undefined ? principal : checked.then(() => principal);
+  }
+
   return {
-    authenticate({ authorization }) {
-      const token = bearerToken(authorization);
+    authenticate({ authorization }, sender = NO_SENDER) {
+      const { scheme, token } = sentToken(authorization);
       const nowMs = now();
       const key = hash('sha256', token, 'base64');
       const known = recall(key, nowMs);
-      if (known !== undefined) return unlessRevoked(known);
+      if (known !== undefined) return proved(known, { ...sender, scheme, token });
       return verify(token).then(unlessRevoked).then((principal) => {
         remember(key, principal, nowMs);
-        return principal;
+        return proved(principal, { ...sender, scheme, token });
       });
     },
   };

@@ -39,13 +39,18 @@ interface KnownIssuer extends IssuerKeys {
 
 /** The token of the Authorization header. Raises 401, and 400 for more than one set of credentials. */
 export function bearerToken(authorization: string | string[] | undefined): string {
+  return sentToken(authorization).token;
+}
+
+/** With the scheme that it came by (RFC 6750 2.1, RFC 9449 7.1). */
+export function sentToken(authorization: string | string[] | undefined): { scheme: 'Bearer' | 'DPoP'; token: string } {
   if (authorization === undefined || authorization.length === 0) throw refusal('login-required', 'A bearer token is needed');
   const text = (typeof authorization === 'string' ? authorization : authorization.join(',')).trim();
-  const match = /^Bearer +([^\s,]+)$/i.exec(text);
-  if (match !== null) return match[1] as string;
+  const [, scheme, token] = /^(Bearer|DPoP) +([^\s,]+)$/i.exec(text) ?? [];
+  if (scheme !== undefined && token !== undefined) return { scheme: scheme.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer', token };
   // Several header lines arrive joined by commas, and a bearer token holds none; other schemes have commas of their own.
   const doubled = Array.isArray(authorization) && authorization.length > 1;
-  if (doubled || /^Bearer\s[^,]*,|,\s*(Bearer|Basic)\s/i.test(text)) throw refusal('malformed-request', 'More than one set of credentials was sent');
+  if (doubled || /^(Bearer|DPoP)\s[^,]*,|,\s*(Bearer|Basic|DPoP)\s/i.test(text)) throw refusal('malformed-request', 'More than one set of credentials was sent');
   throw refusal('login-required', 'The Authorization header must hold a bearer token');
 }
 

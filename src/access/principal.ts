@@ -3,6 +3,13 @@ import type { AccessGrant } from './access-grant.ts';
 import type { Rights } from './policy.ts';
 import type { SmartScope } from './smart-scope.ts';
 
+export interface Confirmation {
+  /** RFC 9449 6.1, jkt. */
+  jwk?: string;
+  /** RFC 8705 3.1, x5t#S256. */
+  certificate?: string;
+}
+
 export interface Principal {
   issuer: string;
   subject: string;
@@ -24,6 +31,8 @@ export interface Principal {
   rights?: Rights;
   /** Set where no token was shown but a signed URL: the grant by which this one's right is used. */
   grant?: AccessGrant;
+  /** Keys that the token is bound to (RFC 7800), as SHA-256 in base64url: without proof of them it is worth nothing. */
+  confirmation?: Confirmation;
   /** Seconds since the epoch. */
   expiresAt: number;
 }

@@ -1,6 +1,6 @@
 // The one doorway: identify → authorize → prepare → transaction (run, record) → answer. Every row of the route table
 // passes here, so access control and the record belong to each of them; no answer leaves that is not recorded.
-import type { Authenticator } from '../access/authenticate.ts';
+import type { Authenticator, Sender } from '../access/authenticate.ts';
 import { authorize } from '../access/authorize.ts';
 import { inEmergency } from '../access/break-glass.ts';
 import { withPolicy } from '../access/category-policy.ts';
@@ -180,7 +180,7 @@ export function createGate(parts: GateParts): Perform {
     const now = Date.now();
     const circumstances: AccessCircumstances = { eventId: newUuidV7(now), now, org: parts.operatorOrg, interaction: passage.interaction.code, request, principal: undefined, observer: parts.observer };
     try {
-      const identified = passage.identify?.(request) ?? parts.authenticator.authenticate({ authorization: request.header('authorization') });
+      const identified = passage.identify?.(request) ?? parts.authenticator.authenticate({ authorization: request.header('authorization') }, senderOf(request));
       const principal = identified instanceof Promise ? await identified : identified;
       circumstances.principal = principal;
       await checkRates(principal, circumstances);
@@ -209,6 +209,10 @@ export function createGate(parts: GateParts): Perform {
     });
     await recorder.record([{ org, event }]);
   }
+}
+
+function senderOf(request: FhirRequest): Sender {
+  return { method: request.method, dpop: request.header('dpop'), target: request.target, certificate: () => request.certificate?.() };
 }
 
 /** What a request took, whatever came of it. */

@@ -1,6 +1,7 @@
 // One access from the wire to the gate and back: the request becomes a FhirRequest, what the gate answers leaves in the form
 // of its doorway, and how a transfer ended is told to the record.
-import type { BlockList } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
 import type { Request, Response } from 'express';
 import { FhirError } from '../fhir/fhir-error.ts';
 import type { Perform } from '../gate/perform.ts';
@@ -39,6 +40,7 @@ export async function serveAccess(parts: AccessParts, request: Request, response
   let waits = request.headers.expect !== undefined;
   const fhirRequest: FhirRequest = {
     ...access.asked, method: request.method, address: clientAddress(request.socket.remoteAddress, header, parts.proxies), header,
+    target: request.originalUrl, certificate: () => shownCertificate(request.socket),
     body: openBody(request, () => {
       if (waits && !response.headersSent) response.writeContinue();
       waits = false;
@@ -60,6 +62,12 @@ export async function serveAccess(parts: AccessParts, request: Request, response
     await sendAnswer(response, request.method, { ...refused, headers: { ...headers, ...refused.headers, ...(waits ? { Connection: 'close' } : {}) } });
     if (!request.complete && !request.destroyed && !waits) throwAwayRest(request);
   }
+}
+
+/** DER of what the client showed in the handshake, where it was asked and did. */
+function shownCertificate(socket: Socket): Buffer | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  return (socket.getPeerCertificate() as Partial<PeerCertificate>).raw;
 }
 
 const LINGER_BYTES = 64 * 1024 * 1024;

@@ -45,6 +45,9 @@ export interface FhirRequest {
   /** What varies in a path outside the FHIR base, by name. */
   parameters?: Readonly<Record<string, string>>;
   address: string | undefined;
+  /** The whole path as it was sent, and the certificate that the connection showed: for the proof of a bound token. */
+  target?: string;
+  certificate?(): Buffer | undefined;
   body: RequestBody;
   /** The form of a search by POST, once it was read: the record shows it. */
   form?: string;
