@@ -1,5 +1,8 @@
-// One request to HAPI through fhir-kit-client, bounded in time, and its answer as a value.
+// One request to HAPI, bounded in time and bytes, and its answer as a value. fhir-kit-client has the address and the
+// credentials, but reads a body whole, whatever its size: so the transfer is ours here.
 import { Client } from 'fhir-kit-client';
+import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { boundedText } from './bounded-text.ts';
 
 export type HapiClient = Client;
 
@@ -34,6 +37,9 @@ export interface HapiAnswer {
 }
 
 const RETRY_AFTER_MAX_MS = 60 * 60_000;
+/** A resource of ours in its largest form, and a half. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+const KEYS_MAX = 1_000_000;
 
 const HEADERS = {
   'content-type': 'application/fhir+json',
@@ -52,22 +58,27 @@ export function openHapi(baseUrl: string): HapiClient {
   return new Client({ baseUrl: url.href, customHeaders });
 }
 
-/** Never rejects. Ended after `timeoutMs`, or by `stop`, it has status 0. */
+/** Never rejects. Ended after `timeoutMs`, whether it waits for the connection, the headers or the body, or by `stop`, it has status 0. */
 export async function callHapi(client: HapiClient, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
   const bound = boundInTime(timeoutMs, stop);
   try {
-    const data: unknown = await client.request(request.path, {
-      method: request.method,
+    const response = await fetch(`${client.baseUrl.replace(/\/+$/, '')}/${request.path}`, {
       // A redirect would carry clinical text to an address that nobody configured.
-      options: { headers: headersOf(request), redirect: 'manual', signal: bound.signal },
-      // Declared as an object, but text is passed through.
+      method: request.method, headers: { ...client.customHeaders, ...headersOf(request) }, redirect: 'manual', signal: bound.signal,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    const { response } = Client.httpFor(data as never);
-    return answerOf(response?.status ?? 0, response?.headers, data);
+    const text = await boundedText(response, ANSWER_BYTES_MAX);
+    if (text === undefined) return { ...NO_ANSWER, reason: 'No answer: it is too long' };
+    const resource = resourceIn(text);
+    // A part of an answer, or a page of something that is not HAPI: to take it for a resource without meta.source would overwrite it.
+    const spoken = text === '' ? request.method !== 'GET' : resource['resourceType'] !== undefined;
+    if (response.ok && !spoken) return { ...NO_ANSWER, reason: `No answer: HTTP ${response.status} without a resource` };
+    return answerOf(response.status, response.headers, resource);
   } catch (error) {
-    return failedAnswer(error as ClientError);
+    const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+    return { ...NO_ANSWER, reason: `No answer: ${cause?.code ?? cause?.message ?? message}` };
   } finally {
+    // Ends what was not read to its end.
     bound.release();
   }
 }
@@ -91,42 +102,44 @@ function boundInTime(timeoutMs: number, stop: AbortSignal): { signal: AbortSigna
     signal: controller.signal,
     release: () => {
       clearTimeout(timer);
+      controller.abort();
       stop.removeEventListener('abort', end);
     },
   };
 }
 
-interface ClientError extends Error {
-  response?: { status: number; data: unknown };
-  config?: { headers?: Headers };
-  cause?: { code?: string; message?: string };
-}
+const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, version: undefined, source: undefined, outcome: false };
 
-function failedAnswer(error: ClientError): HapiAnswer {
-  if (error.response !== undefined) return answerOf(error.response.status, error.config?.headers, error.response.data);
-  const reason = error.cause?.code ?? error.cause?.message ?? error.message;
-  return { status: 0, version: undefined, source: undefined, outcome: false, reason: `No answer: ${reason}` };
-}
-
-function answerOf(status: number, headers: Headers | undefined, data: unknown): HapiAnswer {
-  const resource = (typeof data === 'object' && data !== null ? data : {}) as { resourceType?: unknown; meta?: { source?: unknown }; issue?: unknown };
-  const outcome = resource.resourceType === 'OperationOutcome';
-  const source = typeof resource.meta?.source === 'string' ? resource.meta.source : undefined;
-  const seconds = headers?.get('retry-after') ?? '';
+function answerOf(status: number, headers: Headers, resource: JsonObject): HapiAnswer {
+  const meta = isJsonObject(resource['meta']) ? resource['meta'] : {};
+  const outcome = resource['resourceType'] === 'OperationOutcome';
+  const seconds = headers.get('retry-after') ?? '';
   return {
-    status, version: versionOf(headers), source, outcome, reason: outcome ? diagnostics(resource.issue) : 'not an OperationOutcome',
+    status, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, outcome,
+    reason: outcome ? diagnostics(resource['issue']) : 'not an OperationOutcome',
     ...(/^\d{1,9}$/.test(seconds) ? { retryAfterMs: Math.min(Number(seconds) * 1_000, RETRY_AFTER_MAX_MS) } : {}),
   };
 }
 
+/** Empty for what is no JSON object: a page of something that is not HAPI, or a part of an answer. */
+function resourceIn(text: string): JsonObject {
+  try {
+    const value = parseJson(text, { keysMax: KEYS_MAX });
+    return isJsonObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 /** HAPI gives ETag with a resource, but only an address with what it deleted (Content-Location at 200, Location at 410). */
-function versionOf(headers: Headers | undefined): string | undefined {
-  const etag = /"([^"]+)"/.exec(headers?.get('etag') ?? '')?.[1];
-  const address = headers?.get('content-location') ?? headers?.get('location') ?? '';
+function versionOf(headers: Headers): string | undefined {
+  const etag = /"([^"]+)"/.exec(headers.get('etag') ?? '')?.[1];
+  const address = headers.get('content-location') ?? headers.get('location') ?? '';
   return etag ?? /\/_history\/([^/]+)$/.exec(address)?.[1];
 }
 
-function diagnostics(issues: unknown): string {
-  const list = (Array.isArray(issues) ? issues : []) as { diagnostics?: string; details?: { text?: string } }[];
-  return list.map((issue) => issue.diagnostics ?? issue.details?.text ?? '').filter((text) => text !== '').join('; ');
+function diagnostics(issues: JsonValue | undefined): string {
+  const list = Array.isArray(issues) ? issues.filter(isJsonObject) : [];
+  const texts = list.map(({ diagnostics: text, details }) => text ?? (isJsonObject(details) ? details['text'] : undefined));
+  return texts.filter((text): text is string => typeof text === 'string' && text !== '').join('; ');
 }

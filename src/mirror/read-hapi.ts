@@ -2,6 +2,7 @@
 // but reads a body whole, whatever its size, and through JSON.parse, which loses the digits of decimals: so the
 // transfer is ours here.
 import { parseJson, isJsonObject, type JsonObject } from '../fhir/json.ts';
+import { boundedText } from './bounded-text.ts';
 import type { HapiClient } from './call-hapi.ts';
 
 export interface HapiQuestion {
@@ -81,17 +82,6 @@ async function readingOf(response: Response, bytesMax: number): Promise<HapiRead
   if (status === 200) return outcome ? { kind: 'failed', reason: 'HTTP 200 with an OperationOutcome', transport: false } : { kind: 'resource', resource, address: addressIn(response, resource) };
   if (!outcome) return { kind: 'failed', reason: `HTTP ${status} without an OperationOutcome`, transport: true };
   return status >= 500 ? { kind: 'failed', reason: `HTTP ${status}`, transport: false } : { kind: 'refused', status };
-}
-
-async function boundedText(response: Response, bytesMax: number): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
 }
 
 function parsed(text: string): JsonObject | undefined {

@@ -155,7 +155,7 @@ describe('faults', () => {
   });
 
   it('take the place of a placeholder that HAPI made', async () => {
-    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"meta":{}}' });
+    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"resourceType":"DocumentReference","meta":{}}' });
     await publishAll(1, 1);
     start();
     await until(drained);
@@ -163,7 +163,7 @@ describe('faults', () => {
   });
 
   it('park what another organisation put in our place', async () => {
-    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"meta":{"source":"urn:muniment:other/DocumentReference/d0/_history/1"}}' });
+    fhir.work({ method: 'PUT', path: '/fhir/DocumentReference/d0', headers: {}, body: '{"resourceType":"DocumentReference","meta":{"source":"urn:muniment:other/DocumentReference/d0/_history/1"}}' });
     await publishAll(1, 1);
     start();
     await until(async () => (await listParked(store.database)).length === 1);
