@@ -14,6 +14,7 @@ label { display: block; margin: .75rem 0; font-weight: 600; }
 input[type=text], input[type=password] { display: block; box-sizing: border-box; width: 100%; margin-top: .25rem; padding: .5rem; font: inherit; border: 1px solid #6b7785; border-radius: .4rem; background: transparent; color: inherit; }
 button { font: inherit; padding: .5rem 1.1rem; border: 1px solid #0b5cad; border-radius: .4rem; background: #0b5cad; color: #fff; cursor: pointer; }
 button.second { background: transparent; color: inherit; border-color: #6b7785; }
+button + button.second { margin-left: .6rem; }
 button.wide { display: block; width: 100%; text-align: left; margin: .4rem 0; background: transparent; color: inherit; }
 :focus-visible { outline: 3px solid #e08a00; outline-offset: 2px; }
 a { color: light-dark(#0b5cad, #7db8f5); }

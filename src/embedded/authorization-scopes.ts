@@ -11,8 +11,8 @@ export const PLAIN_SCOPES: Readonly<Record<string, string>> = {
   'fhirUser': 'Know which resource describes you',
   'profile': 'Know your name',
   'launch': 'Take over the patient and the encounter that are open in the record',
-  'launch/patient': 'Know which patient you choose',
-  'launch/encounter': 'Know which encounter you choose',
+  'launch/patient': 'Know which patient it is about',
+  'launch/encounter': 'Know which encounter it is about',
   'offline_access': 'Keep its access while you are away, until you take it back',
   'online_access': 'Keep its access as long as you are signed in',
 };
