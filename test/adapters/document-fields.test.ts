@@ -1,6 +1,8 @@
 // The flat fields of a document and its DocumentReference, in both directions.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { CATEGORY_SYSTEM, documentOf, fieldsOf, readMetadata } from '../../src/adapters/document-fields.ts';
+import { DOCUMENT_CATEGORIES } from '../../src/access/policy.ts';
+import { ANNOTATION_CATEGORY, CATEGORY_SYSTEM, documentOf, fieldsOf, readMetadata } from '../../src/adapters/document-fields.ts';
 import { documentQuery } from '../../src/adapters/document-list.ts';
 import { bulkMetadata } from '../../src/adapters/bulk-metadata.ts';
 import type { JsonObject } from '../../src/fhir/json.ts';
@@ -67,4 +69,9 @@ describe('the metadata of many files', () => {
   it.each<[[string, string][], number]>([[[['metadata', '[{},{}]']], 3], [[['metadata', '{}'], ['metadata', '[]']], 2], [[['metadata', '"x"']], 1], [[['metadata', '{']], 1], [[['a', '1'], ['a', '2']], 1]])('%j for %d files is refused', (fields, count) => {
     expect(() => bulkMetadata(fields, count)).toThrow();
   });
+});
+
+it('the CodeSystem has the categories of the policy, and the one of annotations', () => {
+  const { url, concept } = JSON.parse(readFileSync(new URL('../../profiles/CodeSystem-document-category.json', import.meta.url), 'utf8')) as { url: string; concept: { code: string }[] };
+  expect([url, ...concept.map(({ code }) => code)]).toEqual([CATEGORY_SYSTEM, ...DOCUMENT_CATEGORIES, ANNOTATION_CATEGORY]);
 });
