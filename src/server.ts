@@ -9,6 +9,7 @@ import { templateProblem } from './content/object-key.ts';
 import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
 import type { Scanner } from './content/scanner.ts';
+import { createUploadPartStore } from './content/upload-parts.ts';
 import { haltedStores } from './content/epoch-fence.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
@@ -215,7 +216,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     }),
     fhir: fhirEntry({ ...access, routes }),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
-    adapters: buildAdapters({ ...parts, organisations, operatorOrg, aim: (asked) => aim(routes, asked) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    adapters: buildAdapters({ ...parts, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

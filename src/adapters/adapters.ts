@@ -6,9 +6,11 @@ import { fileGroup } from './file-group.ts';
 import type { FileParts } from './file-parts.ts';
 import { medicalRecords } from './medical-records.ts';
 import { patientFiles, type PatientFileParts } from './patient-files.ts';
+import type { ResumableParts } from './resumable-receive.ts';
+import { resumableUploads } from './resumable-uploads.ts';
 
-export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts & FileParts;
+export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts & FileParts & ResumableParts;
 
 export function buildAdapters(parts: AdapterParts): AdapterGroup[] {
-  return [fileGroup(parts), documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts)];
+  return [fileGroup(parts), documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts), resumableUploads(parts)];
 }

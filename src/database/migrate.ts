@@ -26,6 +26,7 @@ import * as breakGlass from '../../migrations/0021-break-glass.ts';
 import * as patientFile from '../../migrations/0022-patient-file.ts';
 import * as scan from '../../migrations/0023-scan.ts';
 import * as accessGrant from '../../migrations/0024-access-grant.ts';
+import * as upload from '../../migrations/0025-upload.ts';
 
 interface Migration {
   name: string;
@@ -57,6 +58,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0022-patient-file', up: patientFile.up },
   { name: '0023-scan', up: scan.up },
   { name: '0024-access-grant', up: accessGrant.up },
+  { name: '0025-upload', up: upload.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

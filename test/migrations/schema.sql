@@ -314,6 +314,24 @@ store_epoch.current uuid not null
 store_epoch.next uuid
 store_epoch.renewed_at timestamp(3) with time zone not null default now()
 store_epoch.halted_at timestamp(3) with time zone
+upload.org integer not null
+upload.id uuid not null
+upload.creator text not null
+upload.length bigint not null
+upload.received bigint not null default 0
+upload.metadata text
+upload.created_at timestamp(3) with time zone not null default now()
+upload.expires_at timestamp(3) with time zone not null
+upload.ended boolean not null default false
+upload.result text
+upload_part.org integer not null
+upload_part.upload uuid not null
+upload_part.start bigint not null
+upload_part.size integer not null
+upload_part.sha256 bytea not null
+upload_part.content uuid not null
+upload_part.key text not null
+upload_part.store_version text
 
 -- constraints
 access_entity access_entity_pkey PRIMARY KEY (org, reference, event, role)
@@ -389,6 +407,11 @@ search_uri search_uri_pkey PRIMARY KEY (org, type, param, value, last_updated, i
 server_fact server_fact_pkey PRIMARY KEY (name)
 server_secret server_secret_pkey PRIMARY KEY (name)
 store_epoch store_epoch_pkey PRIMARY KEY (store)
+upload upload_check CHECK (received >= 0 AND received <= length)
+upload upload_length_check CHECK (length >= 0)
+upload upload_pkey PRIMARY KEY (org, id)
+upload_part upload_part_pkey PRIMARY KEY (org, upload, start)
+upload_part upload_part_sha256_check CHECK (octet_length(sha256) = 32)
 
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
@@ -467,6 +490,9 @@ CREATE UNIQUE INDEX search_uri_pkey ON public.search_uri USING btree (org, type,
 CREATE UNIQUE INDEX server_fact_pkey ON public.server_fact USING btree (name)
 CREATE UNIQUE INDEX server_secret_pkey ON public.server_secret USING btree (name)
 CREATE UNIQUE INDEX store_epoch_pkey ON public.store_epoch USING btree (store)
+CREATE INDEX upload_expiry ON public.upload USING btree (org, expires_at)
+CREATE UNIQUE INDEX upload_pkey ON public.upload USING btree (org, id)
+CREATE UNIQUE INDEX upload_part_pkey ON public.upload_part USING btree (org, upload, start)
 
 -- row-level security
 access_entity enabled forced
@@ -508,6 +534,8 @@ search_uri enabled forced
 server_fact off
 server_secret off
 store_epoch off
+upload enabled forced
+upload_part enabled forced
 
 -- policies
 access_entity audit_insert PERMISSIVE INSERT to muniment_audit with check true
@@ -559,6 +587,8 @@ search_token own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELE
 search_token worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 search_uri own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 search_uri worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+upload own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+upload_part own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 
 -- grants on tables and sequences
 access_entity to muniment_app: insert, select
@@ -623,6 +653,8 @@ search_uri to muniment_worker: delete, insert, select
 server_fact to muniment_app: insert, select
 server_secret to muniment_app: insert, select
 store_epoch to muniment_worker: insert, select, update
+upload to muniment_app: delete, insert, select, update
+upload_part to muniment_app: delete, insert, select
 
 -- grants on columns
 break_glass.review_note to muniment_app: update
