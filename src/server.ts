@@ -216,7 +216,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     }),
     fhir: fhirEntry({ ...access, routes }),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
-    adapters: buildAdapters({ ...parts, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    adapters: buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));

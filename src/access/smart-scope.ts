@@ -17,9 +17,19 @@ const SCOPE = /^(patient|user|system)\/(\*|[A-Z][A-Za-z]{1,63})\.(read|write|\*|
 const VERSION_1: Record<string, string> = { 'read': 'rs', 'write': 'cud', '*': 'cruds' };
 const CRITERIA_MAX = 10;
 
+/**
+ * The names of the files API: uploads, and the documents that they are bound to. What was uploaded may be read back by its
+ * creator until a document uses it, for the answer of an upload shows it; no document may.
+ */
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  'files.write': ['user/Binary.cr'],
+  'fhir.write': ['user/DocumentReference.cu', 'user/Media.cu'],
+};
+
 /** The resource scopes of a scope claim; openid, launch and the like are passed over. */
 export function parseScopes(text: string): SmartScope[] {
-  return text.split(' ').flatMap((scope): SmartScope[] => {
+  const scopes = text.split(' ').flatMap((scope) => (Object.hasOwn(ALIASES, scope) ? ALIASES[scope] ?? [] : [scope]));
+  return scopes.flatMap((scope): SmartScope[] => {
     const [, context, type = '', letters = '', query] = SCOPE.exec(scope) ?? [];
     if (context === undefined || letters === '') return [];
     const permissions = new Set((VERSION_1[letters] ?? letters) as Iterable<Permission>);

@@ -4,13 +4,14 @@ import { adminRoutes, type AdminParts } from './admin-routes.ts';
 import { documentGroup, type DocumentGroupParts } from './document-group.ts';
 import { fileGroup } from './file-group.ts';
 import type { FileParts } from './file-parts.ts';
+import { graphql, type GraphqlParts } from './graphql.ts';
 import { medicalRecords } from './medical-records.ts';
 import { patientFiles, type PatientFileParts } from './patient-files.ts';
 import type { ResumableParts } from './resumable-receive.ts';
 import { resumableUploads } from './resumable-uploads.ts';
 
-export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts & FileParts & ResumableParts;
+export type AdapterParts = DocumentGroupParts & AdminParts & PatientFileParts & FileParts & ResumableParts & GraphqlParts;
 
 export function buildAdapters(parts: AdapterParts): AdapterGroup[] {
-  return [fileGroup(parts), documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts), resumableUploads(parts)];
+  return [fileGroup(parts), documentGroup(parts), medicalRecords(parts), patientFiles(parts), adminRoutes(parts), resumableUploads(parts), graphql(parts)];
 }

@@ -23,7 +23,7 @@ const EXECUTABLES = new Set([
 
 /** One medium under several names, without the `x-` that many have in front. */
 const ALIASES: Record<string, string> = {
-  'image/jpg': 'image/jpeg', 'image/pjpeg': 'image/jpeg', 'image/apng': 'image/png', 'image/tif': 'image/tiff', 'image/ms-bmp': 'image/bmp',
+  'image/jpg': 'image/jpeg', 'image/dicom': 'application/dicom', 'image/pjpeg': 'image/jpeg', 'image/apng': 'image/png', 'image/tif': 'image/tiff', 'image/ms-bmp': 'image/bmp',
   'image/vnd.microsoft.icon': 'image/icon', 'image/ico': 'image/icon', 'audio/wave': 'audio/wav', 'audio/vnd.wave': 'audio/wav', 'audio/aif': 'audio/aiff', 'audio/mid': 'audio/midi',
   'application/rar-compressed': 'application/vnd.rar', 'text/richtext': 'application/rtf', 'text/rtf': 'application/rtf', 'text/xml': 'application/xml', 'text/json': 'application/json',
   'audio/matroska': 'video/matroska', 'audio/webm': 'video/webm', 'video/msvideo': 'video/vnd.avi', 'video/avi': 'video/vnd.avi', 'application/tgz': 'application/gzip', 'application/gtar': 'application/tar',

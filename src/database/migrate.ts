@@ -27,6 +27,7 @@ import * as patientFile from '../../migrations/0022-patient-file.ts';
 import * as scan from '../../migrations/0023-scan.ts';
 import * as accessGrant from '../../migrations/0024-access-grant.ts';
 import * as upload from '../../migrations/0025-upload.ts';
+import * as fileHandle from '../../migrations/0026-file-handle.ts';
 
 interface Migration {
   name: string;
@@ -59,6 +60,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0023-scan', up: scan.up },
   { name: '0024-access-grant', up: accessGrant.up },
   { name: '0025-upload', up: upload.up },
+  { name: '0026-file-handle', up: fileHandle.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

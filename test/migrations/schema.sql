@@ -89,6 +89,11 @@ content.scan_engine text
 content.scan_signatures text
 content.scan_finding text
 content.scanned_at timestamp(3) with time zone
+file_handle.org integer not null
+file_handle.creator text collate "C" not null
+file_handle.name text collate "C" not null
+file_handle.binary text collate "C" not null
+file_handle.created_at timestamp(3) with time zone not null
 idempotency.org integer not null
 idempotency.client text collate "C" not null
 idempotency.key text collate "C" not null
@@ -355,6 +360,7 @@ content content_scan_verdict_check CHECK (scan_verdict = ANY (ARRAY['clean'::tex
 content content_sha1_check CHECK (octet_length(sha1) = 20)
 content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
+file_handle file_handle_pkey PRIMARY KEY (org, creator, name, "binary")
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
 log_checkpoint log_checkpoint_pkey PRIMARY KEY (size)
@@ -435,6 +441,7 @@ CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
 CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
+CREATE UNIQUE INDEX file_handle_pkey ON public.file_handle USING btree (org, creator, name, "binary")
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
 CREATE UNIQUE INDEX log_checkpoint_pkey ON public.log_checkpoint USING btree (size)
@@ -502,6 +509,7 @@ alias_sequence enabled forced
 attachment_use enabled forced
 break_glass enabled forced
 content enabled forced
+file_handle enabled forced
 idempotency enabled forced
 log_checkpoint off
 log_key off
@@ -552,6 +560,7 @@ attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true wi
 break_glass own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+file_handle own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -605,6 +614,7 @@ attachment_use to muniment_worker: select
 break_glass to muniment_app: insert, select
 content to muniment_app: insert, select, update
 content to muniment_worker: select, update
+file_handle to muniment_app: insert, select
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
 log_checkpoint to muniment_worker: insert, select
