@@ -7,6 +7,7 @@ import { createTlsServer, type TlsFiles } from './tls-server.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
 const DRAIN_MS = 30_000;
+const SILENT_MS = 1_000;
 const HEADERS_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 32 * 1024;
 
@@ -50,9 +51,12 @@ export async function listen(handler: RequestListener, { tls, baseUrl, ...addres
       const closed = new Promise<void>((resolve) => { server.close(() => resolve()); });
       server.closeIdleConnections();
       const idle = setInterval(() => server.closeIdleConnections(), 200);
+      // Nobody waits on a connection that never asked for anything.
+      const silent = setTimeout(() => { for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy(); }, SILENT_MS);
       const timer = setTimeout(() => { for (const socket of sockets) socket.destroy(); }, DRAIN_MS);
       await closed;
       clearInterval(idle);
+      clearTimeout(silent);
       clearTimeout(timer);
     },
   };

@@ -87,7 +87,6 @@ const ROLES = new Map<string, { documents: string; audit: string; provenance: st
   ['integrity', { documents: READS.documents, audit: '', provenance: 'rs' }],
 ]);
 
-export const ORACLE_ROLES = [...ROLES.keys()];
 const POLICY_CATEGORIES = new Set(['lab', 'imaging', 'clinical-note', 'consent', 'referral', 'insurance', 'photo', 'other']);
 
 /** Categories that the roles give for a letter: undefined = nothing at all, null = all. */
