@@ -21,12 +21,18 @@ beforeAll(async () => {
   owner = new pg.Client({ connectionString: server.ownerUrl });
   await owner.connect();
   tables = (await owner.query(`select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
-    where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attname = 'org' order by 1`)).rows.map((row: { relname: string }) => row.relname);
+    where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attname = 'org' and c.relname <> 'log_leaf' order by 1`)).rows.map((row: { relname: string }) => row.relname);
   orgs.push(...(await owner.query(`select id from organisation where name in ('north', 'south') order by name`)).rows.map((row: { id: number }) => row.id));
 });
 afterAll(async () => {
   await owner.end();
   await server.stop();
+});
+
+it('the log, which is one over all organisations, is shut to whoever serves one', async () => {
+  const { rows } = await owner.query(`select t, r, has_table_privilege(r, t, 'select, insert, update, delete') as may from unnest(array['log_leaf', 'log_subtree', 'log_checkpoint', 'log_state', 'log_key']) t, unnest(array['muniment_app', 'muniment_audit']) r`);
+  expect(rows).toHaveLength(10);
+  expect(rows.filter(({ may }: { may: boolean }) => may)).toEqual([]);
 });
 
 it('every table with the key of an organisation has row-level security enabled, forced, and a policy', async () => {
