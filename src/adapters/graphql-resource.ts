@@ -28,7 +28,7 @@ function withHash({ hash, ...attachment }: Members, place: string): Members {
   if (sha256 === undefined) return { ...attachment, hash };
   const extension = [{ url: ALTERNATE_HASH, extension: [
     { url: 'algorithm', valueCoding: { code: 'SHA-256' } },
-    { url: 'value', valueBase64Binary: sha256.toString('base64') },
+    { url: 'hash', valueString: sha256.toString('base64') },
   ] }];
   return { ...attachment, extension };
 }
@@ -68,7 +68,7 @@ export async function mediaOf(input: unknown, binaryOf: (handle: string, place: 
 /** SHA-256 of the bytes as the resource tells it, hexadecimal. */
 export function sha256Of(attachment: Members): string | undefined {
   const hash = list(attachment['extension']).find(({ url }) => url === ALTERNATE_HASH);
-  const value = list(hash?.['extension']).map((part) => part['valueBase64Binary']).find((one) => typeof one === 'string');
+  const value = list(hash?.['extension']).find((part) => part['url'] === 'hash')?.['valueString'];
   return typeof value === 'string' ? Buffer.from(value, 'base64').toString('hex') : undefined;
 }
 

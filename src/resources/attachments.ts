@@ -107,8 +107,10 @@ export function describeBytes(attachment: JsonObject, url: string, digests: Dige
   attachment['url'] = url;
   if (digests.size <= SIZE_MAX) attachment['size'] = digests.size;
   attachment['hash'] = digests.sha1.toString('base64');
-  if (alternateHash(attachment) !== undefined) return;
-  const others = Array.isArray(attachment['extension']) ? attachment['extension'] : [];
+  if (namedSha256(attachment) !== undefined) return;
+  // One that says SHA-256 and no digest was never compared with anything.
+  const empty = alternateHash(attachment);
+  const others = (Array.isArray(attachment['extension']) ? attachment['extension'] : []).filter((extension) => extension !== empty);
   attachment['extension'] = [...others, {
     url: ALTERNATE_HASH,
     extension: [

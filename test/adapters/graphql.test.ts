@@ -198,6 +198,9 @@ describe('what is refused', () => {
     expect(exe.json).toMatchObject({ data: null, errors: [{ path: ['uploadFile'], extensions: { code: 'media-type', status: 415 } }] });
     const wrong = await ask(admin, createDocument('sha256:abc123...'));
     expect(wrong.json.errors[0].extensions).toMatchObject({ code: 'claim-mismatch', status: 422, expression: 'DocumentReference.content[0].attachment.hash' });
+    await upload('discharge-2024-c.pdf', PDF, 'application/pdf');
+    const foreign = await ask(admin, createDocument(`sha256:${hex(Buffer.from('other bytes'))}`).replace('discharge-2024.pdf', 'discharge-2024-c.pdf'));
+    expect(foreign.json.errors[0].extensions).toMatchObject({ code: 'claim-mismatch', status: 422 });
     await upload('named-twice.pdf', PDF, 'application/pdf');
     await upload('named-twice.pdf', PDF, 'application/pdf');
     const several = await ask(admin, createDocument(`sha256:${hex(PDF)}`).replace('discharge-2024.pdf', 'named-twice.pdf'));

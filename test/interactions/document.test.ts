@@ -69,6 +69,14 @@ describe('create', () => {
     expect(await kept()).toBe(before);
   });
 
+  it('an alternate-hash that names SHA-256 and no digest gives way to the one of the bytes', async () => {
+    const extension = [{ url: 'http://hl7.org/fhir/StructureDefinition/alternate-hash', extension: [{ url: 'algorithm', valueCoding: { code: 'SHA-256' } }, { url: 'value', valueString: 'made up' }] }];
+    const { status, json } = await client.post('DocumentReference', documentReference({ content: [{ attachment: { contentType: 'text/plain', data: Buffer.from('A short note.').toString('base64'), extension } }] }));
+    expect(status).toBe(201);
+    expect(json.content[0].attachment.extension).toHaveLength(1);
+    expect(json.content[0].attachment.extension[0].extension[1]).toEqual({ url: 'hash', valueString: createHash('sha256').update('A short note.').digest('base64') });
+  });
+
   it('a body over the limit is 413 before it is read, announced or not, and inline data has a limit of its own', async () => {
     const before = await kept();
     const large = JSON.stringify(documentReference({ description: 'x'.repeat(1_200_000) }));
