@@ -6,6 +6,7 @@ import { leafHash } from '../../src/audit/access-event.ts';
 import { openCheckpoint, readVerifier, type NoteVerifier } from '../../src/audit/checkpoint.ts';
 import { verifyConsistency, verifyInclusion } from '../../src/audit/merkle-log.ts';
 import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
+import { eventually } from '../support/eventually.ts';
 import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- Parameters */
@@ -30,11 +31,20 @@ async function eventOf(requestId: string): Promise<string> {
   return ((await auditor.get(`AuditEvent?request-id=${requestId}`)).json).entry[0].resource.id as string;
 }
 
+/**
+ * An event has its leaf once every transaction before it has ended, also those of other databases of the same PostgreSQL; until
+ * then the answer is 503, and the client asks again. Answers as soon as the event has its leaf.
+ */
+async function sequenced(id: string, client = auditor): Promise<void> {
+  await eventually(() => client.get(`AuditEvent/${id}/$inclusion-proof`), ({ status }) => status !== 503, 40_000);
+}
+
 describe('$inclusion-proof', () => {
   it('proves an event of a moment ago, and another, with the public key alone', async () => {
     for (const requestId of ['proof-1', 'proof-2', 'proof-3']) {
       await doctor.get('DocumentReference?patient=Patient/proof', { 'x-request-id': requestId });
       const id = await eventOf(requestId);
+      await sequenced(id);
       const answer = await auditor.get(`AuditEvent/${id}/$inclusion-proof`);
       expect([answer.status, (answer.json).resourceType]).toEqual([200, 'Parameters']);
       const [text] = bytesOf(answer, 'text') as [Buffer];
@@ -52,6 +62,7 @@ describe('$inclusion-proof', () => {
   it('is recorded as an access of the event', async () => {
     await doctor.get('DocumentReference?patient=Patient/proof', { 'x-request-id': 'seen' });
     const id = await eventOf('seen');
+    await sequenced(id);
     await auditor.get(`AuditEvent/${id}/$inclusion-proof`, { 'x-request-id': 'proof-of-seen' });
     const { json } = await auditor.get('AuditEvent?request-id=proof-of-seen');
     expect(JSON.stringify((json).entry[0].resource.entity)).toContain(`AuditEvent/${id}/_history/1`);
@@ -61,6 +72,7 @@ describe('$inclusion-proof', () => {
     const other = fhirClient(server.fhirBase, await server.token({ roles: ['auditor'], org: 'elsewhere' }));
     await other.get('DocumentReference?patient=Patient/1', { 'x-request-id': 'elsewhere' });
     const id = ((await other.get('AuditEvent?request-id=elsewhere')).json).entry[0].resource.id as string;
+    await sequenced(id, other);
     expect((await other.get(`AuditEvent/${id}/$inclusion-proof`)).status).toBe(200);
     for (const unknown of [id, '01a215a6-2960-776c-b5fd-6ec4de5b43d8', 'x']) expect((await auditor.get(`AuditEvent/${unknown}/$inclusion-proof`)).status).toBe(404);
   });
