@@ -23,6 +23,7 @@ import { createRefusalRecord } from './gate/record-refusals.ts';
 import { createThrottle } from './gate/record-throttled.ts';
 import { aim } from './http/aim.ts';
 import { trustedProxies } from './http/client-address.ts';
+import type { AdapterGroup } from './adapters/adapter-route.ts';
 import { buildAdapters } from './adapters/adapters.ts';
 import type { FileParts } from './adapters/file-parts.ts';
 import { adapterEntry } from './http/adapter-entry.ts';
@@ -58,6 +59,8 @@ export interface RunningServer {
   port: number;
   /** The route table, for whoever walks it. */
   routes: readonly Route[];
+  /** The ways in beside FHIR, for the same. */
+  adapters: readonly AdapterGroup[];
   /** Drains: running answers finish, then every part is closed. */
   stop(): Promise<void>;
 }
@@ -206,6 +209,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
 
   let draining = (): boolean => false;
   const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
+  const adapters = buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),
@@ -216,7 +220,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     }),
     fhir: fhirEntry({ ...access, routes }),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
-    adapters: buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) }).map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
+    adapters: adapters.map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),
     observe: (request, response) => {
       const start = performance.now();
       response.once('close', () => metrics.answered(request.method, response.statusCode, (performance.now() - start) / 1_000));
@@ -229,5 +233,5 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(listener.drain);
   // `npm run token` finds here whom its tokens are for.
   await writeFile(join(config.dataDir, 'base-url'), `${fhirBase}\n`);
-  return { fhirBase, port: listener.port, routes, stop: stopAll };
+  return { fhirBase, port: listener.port, routes, adapters, stop: stopAll };
 }
