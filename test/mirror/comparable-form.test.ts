@@ -42,7 +42,7 @@ describe('a resource as it is compared', () => {
   });
 
   it('finds a place wherever two hashes differ, and none where they are equal', () => {
-    const value = fc.jsonValue({ maxDepth: 3 });
+    const value = fc.jsonValue({ maxDepth: 3 }).filter((made) => !JSON.stringify(made).includes('"__proto__"'));
     fc.assert(fc.property(value, value, (a, b) => {
       const [one, two] = [form({ resourceType: 'List', x: a }), form({ resourceType: 'List', x: b })];
       expect(firstDifference(one, two, 'List') === undefined).toBe(comparableHash(one) === comparableHash(two));
