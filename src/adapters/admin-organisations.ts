@@ -8,15 +8,16 @@ import { defineInteraction, type FhirRequest, type Interaction, type Outcome } f
 import type { Organisations } from '../resources/organisation.ts';
 import { configureOrganisation, listOrganisations, openOrganisation, readOrganisationSettings, type OrganisationSettings } from '../resources/organisation-settings.ts';
 import { jsonAnswer, pageCount, readAdminBody, readBoolean, readText } from './admin-body.ts';
+import { LIMIT_MEMBERS, patchedLimits, sameLimits } from './admin-limits.ts';
 
 const TITLE_CHARACTERS_MAX = 200;
 
 const touched = (...names: string[]): Outcome['entities'] => names.map((name) => ({ reference: `urn:muniment:organisation:${name}`, role: 'data' as const }));
 
-function shown({ name, title, created, disabled, requireIfMatch, revision }: OrganisationSettings): object {
+function shown({ name, title, created, disabled, requireIfMatch, limits, revision }: OrganisationSettings): object {
   return {
     name, ...(title === undefined ? {} : { title }), created: printInstant(created.getTime()), disabled: disabled !== undefined, ...(disabled === undefined ? {} : { disabledSince: printInstant(disabled.getTime()) }),
-    requireIfMatch, revision,
+    requireIfMatch, ...limits, revision,
   };
 }
 
@@ -61,10 +62,10 @@ export function openNewOrganisation(organisations: Organisations): Interaction {
     code: 'operation',
     kind: 'write',
     prepare: async ({ request }) => {
-      const body = await readAdminBody(request, ['name', 'title', 'requireIfMatch']);
+      const body = await readAdminBody(request, ['name', 'title', 'requireIfMatch', ...LIMIT_MEMBERS]);
       const name = readText(body['name'], 'name', 64);
       if (!ORG_NAME.test(name)) throw fhirError('invalid-value', 'A name has 1 to 64 letters, digits, dots, underscores and hyphens and begins with a letter or digit', { expression: 'name' });
-      return { name, title: titleOf(body['title']), requireIfMatch: readBoolean(body['requireIfMatch'] ?? false, 'requireIfMatch') };
+      return { name, title: titleOf(body['title']), requireIfMatch: readBoolean(body['requireIfMatch'] ?? false, 'requireIfMatch'), limits: patchedLimits({ allowedTypes: 'clinical' }, body) };
     },
     run: async (tx, _context, { name, ...settings }) => {
       const opened = await openOrganisation(tx, name, settings);
@@ -76,7 +77,7 @@ export function openNewOrganisation(organisations: Organisations): Interaction {
 
 /** What a merge patch (RFC 7396) makes of the settings. */
 function patched(settings: OrganisationSettings, body: JsonObject, now: number): OrganisationSettings {
-  const next = { ...settings };
+  const next = { ...settings, limits: patchedLimits(settings.limits, body) };
   if ('title' in body) next.title = titleOf(body['title']);
   if (body['requireIfMatch'] !== undefined) next.requireIfMatch = readBoolean(body['requireIfMatch'], 'requireIfMatch');
   if (body['disabled'] !== undefined) next.disabled = readBoolean(body['disabled'], 'disabled') ? settings.disabled ?? new Date(now) : undefined;
@@ -84,14 +85,14 @@ function patched(settings: OrganisationSettings, body: JsonObject, now: number):
 }
 
 const sameSettings = (one: OrganisationSettings, other: OrganisationSettings): boolean =>
-  one.title === other.title && one.requireIfMatch === other.requireIfMatch && one.disabled?.getTime() === other.disabled?.getTime();
+  one.title === other.title && one.requireIfMatch === other.requireIfMatch && one.disabled?.getTime() === other.disabled?.getTime() && sameLimits(one.limits, other.limits);
 
 export function configureOneOrganisation(organisations: Organisations, operatorOrg: string): Interaction {
   return defineInteraction({
     code: 'operation',
     kind: 'write',
-    prepare: ({ request }) => readAdminBody(request, ['title', 'requireIfMatch', 'disabled']),
-    run: async (tx, { request, now }, body) => {
+    prepare: ({ request }) => readAdminBody(request, ['title', 'requireIfMatch', 'disabled', ...LIMIT_MEMBERS]),
+    run: async (tx, { request, principal, now }, body) => {
       const settings = await readOrganisationSettings(tx, nameOf(request), true);
       if (settings === undefined) throw unknown();
       const ifMatch = request.header('if-match');
@@ -99,6 +100,8 @@ export function configureOneOrganisation(organisations: Organisations, operatorO
       const next = patched(settings, body, now);
       // Nobody could enable it again.
       if (next.disabled !== undefined && settings.name === operatorOrg) throw fhirError('business-rule', 'The organisation of the operator cannot be disabled', { expression: 'disabled' });
+      const { issuers } = next.limits;
+      if (settings.name === operatorOrg && issuers?.includes(principal.issuer) === false) throw fhirError('business-rule', 'The organisation of the operator keeps the issuer of this token', { expression: 'issuers' });
       if (sameSettings(settings, next)) return answer(200, settings);
       return { ...answer(200, await configureOrganisation(tx, next)), afterCommit: () => organisations.forget(settings.name) };
     },

@@ -28,6 +28,7 @@ import * as scan from '../../migrations/0023-scan.ts';
 import * as accessGrant from '../../migrations/0024-access-grant.ts';
 import * as upload from '../../migrations/0025-upload.ts';
 import * as fileHandle from '../../migrations/0026-file-handle.ts';
+import * as organisationLimits from '../../migrations/0027-organisation-limits.ts';
 
 interface Migration {
   name: string;
@@ -61,6 +62,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0024-access-grant', up: accessGrant.up },
   { name: '0025-upload', up: upload.up },
   { name: '0026-file-handle', up: fileHandle.up },
+  { name: '0027-organisation-limits', up: organisationLimits.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

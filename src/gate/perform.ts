@@ -6,6 +6,7 @@ import { inEmergency } from '../access/break-glass.ts';
 import { withPolicy } from '../access/category-policy.ts';
 import { creatorOf, type Principal } from '../access/principal.ts';
 import type { Cost } from '../access/rate-limits.ts';
+import { refusal } from '../access/refusal.ts';
 import { ContentIntegrityError } from '../content/read-content.ts';
 import { isSerializationFailure, type Database, type Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
@@ -135,6 +136,8 @@ export function createGate(parts: GateParts): Perform {
     const org = await parts.organisations.admit(principal.org);
     circumstances.org = org.name;
     if (org.disabled) throw fhirError('organisation-disabled', 'This organisation is disabled');
+    // A grant lends the right of somebody whose token must still be one of the organisation's.
+    if (org.limits.issuers?.includes(principal.issuer) === false) throw refusal('token-invalid', 'The issuer of the token does not speak for this organisation');
     const allowed = await underEmergency(withPolicy(principal, org.policy), org.id, request, circumstances);
     const decision = authorize(allowed, passage.access);
     if (!decision.permit) {

@@ -9,6 +9,7 @@ import { FhirError, type Issue } from '../fhir/fhir-error.ts';
 import type { JsonObject } from '../fhir/json.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
 import type { LinkTarget } from '../resources/load-link-target.ts';
+import type { OrganisationLimits } from '../resources/organisation-limits.ts';
 
 /** The body of a request: read once, bounded by bytes. */
 export interface RequestBody {
@@ -104,7 +105,7 @@ export class TransactionRefused extends FhirError {
 export interface InteractionContext {
   request: FhirRequest;
   principal: Principal;
-  org: { id: number; name: string; requireIfMatch?: boolean };
+  org: { id: number; name: string; requireIfMatch?: boolean; limits?: OrganisationLimits };
   restriction: Restriction;
   /** Milliseconds: the instant of this access. */
   now: number;

@@ -1,18 +1,22 @@
 // What administrators of the operator see and change of organisations. Nothing of an organisation's own data is here.
 import type { Transaction } from '../database/database.ts';
+import { LIMITS_COLUMNS, limitsOf, limitsValues, type LimitsRow, type OrganisationLimits } from './organisation-limits.ts';
 
 export interface OrganisationSettings {
+  id: number;
   name: string;
   title: string | undefined;
   created: Date;
   /** Since when; undefined = it is open. */
   disabled: Date | undefined;
   requireIfMatch: boolean;
+  limits: OrganisationLimits;
   /** Counts the changes, for If-Match. */
   revision: number;
 }
 
-interface Row {
+interface Row extends LimitsRow {
+  id: number;
   name: string;
   title: string | null;
   created_at: Date;
@@ -21,10 +25,10 @@ interface Row {
   revision: number;
 }
 
-const COLUMNS = 'name, title, created_at, disabled_at, require_if_match, revision';
+const COLUMNS = `id, name, title, created_at, disabled_at, require_if_match, revision, ${LIMITS_COLUMNS}`;
 
 const settingsOf = (row: Row): OrganisationSettings => ({
-  name: row.name, title: row.title ?? undefined, created: row.created_at, disabled: row.disabled_at ?? undefined, requireIfMatch: row.require_if_match, revision: row.revision,
+  id: row.id, name: row.name, title: row.title ?? undefined, created: row.created_at, disabled: row.disabled_at ?? undefined, requireIfMatch: row.require_if_match, limits: limitsOf(row), revision: row.revision,
 });
 
 /** In the order of names, `limit` at most, those behind `after`. */
@@ -40,10 +44,10 @@ export async function readOrganisationSettings(tx: Transaction, name: string, lo
 }
 
 /** undefined when there is one of this name. */
-export async function openOrganisation(tx: Transaction, name: string, settings: Pick<OrganisationSettings, 'title' | 'requireIfMatch'>): Promise<OrganisationSettings | undefined> {
+export async function openOrganisation(tx: Transaction, name: string, settings: Pick<OrganisationSettings, 'title' | 'requireIfMatch' | 'limits'>): Promise<OrganisationSettings | undefined> {
   const { rows } = await tx.query<Row>({
-    text: `insert into organisation (name, title, require_if_match) values ($1, $2, $3) on conflict (name) do nothing returning ${COLUMNS}`,
-    values: [name, settings.title ?? null, settings.requireIfMatch],
+    text: `insert into organisation (name, title, require_if_match, allowed_types, quota_bytes, quota_count, issuers) values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing returning ${COLUMNS}`,
+    values: [name, settings.title ?? null, settings.requireIfMatch, ...limitsValues(settings.limits)],
   });
   return rows[0] === undefined ? undefined : settingsOf(rows[0]);
 }
@@ -51,8 +55,9 @@ export async function openOrganisation(tx: Transaction, name: string, settings: 
 /** The next revision of what was locked. */
 export async function configureOrganisation(tx: Transaction, settings: OrganisationSettings): Promise<OrganisationSettings> {
   const { rows } = await tx.query<Row>({
-    text: `update organisation set title = $2, disabled_at = $3, require_if_match = $4, revision = revision + 1 where name = $1 returning ${COLUMNS}`,
-    values: [settings.name, settings.title ?? null, settings.disabled ?? null, settings.requireIfMatch],
+    text: `update organisation set title = $2, disabled_at = $3, require_if_match = $4, allowed_types = $5, quota_bytes = $6, quota_count = $7, issuers = $8, revision = revision + 1
+      where name = $1 returning ${COLUMNS}`,
+    values: [settings.name, settings.title ?? null, settings.disabled ?? null, settings.requireIfMatch, ...limitsValues(settings.limits)],
   });
   return settingsOf(rows[0] as Row);
 }

@@ -3,6 +3,7 @@ import { SHIPPED_POLICY, type Policy } from '../access/policy.ts';
 import type { Database } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { LIMITS_COLUMNS, limitsOf, type LimitsRow, type OrganisationLimits } from './organisation-limits.ts';
 import { readPolicy } from './policy-versions.ts';
 
 /** What the doorway needs of an organisation; never older than 5 s. */
@@ -13,6 +14,7 @@ export interface AdmittedOrganisation {
   /** A change of what exists must name its version. */
   requireIfMatch: boolean;
   policy: Policy;
+  limits: OrganisationLimits;
 }
 
 export interface Organisations {
@@ -41,9 +43,9 @@ type OrganisationDatabase = Pick<Database, 'query' | 'select'>;
 
 /** Reads settings and policy; the policy object stays the same while its version does. */
 async function readOrganisation(database: OrganisationDatabase, id: OrgId, name: string, known: Policy): Promise<AdmittedOrganisation> {
-  const { rows } = await database.select<{ disabled: boolean; require_if_match: boolean; version: number | null }>(id, {
+  const { rows } = await database.select<{ disabled: boolean; require_if_match: boolean; version: number | null } & LimitsRow>(id, {
     name: 'admit-organisation',
-    text: `select disabled_at is not null as disabled, require_if_match, (select max(version) from policy_version where org = $1) as version
+    text: `select disabled_at is not null as disabled, require_if_match, (select max(version) from policy_version where org = $1) as version, ${LIMITS_COLUMNS}
       from organisation where id = $1`,
     values: [id],
   });
@@ -51,7 +53,7 @@ async function readOrganisation(database: OrganisationDatabase, id: OrgId, name:
   if (row === undefined) throw new Error('An organisation that was known cannot be found');
   const version = row.version ?? 0;
   const policy = version === known.version ? known : await readPolicy(database, id, version);
-  return { id, name, disabled: row.disabled, requireIfMatch: row.require_if_match, policy };
+  return { id, name, disabled: row.disabled, requireIfMatch: row.require_if_match, policy, limits: limitsOf(row) };
 }
 
 export function createOrganisations(database: OrganisationDatabase, openOnUse: boolean, clock: () => number = () => performance.now()): Organisations {

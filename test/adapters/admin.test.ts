@@ -141,6 +141,44 @@ describe('organisations', () => {
     expect((await admin(operator, `organisations/${freshName()}`)).status).toBe(404);
   });
 
+  it('have the preset of media types and no quota until the operator says otherwise; null takes a bound away', async () => {
+    const name = freshName();
+    const quota = { quotaBytes: 10_000_000_000_000, quotaCount: 0 };
+    expect((await admin(operator, 'organisations', { method: 'POST', body: { name, ...quota } })).json).toMatchObject({ allowedTypes: 'clinical', ...quota });
+    const set = (body: object): Promise<Answer> => admin(operator, `organisations/${name}`, { method: 'PATCH', body });
+    const changed = await set({ allowedTypes: ['application/PDF', 'image/*'], quotaCount: null });
+    expect(changed.json).toMatchObject({ allowedTypes: ['application/pdf', 'image/*'], quotaBytes: quota.quotaBytes, revision: 2 });
+    expect(changed.json).not.toHaveProperty('quotaCount');
+    expect((await set({ allowedTypes: ['application/pdf', 'image/*'] })).json.revision).toBe(2);
+    expect((await set({ allowedTypes: 'clinical', quotaBytes: null })).json).toEqual({ name, created: expect.any(String), disabled: false, requireIfMatch: false, allowedTypes: 'clinical', revision: 3 });
+  });
+
+  it('are spoken for by tokens of the issuers that they list alone; a refusal stands in their record', async () => {
+    const name = freshName();
+    const client = await as({ org: name });
+    const issuer = 'https://muniment.example/development-issuer';
+    expect((await client.get('DocumentReference')).status).toBe(200);
+    const set = (issuers: unknown): Promise<Answer> => admin(operator, `organisations/${name}`, { method: 'PATCH', body: { issuers } });
+    expect((await set(['https://issuer.example'])).json.issuers).toEqual(['https://issuer.example']);
+    const requestId = randomUUID();
+    const refused = await client.get('DocumentReference', { 'x-request-id': requestId });
+    expect([refused.status, refused.json.issue[0].details.coding[0].code, refused.headers.get('www-authenticate')]).toEqual([401, 'token-invalid', expect.stringContaining('invalid_token')]);
+    expect((await admin(client, 'policy')).status).toBe(401);
+    expect((await set(['https://issuer.example', issuer])).status).toBe(200);
+    expect((await client.auditOf(requestId)).map(({ outcome }: { outcome: string }) => outcome)).toEqual(['4']);
+    expect((await set(null)).json).not.toHaveProperty('issuers');
+    expect(await admin(operator, 'organisations/demo', { method: 'PATCH', body: { issuers: ['https://issuer.example'] } })).toMatchObject({ status: 422, json: { code: 'business-rule', errors: [{ expression: 'issuers' }] } });
+  });
+
+  it.each([
+    ['allowedTypes', 'everything', 422, 'allowedTypes'], ['allowedTypes', [], 400, 'allowedTypes'], ['allowedTypes', ['pdf'], 400, 'allowedTypes[0]'], ['allowedTypes', [7], 400, 'allowedTypes'],
+    ['quotaBytes', -1, 400, 'quotaBytes'], ['quotaBytes', '5', 400, 'quotaBytes'], ['quotaCount', 1.5, 400, 'quotaCount'], ['quotaCount', 2 ** 60, 400, 'quotaCount'],
+    ['issuers', [], 400, 'issuers'], ['issuers', ['a b'], 400, 'issuers[0]'], ['issuers', 'https://issuer.example', 400, 'issuers'],
+  ])('refuse %s %j with the place', async (member, value, status, place) => {
+    const answer = await admin(operator, 'organisations/demo', { method: 'PATCH', body: { [member]: value } });
+    expect([answer.status, answer.json.errors?.[0].expression]).toEqual([status, place]);
+  });
+
   it('are listed in pages by name', async () => {
     const names = await Promise.all(Array.from({ length: 5 }, async () => (await admin(operator, 'organisations', { method: 'POST', body: { name: `zz-${randomUUID()}` } })).json.name as string));
     const found: string[] = [];

@@ -203,6 +203,10 @@ organisation.title text
 organisation.disabled_at timestamp(3) with time zone
 organisation.require_if_match boolean not null default false
 organisation.revision integer not null default 1
+organisation.allowed_types text[] not null default '{clinical}'::text[]
+organisation.quota_bytes bigint
+organisation.quota_count bigint
+organisation.issuers text[]
 outbox.org integer not null
 outbox.seq bigint not null generated always as identity
 outbox.type smallint not null
@@ -390,8 +394,12 @@ mirror_pause mirror_pause_pkey PRIMARY KEY (org)
 mirror_run mirror_run_kind_check CHECK (kind = ANY (ARRAY['reconcile'::text, 'light'::text, 'backfill'::text]))
 mirror_run mirror_run_pkey PRIMARY KEY (org, kind, started_at)
 mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
+organisation organisation_allowed_types_check CHECK (cardinality(allowed_types) > 0)
+organisation organisation_issuers_check CHECK (cardinality(issuers) > 0)
 organisation organisation_name_key UNIQUE (name)
 organisation organisation_pkey PRIMARY KEY (id)
+organisation organisation_quota_bytes_check CHECK (quota_bytes >= 0)
+organisation organisation_quota_count_check CHECK (quota_count >= 0)
 outbox outbox_pkey PRIMARY KEY (org, seq)
 patient_file patient_file_pkey PRIMARY KEY (org, id)
 policy_rule policy_rule_effect_check CHECK (effect = ANY (ARRAY['permit'::text, 'deny'::text]))
@@ -670,7 +678,11 @@ upload_part to muniment_app: delete, insert, select
 break_glass.review_note to muniment_app: update
 break_glass.reviewed_at to muniment_app: update
 break_glass.reviewed_by to muniment_app: update
+organisation.allowed_types to muniment_app: update
 organisation.disabled_at to muniment_app: update
+organisation.issuers to muniment_app: update
+organisation.quota_bytes to muniment_app: update
+organisation.quota_count to muniment_app: update
 organisation.require_if_match to muniment_app: update
 organisation.revision to muniment_app: update
 organisation.title to muniment_app: update
