@@ -7,17 +7,21 @@ import pg from 'pg';
 import { ensureEngines } from '../../scripts/engines/ensure-engines.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts';
+import { removeEndedRuns, RUN_FOLDER } from './ended-runs.ts';
 
 declare global {
    
   var testPostgres: EmbeddedPostgres | undefined;
+  var testFolder: string | undefined;
 }
 
 export const TEMPLATE = 'muniment_template';
 
 export default async function globalSetup(): Promise<void> {
   const required = process.env['ENGINES'] === 'required';
-  const postgres = await startEmbeddedPostgres({ directory: await mkdtemp(join(tmpdir(), 'muniment-test-')), settings: { max_connections: '300' } });
+  await removeEndedRuns();
+  globalThis.testFolder = await mkdtemp(join(tmpdir(), RUN_FOLDER));
+  const postgres = await startEmbeddedPostgres({ directory: globalThis.testFolder, settings: { max_connections: '300' } });
   globalThis.testPostgres = postgres;
   process.env['TEST_POSTGRES_URL'] = postgres.url;
   const admin = new pg.Client({ connectionString: postgres.url });
