@@ -57,7 +57,7 @@ const owned = OWNERS.map(([name, packages, owner, comment]) => ({
 }));
 
 // Shapes that several interactions share; they are no interactions.
-const SHARED = '^src/interactions/(interaction|bundle-entry|transaction-links|batch|transaction|representation|read-body|prepare-document|write-outcome|conditional-match|conditional-read|byte-conditions|digest-headers|base64-resource|outside-resources|read-search-form|plan-search|run-search|search-matches|page-links|preconditions|read-patch|write-document|confined-write|history-bundle|receive-binary)\\.ts$';
+const SHARED = '^src/interactions/(interaction|bundle-entry|transaction-links|batch|transaction|representation|read-body|prepare-document|write-outcome|conditional-match|conditional-read|byte-conditions|digest-headers|base64-resource|outside-resources|read-search-form|plan-search|run-search|search-matches|page-links|preconditions|read-patch|write-document|confined-write|history-bundle|content-rules|receive-binary)\\.ts$';
 
 export default {
   forbidden: [

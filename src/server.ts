@@ -27,6 +27,7 @@ import type { AdapterGroup } from './adapters/adapter-route.ts';
 import { buildAdapters } from './adapters/adapters.ts';
 import type { FileParts } from './adapters/file-parts.ts';
 import { adapterEntry } from './http/adapter-entry.ts';
+import { createBodyRooms } from './http/body-room.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
 import { createReadiness, healthRoutes, type HealthChecks, type HealthPart } from './http/health.ts';
 import { listen, serveMetrics } from './http/listen.ts';
@@ -207,8 +208,10 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   };
   const routes = buildRoutes(parts);
 
+  const rooms = createBodyRooms(config.inflightBytesMax);
+  metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
-  const access = { perform, logger, proxies: trustedProxies(config.trustedProxies) };
+  const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
   const adapters = buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,

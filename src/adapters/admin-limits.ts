@@ -1,9 +1,10 @@
 // What an operator may set of an organisation's limits, as JSON: each member checked, null takes a bound away.
 import { fhirError } from '../fhir/fhir-error.ts';
-import type { JsonObject, JsonValue } from '../fhir/json.ts';
-import type { OrganisationLimits } from '../resources/organisation-limits.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
+import { TYPE_PRESETS } from '../content/declared-type.ts';
+import { BYTES_TYPES, type AllowedTypes, type OrganisationLimits } from '../resources/organisation-limits.ts';
 
-export const LIMIT_MEMBERS = ['allowedTypes', 'quotaBytes', 'quotaCount', 'issuers'] as const;
+export const LIMIT_MEMBERS = ['allowedTypes', 'allowedTypesOf', 'quotaBytes', 'quotaCount', 'issuers'] as const;
 
 const [TYPES_MAX, ISSUERS_MAX, ISSUER_CHARACTERS_MAX] = [200, 50, 2_000];
 /** RFC 6838 4.2, with stars. */
@@ -15,13 +16,29 @@ function readStrings(value: JsonValue, member: string, countMax: number): string
   return [...new Set(value)];
 }
 
-function readTypes(value: JsonValue | undefined): OrganisationLimits['allowedTypes'] {
-  if (value === undefined || value === null || value === 'clinical') return 'clinical';
-  if (typeof value === 'string') throw fhirError('code-invalid', 'allowedTypes is the preset clinical or an array of media types', { expression: 'allowedTypes' });
-  return readStrings(value, 'allowedTypes', TYPES_MAX).map((type, position) => {
-    if (!MEDIA_TYPE.test(type.toLowerCase())) throw fhirError('invalid-value', 'A media type is type/subtype, with * for anything', { expression: `allowedTypes[${position}]` });
+function readTypes(value: JsonValue, member: string): AllowedTypes {
+  if (typeof value === 'string') {
+    if (!Object.hasOwn(TYPE_PRESETS, value)) throw fhirError('code-invalid', `${member} is a preset (${Object.keys(TYPE_PRESETS).join(', ')}) or an array of media types`, { expression: member });
+    return value as AllowedTypes;
+  }
+  return readStrings(value, member, TYPES_MAX).map((type, position) => {
+    if (!MEDIA_TYPE.test(type.toLowerCase())) throw fhirError('invalid-value', 'A media type is type/subtype, with * for anything', { expression: `${member}[${position}]` });
     return type.toLowerCase();
   });
+}
+
+/** Members that are null are taken away, those that are not named stay. */
+function readTypesOf(before: OrganisationLimits['allowedTypesOf'], value: JsonValue | undefined): OrganisationLimits['allowedTypesOf'] {
+  if (value === undefined || value === null) return undefined;
+  if (!isJsonObject(value)) throw fhirError('structure', 'allowedTypesOf must be an object', { expression: 'allowedTypesOf' });
+  const next = { ...before };
+  for (const [name, types] of Object.entries(value)) {
+    const type = BYTES_TYPES.find((known) => known === name);
+    if (type === undefined) throw fhirError('code-invalid', `allowedTypesOf has the members ${BYTES_TYPES.join(', ')}`, { expression: 'allowedTypesOf' });
+    if (types === null || types === undefined) delete next[type];
+    else next[type] = readTypes(types, `allowedTypesOf.${type}`);
+  }
+  return Object.keys(next).length === 0 ? undefined : next;
 }
 
 function readCount(value: JsonValue | undefined, member: string): number | undefined {
@@ -40,11 +57,13 @@ function readIssuers(value: JsonValue | undefined): readonly string[] | undefine
 
 /** The limits with what the body sets; members that it lacks stay. Raises 400 or 422 with the place. */
 export function patchedLimits(limits: OrganisationLimits, body: JsonObject): OrganisationLimits {
+  const allowedTypesOf = 'allowedTypesOf' in body ? readTypesOf(limits.allowedTypesOf, body['allowedTypesOf']) : limits.allowedTypesOf;
   const quotaBytes = 'quotaBytes' in body ? readCount(body['quotaBytes'], 'quotaBytes') : limits.quotaBytes;
   const quotaCount = 'quotaCount' in body ? readCount(body['quotaCount'], 'quotaCount') : limits.quotaCount;
   const issuers = 'issuers' in body ? readIssuers(body['issuers']) : limits.issuers;
   return {
-    allowedTypes: 'allowedTypes' in body ? readTypes(body['allowedTypes']) : limits.allowedTypes,
+    allowedTypes: 'allowedTypes' in body ? readTypes(body['allowedTypes'] ?? 'clinical', 'allowedTypes') : limits.allowedTypes,
+    ...(allowedTypesOf === undefined ? {} : { allowedTypesOf }),
     ...(quotaBytes === undefined ? {} : { quotaBytes }), ...(quotaCount === undefined ? {} : { quotaCount }), ...(issuers === undefined ? {} : { issuers }),
   };
 }

@@ -6,6 +6,7 @@ import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, parseJson, type JsonValue } from '../fhir/json.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
+import { contentRules } from '../interactions/content-rules.ts';
 import { discardAll, receiveDocument, type DocumentParts, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { invalidResource } from '../interactions/read-body.ts';
 import { writeDocument } from '../interactions/write-document.ts';
@@ -35,7 +36,7 @@ export async function receiveFile(parts: UploadParts, context: InteractionContex
   const name = shownName(file);
   const { contentType } = file;
   const received = await parts.content.receive({
-    org: context.org, bytes: file.bytes, declaredType: contentType, creator: creatorOf(context.principal), bytesMax: parts.uploadBytesMax, now: context.now,
+    org: context.org, bytes: file.bytes, declaredType: contentType, rules: contentRules(context, 'DocumentReference'), creator: creatorOf(context.principal), bytesMax: parts.uploadBytesMax, now: context.now,
   });
   return { name, contentType, received };
 }

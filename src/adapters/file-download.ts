@@ -48,19 +48,23 @@ export function downloadFile(parts: FileParts): Interaction {
   });
 }
 
+/** What a browser would run, or read a style sheet or a script from: it is saved, whatever the grant says. */
+const ACTIVE = /^(?:text\/(?:html|xml|xsl|javascript|ecmascript)|(?:application|image)\/(?:[^;]+\+xml|xml|xhtml|svg|javascript|ecmascript)|[^;]+\+xml|text\/[^;]*script|multipart\/[^;]+)\s*(?:;|$)/i;
+
 /** The viewer of a browser shows no PDF in a sandbox. */
 const VIEWED = /^application\/pdf\s*(?:;|$)/i;
 
 function asSigned(response: FhirResponse, { disposition }: AccessGrant): FhirResponse {
   const given = response.headers['Content-Disposition'];
-  const inline = disposition === 'inline' && given !== undefined;
+  const type = response.headers['Content-Type'] ?? '';
+  const inline = disposition === 'inline' && given !== undefined && !ACTIVE.test(type);
   return {
     ...response,
     headers: {
       ...response.headers,
       'Cross-Origin-Resource-Policy': 'cross-origin',
       ...(inline ? { 'Content-Disposition': given.replace(/^attachment/, 'inline') } : {}),
-      ...(inline && VIEWED.test(response.headers['Content-Type'] ?? '') ? { 'Content-Security-Policy': "default-src 'none'" } : {}),
+      ...(inline && VIEWED.test(type) ? { 'Content-Security-Policy': "default-src 'none'" } : {}),
     },
   };
 }

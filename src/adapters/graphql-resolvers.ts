@@ -1,7 +1,6 @@
 // What the fields of the GraphQL schema mean: each of those at the root is a FHIR interaction of its own.
 import { createHash } from 'node:crypto';
 import { GraphQLError } from 'graphql';
-import { CLINICAL_TYPES } from '../content/declared-type.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse } from '../interactions/interaction.ts';
 import type { FhirCall } from './fhir-call.ts';
@@ -17,6 +16,8 @@ export interface GraphqlCaller {
   call: FhirCall;
   fhirBase: string;
   metadata: FileMetadata;
+  /** Media types that a file may have here. */
+  allowedTypes: readonly string[];
   /** Handles that this request made, by name: kept when it is done. */
   handles: Map<string, string>;
   /** The Binary that the caller uploaded under a name before; undefined for none, and for several. */
@@ -154,7 +155,7 @@ export function resolvers(caller: GraphqlCaller): Record<string, (args: Argument
     documentReference: ({ id }) => told(() => found(`DocumentReference/${encodeURIComponent(String(id))}`, documentOut)),
     media: ({ id }) => told(() => found(`Media/${encodeURIComponent(String(id))}`, mediaOut)),
     documentReferences: (args) => told(() => documents(caller, args)),
-    allowedTypes: () => CLINICAL_TYPES,
+    allowedTypes: () => caller.allowedTypes,
     uploadFile: (args) => told(() => upload(caller, args)),
     createDocumentReference: ({ resource }) => told(async () => documentOut(caller, await created('DocumentReference', await documentOf(resource, caller.metadata.categories, binary)))),
     createMedia: ({ resource }) => told(async () => mediaOut(caller, await created('Media', await mediaOf(resource, binary)))),

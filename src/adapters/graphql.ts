@@ -3,6 +3,7 @@
 import { execute, GraphQLError, type ExecutionResult } from 'graphql';
 import { creatorOf } from '../access/principal.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { contentRules } from '../interactions/content-rules.ts';
 import { defineInteraction, type FhirResponse, type InteractionContext } from '../interactions/interaction.ts';
 import { findFileHandle, insertFileHandles } from '../resources/file-handles.ts';
 import { findGrantStatement, grantOf, type GrantRow } from '../resources/access-grants.ts';
@@ -51,6 +52,7 @@ function callerOf(parts: GraphqlParts, context: InteractionContext): GraphqlCall
   return {
     call: fhirCalls(parts, context),
     fhirBase: parts.fhirBase,
+    allowedTypes: contentRules(context, 'Binary').allowedTypes,
     metadata: fileMetadata(request.header('x-file-metadata')),
     handles: new Map(),
     findHandle: (name) => read((tx) => findFileHandle(tx, org.id, creatorOf(principal), name)),

@@ -5,6 +5,7 @@ import type { ReceivedContent } from '../content/receive-content.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import type { Transaction } from '../database/database.ts';
+import { contentRules } from '../interactions/content-rules.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { discardAll, receiveDocument, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { writeDocument } from '../interactions/write-document.ts';
@@ -188,7 +189,7 @@ export function importSavedState(parts: RecordParts): Interaction {
     const taken: NewFile[] = [];
     for (const { role, name, contentType, bytes } of files) {
       if (bytes.length > parts.inlineBytesMax) throw fhirError('too-long', `A file in a saved state may have ${parts.inlineBytesMax} bytes`);
-      const one = await parts.content.receive({ org: context.org, bytes: once(bytes), size: bytes.length, declaredType: contentType, creator: creatorOf(context.principal), bytesMax: parts.inlineBytesMax, now: context.now });
+      const one = await parts.content.receive({ org: context.org, bytes: once(bytes), size: bytes.length, declaredType: contentType, rules: contentRules(context, 'DocumentReference'), creator: creatorOf(context.principal), bytesMax: parts.inlineBytesMax, now: context.now });
       received.push(one);
       taken.push({ role, file: { name, contentType, received: one } });
     }

@@ -6,6 +6,7 @@ import type { ReceivedContent } from '../content/receive-content.ts';
 import { PART_BYTES, type UploadPart, type UploadPartStore } from '../content/upload-parts.ts';
 import type { Database } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
+import { contentRules } from '../interactions/content-rules.ts';
 import type { InteractionContext } from '../interactions/interaction.ts';
 import type { PreparedDocument } from '../interactions/prepare-document.ts';
 import { addUploadParts, endUpload, readUploadParts, type Upload } from '../resources/upload.ts';
@@ -61,10 +62,13 @@ export function asDocumentCreate(context: InteractionContext): InteractionContex
   return { ...inFhirTerms(context, { type: 'DocumentReference' }), restriction: decision.restriction };
 }
 
+export const uploadRules = (context: InteractionContext, document: UploadWish['document']): ReturnType<typeof contentRules> =>
+  contentRules(context, document === undefined ? 'Binary' : 'DocumentReference');
+
 async function receiveWhole(parts: ResumableParts, context: InteractionContext, upload: Upload, pieces: readonly UploadPart[]): Promise<ReceivedWhole> {
   const { contentType, name, document } = wishOf(upload.metadata);
   const received = await parts.content.receive({
-    org: context.org, bytes: parts.uploads.read(pieces), size: upload.length, declaredType: contentType, creator: upload.creator, bytesMax: parts.uploadBytesMax, now: context.now,
+    org: context.org, bytes: parts.uploads.read(pieces), size: upload.length, declaredType: contentType, rules: uploadRules(context, document), creator: upload.creator, bytesMax: parts.uploadBytesMax, now: context.now,
     ...(document === undefined ? {} : { patient: document.patient_id }),
   });
   try {

@@ -2,16 +2,17 @@
 // upload is a Binary, or a document over one, published as any other.
 import { creatorOf } from '../access/principal.ts';
 import { checkDeclaredType } from '../content/declared-type.ts';
+import { requireRoom } from '../content/quota.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { defineInteraction, type FhirResponse, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { writeDocument } from '../interactions/write-document.ts';
 import { publishBinary } from '../resources/publish-document.ts';
-import { addUploadParts, createUpload, deleteUpload, finishUpload, readUpload, readUploadParts, type Upload } from '../resources/upload.ts';
+import { addUploadParts, createUpload, deleteUpload, finishUpload, openLengths, readUpload, readUploadParts, type Upload } from '../resources/upload.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { CHECKSUM_ALGORITHMS, readBytes, requireTus, TUS_VERSION } from './resumable-headers.ts';
-import { abandonStep, asDocumentCreate, takeBody, wishOf, type ReceivedWhole, type ResumableParts, type UploadStep } from './resumable-receive.ts';
+import { abandonStep, asDocumentCreate, takeBody, uploadRules, wishOf, type ReceivedWhole, type ResumableParts, type UploadStep } from './resumable-receive.ts';
 
 const OFFSET_TYPE = /^application\/offset\+octet-stream\s*(;|$)/i;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -75,8 +76,10 @@ async function beginUpload(parts: ResumableParts, context: InteractionContext): 
   if (length > parts.uploadBytesMax) throw fhirError('too-long', `An upload may have ${parts.uploadBytesMax} bytes`);
   const metadata = request.header('upload-metadata');
   const wish = wishOf(metadata);
-  checkDeclaredType(wish.contentType, undefined);
+  const rules = uploadRules(context, wish.document);
+  checkDeclaredType(wish.contentType, undefined, rules);
   if (wish.document !== undefined) asDocumentCreate(context);
+  await requireRoom(parts.database, org.id, rules, length + await context.read((tx) => openLengths(tx, org.id, context.now)));
   const own = { id: newUuidV7(context.now), creator: creatorOf(principal), length, metadata };
   const expiresAt = await parts.database.transaction(org.id, (tx) => createUpload(tx, org.id, own, context.now));
   const upload: Upload = { ...own, received: 0, expiresAt, ended: false, result: undefined };

@@ -67,6 +67,7 @@ export interface Config {
   bodyBytesMax: number;
   inlineBytesMax: number;
   uploadBytesMax: number;
+  inflightBytesMax: number;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -186,6 +187,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     bodyBytesMax: reader.bytes('BODY_BYTES_MAX', 36 * UNITS['MiB']!),
     inlineBytesMax: reader.bytes('INLINE_BYTES_MAX', 24 * UNITS['MiB']!),
     uploadBytesMax: reader.bytes('UPLOAD_BYTES_MAX', 5 * UNITS['GiB']!),
+    inflightBytesMax: reader.bytes('INFLIGHT_BYTES_MAX', UNITS['GiB']!),
     logLevel: reader.choice('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
   };
   if (!ORG_NAME.test(config.operatorOrg)) reader.problems.push('OPERATOR_ORG must have 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit');

@@ -57,6 +57,7 @@ export const VARIABLES = {
   BODY_BYTES_MAX: { description: 'Largest FHIR JSON body, bytes or with a unit (36MiB)', default: '36MiB' },
   INLINE_BYTES_MAX: { description: 'Largest sum of decoded inline data in one body', default: '24MiB' },
   UPLOAD_BYTES_MAX: { description: 'Largest raw upload', default: '5GiB' },
+  INFLIGHT_BYTES_MAX: { description: 'Bytes of request bodies that may be held in memory at once: a text counts whole, a stream 8 MiB at most. What goes over it is 503 before its body is read', default: '1GiB' },
   ALLOW_EMBEDDED_IN_PRODUCTION: { description: '`true` lets production run on embedded parts and development keys', default: 'unset' },
   LOG_LEVEL: { description: '`debug`, `info`, `warn`, `error`', default: 'info' },
 } as const satisfies Record<string, VariableDescription>;

@@ -3,6 +3,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { CHUNK_BYTES, type ContentDigests } from './chunk-digests.ts';
+import { checkQuota, type Quota } from './quota.ts';
 import type { ScanResult } from './scan-content.ts';
 
 export interface StagedContent {
@@ -40,9 +41,10 @@ export interface PublishedContent extends ContentDigests {
   id: string;
   storeVersion: string | undefined;
   scan?: ScanResult | undefined;
+  quota?: Quota;
 }
 
-/** In the publishing transaction: `staging → live`, or `quarantined` where the scanner could not look at all of it. Raises 409 `conflict` when the sweeper was faster. */
+/** In the publishing transaction: `staging → live`, or `quarantined` where the scanner could not look at all of it. Raises 409 `conflict` when the sweeper was faster, 413 `quota`. */
 export async function publishContent(tx: Transaction, org: OrgId, received: PublishedContent): Promise<void> {
   const { scan } = received;
   const withheld = scan?.verdict === 'unscannable';
@@ -55,4 +57,5 @@ export async function publishContent(tx: Transaction, org: OrgId, received: Publ
       withheld ? 'quarantined' : 'live', withheld ? `unscannable: ${scan?.finding ?? ''}` : null, scan?.verdict ?? null, scan?.engine ?? null, scan?.signatures ?? null, scan?.finding ?? null],
   });
   if (rowCount !== 1) throw fhirError('conflict', 'The bytes waited too long to be published; send them again');
+  if (received.quota !== undefined) await checkQuota(tx, org, received.quota);
 }

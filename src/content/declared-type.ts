@@ -13,7 +13,29 @@ export const CLINICAL_TYPES: readonly string[] = [
   'application/x-xz', 'application/zstd', 'application/vnd.rar', 'application/x-rar-compressed', 'application/octet-stream',
 ];
 
-const ALLOWED = CLINICAL_TYPES.map((type) => new RegExp(`^${type.replace(/[.+]/g, '\\$&').replace(/\*/g, '[^/]+')}$`));
+/** Allow-lists that are shipped, by name. */
+export const TYPE_PRESETS = { 'clinical': CLINICAL_TYPES, 'pdf-only': ['application/pdf'] } as const satisfies Record<string, readonly string[]>;
+
+/** What may come in: an allow-list and, where somebody took it upon himself to set it aside, what is called when that happens. */
+export interface TypeRules {
+  allowedTypes: readonly string[];
+  setAside?: (() => void) | undefined;
+}
+
+const MATCHERS_MAX = 1_000;
+const matchers = new Map<string, RegExp>();
+
+/** The pattern of one member of an allow-list. */
+function matcherOf(type: string): RegExp {
+  const known = matchers.get(type);
+  if (known !== undefined) return known;
+  const made = new RegExp(`^${type.replace(/[.+$^]/g, '\\$&').replace(/\*+/g, '[^/]+')}$`);
+  if (matchers.size < MATCHERS_MAX) matchers.set(type, made);
+  return made;
+}
+
+/** `type` in lower case, without parameters. */
+export const isAllowedType = (type: string, allowed: readonly string[]): boolean => allowed.some((one) => matcherOf(one).test(type));
 
 const EXECUTABLES = new Set([
   'application/x-elf', 'application/x-msdownload', 'application/x-mach-binary', 'application/x-sh', 'application/java-vm', 'application/java-archive', 'application/wasm',
@@ -65,17 +87,28 @@ function agrees(declared: string, sniffed: string): boolean {
   return said === found || declared === 'application/octet-stream' || FAMILIES.some((family) => family.found.test(found) && family.said.test(said));
 }
 
-/** Where the answer is a problem document it names the types as data. */
-const refusedType = (diagnostics: string): Error => fhirError('media-type', diagnostics, { members: { allowedTypes: CLINICAL_TYPES } });
+export const essenceOf = (type: string): string => (type.split(';')[0] ?? '').trim().toLowerCase();
 
-/** Raises 415 `media-type` for a type outside the allow-list, an executable, or bytes of another type than declared. */
-export function checkDeclaredType(declaredType: string, sniffedType: string | undefined): void {
+/** Where the answer is a problem document it names the types as data. */
+const refusedType = (diagnostics: string, allowedTypes: readonly string[], expression?: string): Error =>
+  fhirError('media-type', diagnostics, { members: { allowedTypes }, ...(expression === undefined ? {} : { expression }) });
+
+/**
+ * Raises 415 `media-type` for a type outside the allow-list, or bytes of another type than declared, unless the rules are
+ * set aside; for an executable, whoever asks.
+ */
+export function checkDeclaredType(declaredType: string, sniffedType: string | undefined, rules: TypeRules, expression?: string): void {
+  const { allowedTypes, setAside } = rules;
+  const refuse = (diagnostics: string, isFinal = false): void => {
+    if (isFinal || setAside === undefined || !/^[^/\s]+\/[^/\s]+$/.test(declared)) throw refusedType(diagnostics, allowedTypes, expression);
+    setAside();
+  };
   // The type is a header when the bytes are read; what no header can carry could never be read again.
-  if (!/^[\t\x20-\x7e]*$/.test(declaredType)) throw refusedType('A media type must be in visible ASCII');
-  const declared = (declaredType.split(';')[0] ?? '').trim().toLowerCase();
-  if (!ALLOWED.some((pattern) => pattern.test(declared))) throw refusedType(`${declared.slice(0, 100)} is not among the allowed types: ${CLINICAL_TYPES.join(', ')}`);
-  if (sniffedType === undefined) return;
-  const sniffed = (sniffedType.split(';')[0] ?? '').trim().toLowerCase();
-  if (EXECUTABLES.has(sniffed)) throw refusedType(`The bytes are an executable (${sniffed}), which is not kept`);
-  if (!agrees(declared, sniffed)) throw refusedType(`The bytes are ${sniffed}, not ${declared.slice(0, 100)}`);
+  if (!/^[\t\x20-\x7e]*$/.test(declaredType)) throw refusedType('A media type must be in visible ASCII', allowedTypes, expression);
+  const declared = essenceOf(declaredType);
+  const sniffed = sniffedType === undefined ? undefined : essenceOf(sniffedType);
+  if (sniffed !== undefined && EXECUTABLES.has(sniffed)) throw refusedType(`The bytes are an executable (${sniffed}), which is not kept`, allowedTypes, expression);
+  const isProgram = EXECUTABLES.has(declared);
+  if (isProgram || !isAllowedType(declared, allowedTypes)) refuse(`${declared.slice(0, 100)} is not among the allowed types: ${allowedTypes.join(', ')}`, isProgram);
+  else if (sniffed !== undefined && !agrees(declared, sniffed)) refuse(`The bytes are ${sniffed}, not ${declared.slice(0, 100)}`);
 }

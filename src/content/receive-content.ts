@@ -9,8 +9,9 @@ import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import type { ContentDigests } from './chunk-digests.ts';
 import { condemnContent, publishContent, stageContent, type StagedContent } from './content-rows.ts';
 import { ObjectExistsError, type ContentStore, type StoredObject } from './content-store.ts';
-import { checkDeclaredType } from './declared-type.ts';
+import { checkDeclaredType, type TypeRules } from './declared-type.ts';
 import { objectKey } from './object-key.ts';
+import { quotaOf, requireRoom, type Quota } from './quota.ts';
 import { startBytePass, type AnnouncedBytes, type BytePass } from './received-bytes.ts';
 import { startContentScan, type ContentScan, type ScanPolicy, type ScanResult } from './scan-content.ts';
 import { eraseObject, verifyStored } from './stored-object.ts';
@@ -29,6 +30,8 @@ export interface ContentClaims {
 export interface Reception extends AnnouncedBytes {
   org: { id: OrgId; name: string };
   declaredType: string;
+  /** What the organisation takes, and how much it may hold. */
+  rules: TypeRules & Quota;
   creator: string;
   /** Id of the patient, for a key layout that holds it. */
   patient?: string | undefined;
@@ -44,13 +47,15 @@ export interface ReceivedContent extends ContentDigests {
   storeVersion: string | undefined;
   declaredType: string;
   sniffedType: string | undefined;
+  /** What publishing must not exceed. */
+  quota: Quota;
   /** Undefined where nothing scans. */
   scan?: ScanResult | undefined;
 }
 
 export interface ContentReceiver {
   /**
-   * Receives, scans, stores and verifies; nothing is visible yet. Raises 413 `too-long`, 415 `media-type`, 422 `infected`,
+   * Receives, scans, stores and verifies; nothing is visible yet. Raises 413 `too-long` and `quota` (before the first byte is read), 415 `media-type`, 422 `infected`,
    * the error of a wrong claim, `client-aborted`, 503 `unavailable`, 507 `storage-full`; nothing is kept then.
    */
   receive(reception: Reception): Promise<ReceivedContent>;
@@ -109,7 +114,7 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
   /** What can be refused before anything is stored: by type, and by claims on a body that is in memory already. */
   async function examine(reception: Reception, pass: BytePass): Promise<string | undefined> {
     const sniffedType = await sniffType(pass.head.subarray(0, HEAD_BYTES));
-    checkDeclaredType(reception.declaredType, sniffedType);
+    checkDeclaredType(reception.declaredType, sniffedType, reception.rules);
     if (pass.digests !== undefined && reception.claims !== undefined) checkContentClaims(reception.claims, pass.digests);
     return sniffedType;
   }
@@ -118,7 +123,7 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
     try {
       const kept = await keep(reception, staged, pass, scan, known);
       parts.onReceived?.(kept.digests.size);
-      return { ...kept.digests, id: staged.id, key: staged.key, store: store.name, storeVersion: kept.stored.version, declaredType: reception.declaredType, sniffedType, scan: kept.scan };
+      return { ...kept.digests, id: staged.id, key: staged.key, store: store.name, storeVersion: kept.stored.version, declaredType: reception.declaredType, sniffedType, quota: quotaOf(reception.rules), scan: kept.scan };
     } catch (error) {
       await takeBack(staged, undefined, !(error instanceof ObjectExistsError));
       throw error;
@@ -127,6 +132,7 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
 
   return {
     async receive(reception) {
+      await requireRoom(database, reception.org.id, reception.rules, reception.size ?? 0);
       const pass = await startBytePass(reception, HEAD_BYTES);
       let scan: ContentScan | undefined;
       try {

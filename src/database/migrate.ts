@@ -29,6 +29,7 @@ import * as accessGrant from '../../migrations/0024-access-grant.ts';
 import * as upload from '../../migrations/0025-upload.ts';
 import * as fileHandle from '../../migrations/0026-file-handle.ts';
 import * as organisationLimits from '../../migrations/0027-organisation-limits.ts';
+import * as contentUse from '../../migrations/0028-content-use.ts';
 
 interface Migration {
   name: string;
@@ -63,6 +64,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0025-upload', up: upload.up },
   { name: '0026-file-handle', up: fileHandle.up },
   { name: '0027-organisation-limits', up: organisationLimits.up },
+  { name: '0028-content-use', up: contentUse.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -55,6 +55,7 @@ export const ERRORS = {
   'version-mismatch': { status: 412, code: 'conflict', text: 'If-Match does not name the current version' },
   'multiple-matches': { status: 412, code: 'multiple-matches', text: 'The condition matches more than one resource' },
   'too-long': { status: 413, code: 'too-long', text: 'The body is over the limit' },
+  'quota': { status: 413, code: 'business-rule', text: 'The organisation would hold more bytes or contents than the operator allows it; nothing was kept' },
   'too-many-entries': { status: 413, code: 'too-costly', text: 'The Bundle has more entries, or the form more parts, than the server takes' },
   'uri-too-long': { status: 414, code: 'too-long', text: 'The URL is over the limit' },
   'media-type': { status: 415, code: 'not-supported', text: 'The media type or coding of the body is not supported' },

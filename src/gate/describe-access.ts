@@ -17,6 +17,8 @@ export interface AccessCircumstances {
   observer: string;
   /** Under which this access takes place. */
   emergency?: DeclaredEmergency | undefined;
+  /** What was out of the ordinary in an access that succeeded. */
+  note?: string | undefined;
   /** JSON text of the client's X-Provenance, once it was checked. */
   asserted?: string | undefined;
 }
@@ -94,6 +96,7 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.code === undefined ? {} : { interaction: outcome.code }),
     ...(outcome.write === undefined ? {} : { write: withAsserted(outcome.write, circumstances.asserted) }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
+    ...(circumstances.note === undefined ? {} : { outcomeDesc: circumstances.note }),
     ...(outcome.grant === undefined ? {} : { grant: outcome.grant }),
   });
   const patients = [...(outcome.byPatient ?? [])];

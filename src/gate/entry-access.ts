@@ -7,7 +7,7 @@ type Admit = (passage: Passage, request: FhirRequest, circumstances: AccessCircu
 
 export function createEntryAccess(bundle: AccessCircumstances, admit: Admit): (passage: Passage, request: FhirRequest) => EntryAccess {
   return (passage, request) => {
-    const circumstances: AccessCircumstances = { ...bundle, eventId: newUuidV7(bundle.now), interaction: passage.interaction.code, request, asserted: undefined };
+    const circumstances: AccessCircumstances = { ...bundle, eventId: newUuidV7(bundle.now), interaction: passage.interaction.code, request, asserted: undefined, note: undefined };
     return {
       async prepare(share, assignedId) {
         const context = await admit(passage, request, circumstances);

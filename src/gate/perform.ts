@@ -145,6 +145,7 @@ export function createGate(parts: GateParts): Perform {
     }
     return {
       request, principal: allowed, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId,
+      note: (text) => { circumstances.note = text; },
       read: (work) => database.readTransaction(org.id, work),
       enterEntry: createEntryAccess(circumstances, (entry, asked, own) => admit(entry, asked, principal, own)),
     };

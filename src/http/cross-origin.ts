@@ -10,7 +10,7 @@ export function allowOrigins(app: Express, origins: readonly string[] | undefine
   app.set(ORIGINS, origins === undefined ? undefined : new Set(origins));
 }
 
-const ALLOWED_HEADERS = ['Authorization', 'Content-Type', 'Accept', 'Prefer', 'If-Match', 'If-None-Match', 'If-Modified-Since', 'If-None-Exist', 'Range', 'If-Range', 'X-Provenance', 'X-Break-Glass', 'X-Request-Id', 'X-Security-Context', 'Idempotency-Key', 'DPoP', 'Repr-Digest', 'Content-Digest', 'Tus-Resumable', 'Upload-Length', 'Upload-Offset', 'Upload-Metadata', 'Upload-Checksum', 'X-Requested-With'];
+const ALLOWED_HEADERS = ['Authorization', 'Content-Type', 'Accept', 'Prefer', 'If-Match', 'If-None-Match', 'If-Modified-Since', 'If-None-Exist', 'Range', 'If-Range', 'X-Provenance', 'X-Break-Glass', 'X-Type-Override', 'X-Request-Id', 'X-Security-Context', 'Idempotency-Key', 'DPoP', 'Repr-Digest', 'Content-Digest', 'Tus-Resumable', 'Upload-Length', 'Upload-Offset', 'Upload-Metadata', 'Upload-Checksum', 'X-Requested-With'];
 const EXPOSED_HEADERS = ['Content-Location', 'Location', 'Link', 'ETag', 'Last-Modified', 'Date', 'X-Request-Id', 'X-Correlation-Id', 'X-Progress', 'Retry-After', 'Content-Disposition', 'Content-Range', 'Accept-Ranges', 'Repr-Digest', 'WWW-Authenticate', 'X-Security-Context', 'Preference-Applied', 'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size', 'Tus-Checksum-Algorithm', 'Upload-Offset', 'Upload-Length', 'Upload-Metadata', 'Upload-Expires'];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 

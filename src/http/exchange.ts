@@ -9,6 +9,7 @@ import { ContentIntegrityError } from '../content/read-content.ts';
 import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse, RequestBody } from '../interactions/interaction.ts';
 import { bodyDigest, type BodyDigest } from './body-digest.ts';
+import type { BodyRoom } from './body-room.ts';
 import type { WireAnswer } from './present.ts';
 
 export interface TransferEnd {
@@ -19,16 +20,25 @@ export interface TransferEnd {
 
 const aborted = (cause?: unknown): Error => fhirError('client-aborted', 'The client ended the transfer before the body was complete', cause === undefined ? {} : { cause });
 
-/** The body of a request. `sendContinue` answers Expect: 100-continue at the moment the body is wanted. */
-export function openBody(request: IncomingMessage, sendContinue: () => void): RequestBody {
+/** What a stream holds of its body at once, at most. */
+const STREAMED_BYTES = 8 * 1024 * 1024;
+/** Where no length is announced it counts as so much at first, then as what came. */
+const UNKNOWN_BYTES = 64 * 1024;
+/** What gzip makes of text, about. */
+const CODED_FACTOR = 8;
+
+/** The body of a request. `room` is asked before its first byte; `sendContinue` answers Expect: 100-continue at the moment the body is wanted. */
+export function openBody(request: IncomingMessage, sendContinue: () => void, room: BodyRoom): RequestBody {
   const { headers } = request;
   const declared = headers['content-length'];
   let hash: BodyDigest | undefined = headers['idempotency-key'] === undefined ? undefined : bodyDigest(headers['content-type']);
   let digest: Buffer | undefined;
   let received = 0;
 
-  async function* stream(bytesMax: number): AsyncGenerator<Buffer> {
+  async function* stream(bytesMax: number, heldMax = STREAMED_BYTES): AsyncGenerator<Buffer> {
     if (declared !== undefined && Number(declared) > bytesMax) throw tooLong(bytesMax);
+    const isCoded = codingOf(headers['content-encoding']) !== undefined;
+    room.take(Math.min(declared === undefined ? UNKNOWN_BYTES : Number(declared) * (isCoded ? CODED_FACTOR : 1), heldMax));
     sendContinue();
     let seen = 0;
     try {
@@ -37,6 +47,7 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
         seen += chunk.length;
         received += chunk.length;
         if (seen > bytesMax) throw tooLong(bytesMax);
+        if (declared === undefined) room.take(Math.min(seen, heldMax));
         hash?.update(chunk);
         yield chunk;
       }
@@ -54,7 +65,7 @@ export function openBody(request: IncomingMessage, sendContinue: () => void): Re
     length: declared === undefined ? undefined : Number(declared),
     stream,
     received: () => received,
-    text: (bytesMax) => readText(stream, codingOf(headers['content-encoding']), bytesMax),
+    text: (bytesMax) => readText((most) => stream(most, bytesMax), codingOf(headers['content-encoding']), bytesMax),
     digest() {
       digest ??= (hash ?? createHash('sha256')).digest();
       hash = undefined;

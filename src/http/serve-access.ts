@@ -8,6 +8,7 @@ import type { Perform } from '../gate/perform.ts';
 import type { FhirRequest, FhirResponse, Passage } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
 import { clientAddress } from './client-address.ts';
+import type { BodyRooms } from './body-room.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import { openEventStream } from './event-stream.ts';
 import type { WireAnswer } from './present.ts';
@@ -18,6 +19,7 @@ const HEADERS = { 'Cache-Control': 'private, no-cache', 'Vary': 'Accept, Accept-
 export interface AccessParts {
   perform: Perform;
   logger: Logger;
+  rooms: BodyRooms;
   /** Proxies whose word on the client's address counts. */
   proxies: BlockList;
 }
@@ -37,6 +39,7 @@ export interface AskedAccess {
 export async function serveAccess(parts: AccessParts, request: Request, response: Response, access: AskedAccess): Promise<void> {
   const headers = { ...HEADERS, ...access.headers, 'X-Request-Id': access.asked.requestId };
   const header = (name: string): string | undefined => headerOf(request, name);
+  const room = parts.rooms.open();
   let waits = request.headers.expect !== undefined;
   const fhirRequest: FhirRequest = {
     ...access.asked, method: request.method, address: clientAddress(request.socket.remoteAddress, header, parts.proxies), header,
@@ -44,12 +47,12 @@ export async function serveAccess(parts: AccessParts, request: Request, response
     body: openBody(request, () => {
       if (waits && !response.headersSent) response.writeContinue();
       waits = false;
-    }),
+    }, room),
   };
   const events = access.events === true ? openEventStream(response, headers) : undefined;
   if (events !== undefined) fhirRequest.progress = events.tell;
   try {
-    const performed = await parts.perform(access.passage, fhirRequest);
+    const performed = await parts.perform(access.passage, fhirRequest).finally(() => { room.leave(); });
     const shown = await access.present(performed.response, fhirRequest);
     if (events !== undefined) { events.end('result', shown.body); return; }
     const end = await sendAnswer(response, request.method, { ...shown, headers: { ...headers, ...shown.headers } });

@@ -68,7 +68,7 @@ export function aimEntry(parts: BundleParts, { request: outer }: InteractionCont
   const url = urlBelowBase(entry.url, parts.fhirBase);
   const header = (name: string): string | undefined => {
     if (name === 'accept') return 'application/fhir+json';
-    if (name === 'prefer' || name === 'authorization' || name === 'x-break-glass') return outer.header(name);
+    if (name === 'prefer' || name === 'authorization' || name === 'x-break-glass' || name === 'x-type-override') return outer.header(name);
     return entry.headers[name] ?? more[name];
   };
   const { passage: found, ...aimed } = parts.aim({ method: entry.method, url: `/${url}`, header });

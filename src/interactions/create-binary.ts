@@ -22,6 +22,7 @@ export function createBinary(parts: BinaryParts): Interaction {
     run: (tx, context, prepared) => runCreate(parts, tx, context, prepared),
     abandon: (context, prepared) => parts.content.discard(context.org.id, prepared.received),
     binary: (context, { id, received }) => ({
+      contentType: received.declaredType,
       org: context.org.id, type: typeNumber('Binary'), id, version: 1, last_updated: new Date(context.now), deleted: false, method: 'POST', body: null,
       content: received.id, creator: creatorOf(context.principal), patient: null, size: received.size, sha256: received.sha256, sha1: received.sha1,
     }),

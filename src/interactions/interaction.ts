@@ -111,6 +111,8 @@ export interface InteractionContext {
   now: number;
   /** Id of the access event that this interaction will leave. */
   eventId: string;
+  /** What the record says of this access besides, when it succeeds. */
+  note?(text: string): void;
   /** Reads outside the transaction of `run`. */
   read<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   enterEntry(passage: Passage, request: FhirRequest): EntryAccess;

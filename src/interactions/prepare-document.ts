@@ -1,9 +1,10 @@
 // What create and update do before their transaction: the body is read and validated, inline data is received and
 // verified. Nothing of it is visible until the transaction publishes it.
+import { checkDeclaredType } from '../content/declared-type.ts';
 import type { ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { JsonObject } from '../fhir/json.ts';
 import { patientKey } from '../search/extract-index-values.ts';
-import { checkClaims, linkBinaries, linkInlineData, readClaims, takeInlineAttachments, type LinkedBinary, type MovedAttachment } from '../resources/attachments.ts';
+import { checkClaims, linkBinaries, linkInlineData, readClaims, takeInlineAttachments, type LinkedBinary, type LinkParts, type MovedAttachment } from '../resources/attachments.ts';
 import { findBinaryOwners, type BinaryOwners, type BinaryReader } from '../resources/binary-access.ts';
 import { readLinkTarget, type LinkTargetLoader } from '../resources/load-link-target.ts';
 import type { Transaction } from '../database/database.ts';
@@ -14,6 +15,7 @@ import type { ResourceType } from '../fhir/resource-type.ts';
 import type { Restriction } from '../access/restriction.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
+import { bytesTypeOf, contentRules } from './content-rules.ts';
 import type { FhirRequest, InteractionContext } from './interaction.ts';
 import { readResourceBody } from './read-body.ts';
 
@@ -43,7 +45,7 @@ export async function prepareDocument(parts: DocumentParts, context: Interaction
 export async function receiveDocument(parts: DocumentParts, context: InteractionContext, resource: JsonObject): Promise<PreparedDocument> {
   const reader = readerOf(context, parts.fhirBase);
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await parts.owners(reader, binary)).readable;
-  const links = { targets: linkTargets(parts, context), mayRead };
+  const links = { targets: linkTargets(parts, context), mayRead, mayHold: typeCheck(context) };
   const linked = await linkBinaries(links, reader, resource, context.request.type);
   const warnings = await requireProfiles(context.request, resource);
   const moved: MovedAttachment[] = [];
@@ -55,6 +57,7 @@ export async function receiveDocument(parts: DocumentParts, context: Interaction
         bytes: oneBuffer(inline.bytes),
         size: inline.bytes.length,
         declaredType: inline.contentType,
+        rules: contentRules(context, bytesTypeOf(context.request.type)),
         creator: creatorOf(context.principal),
         bytesMax: parts.inlineBytesMax,
         patient: patientOf(resource, parts.fhirBase),
@@ -82,7 +85,7 @@ export async function relinkDocument(tx: Transaction, parts: DocumentParts, cont
   const reader = readerOf(context, parts.fhirBase);
   const targets: LinkTargetLoader = { load: (org, id) => readLinkTarget(tx, org, id) };
   const mayRead = async (binary: VersionRow): Promise<boolean> => (await findBinaryOwners(tx, reader, binary)).readable;
-  const linked = await linkBinaries({ targets, mayRead }, reader, resource, context.request.type);
+  const linked = await linkBinaries({ targets, mayRead, mayHold: typeCheck(context) }, reader, resource, context.request.type);
   const warnings = await requireProfiles(context.request, resource);
   const moved = takeInlineAttachments(resource, context.request.type, parts.inlineBytesMax).map((inline): MovedAttachment => {
     const same = received.find((candidate) => candidate.contentType === inline.contentType && candidate.bytes.equals(inline.bytes));
@@ -99,6 +102,12 @@ async function requireProfiles(request: FhirRequest, resource: JsonObject): Prom
   const refusals = issues.filter(({ severity }) => severity === 'error');
   if (refusals.length > 0) throw new FhirError(refusals);
   return issues;
+}
+
+/** A document holds no other media types by link than inline. Nothing is read for it: what the Binary declares was compared with its bytes. */
+function typeCheck(context: InteractionContext): LinkParts['mayHold'] {
+  const rules = contentRules(context, bytesTypeOf(context.request.type));
+  return (contentType, expression) => checkDeclaredType(contentType, undefined, rules, expression);
 }
 
 /** Binaries of the same transaction come before those that the database holds. */

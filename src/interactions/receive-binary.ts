@@ -14,6 +14,7 @@ import { FHIR_NAMESPACE } from '../fhir/xml-plan.ts';
 import { judgeVersion } from '../resources/permitted-version.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { validateResource } from '../validation/validate-resource.ts';
+import { contentRules } from './content-rules.ts';
 import { readDigestClaims } from './digest-headers.ts';
 import type { InteractionContext } from './interaction.ts';
 import { bodyFormat, invalidResource, parseBody } from './read-body.ts';
@@ -56,6 +57,7 @@ function receive(parts: BinaryParts, context: InteractionContext, reception: Rec
     bytes: reception.bytes,
     ...(reception.size === undefined ? {} : { size: reception.size }),
     declaredType: reception.contentType,
+    rules: contentRules(context, 'Binary'),
     creator: creatorOf(context.principal),
     bytesMax: reception.bytesMax,
     now: context.now,

@@ -32,6 +32,7 @@ export function updateBinary(parts: BinaryParts): Interaction {
     run: (tx, context, prepared) => runUpdate(parts, tx, context, prepared),
     abandon: (context, { received }) => parts.content.discard(context.org.id, received),
     binary: (context, { received, next }) => ({
+      contentType: received.declaredType,
       org: context.org.id, type: typeNumber('Binary'), id: context.request.id, version: next, last_updated: new Date(context.now), deleted: false, method: 'PUT', body: null,
       content: received.id, creator: creatorOf(context.principal), patient: null, size: received.size, sha256: received.sha256, sha1: received.sha1,
     }),

@@ -129,6 +129,8 @@ export interface LinkParts {
   targets: LinkTargetLoader;
   /** Whether somebody else than its creator may read a Binary. */
   mayRead: (binary: VersionRow) => Promise<boolean>;
+  /** Raises 415 for a media type that the document does not take. */
+  mayHold: (contentType: string, expression: string) => void;
 }
 
 /**
@@ -144,6 +146,7 @@ export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resou
     const binary = await parts.targets.load(reader.org, id);
     if (binary === undefined || !((binary.creator === reader.creator && !reader.confined) || await parts.mayRead(binary))) throw unknownBinary(expression);
     checkClaims(readClaims(attachment, expression), binary, expression);
+    parts.mayHold(binary.contentType, `${expression}.url`);
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
     linked.set(id, { id, version: binary.version });
   }

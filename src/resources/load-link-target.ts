@@ -5,6 +5,8 @@ import type { OrgId, VersionRow } from '../database/tables.ts';
 import { RESOURCE_TYPES } from '../fhir/resource-type.ts';
 
 export interface LinkTarget extends VersionRow {
+  /** As declared when the bytes came. */
+  contentType: string;
   size: number;
   sha256: Buffer;
   sha1: Buffer;
@@ -16,7 +18,7 @@ export interface LinkTargetLoader {
 }
 
 const TARGETS = `select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator, r.patient,
-    c.size::float8 as size, c.sha256, c.sha1
+    c.size::float8 as size, c.sha256, c.sha1, coalesce(c.declared_type, '') as "contentType"
   from resource r join content c on c.org = r.org and c.id = r.content
   where r.org = $1 and r.type = ${RESOURCE_TYPES.Binary} and r.id = any($2::text[]) and not r.deleted`;
 

@@ -1,8 +1,18 @@
 // What the operator allows an organisation, as its row has it.
+import { TYPE_PRESETS } from '../content/declared-type.ts';
+
+/** The name of a shipped preset, or media types in lower case where a star stands for anything: `image/*`. */
+export type AllowedTypes = PresetName | readonly string[];
+export type PresetName = keyof typeof TYPE_PRESETS;
+
+/** What bytes come with: their own resource, or an attachment of it. */
+export const BYTES_TYPES = ['Binary', 'DocumentReference', 'Media'] as const;
+export type BytesType = (typeof BYTES_TYPES)[number];
 
 export interface OrganisationLimits {
-  /** The name of a shipped preset, or media types in lower case where a star stands for anything: `image/*`. */
-  allowedTypes: 'clinical' | readonly string[];
+  allowedTypes: AllowedTypes;
+  /** In place of `allowedTypes`, by the resource type that the bytes come with. */
+  allowedTypesOf?: Partial<Record<BytesType, AllowedTypes>>;
   /** Bytes of all contents that it may hold; undefined = without a bound. */
   quotaBytes?: number;
   /** How many contents it may hold. */
@@ -13,22 +23,35 @@ export interface OrganisationLimits {
 
 export interface LimitsRow {
   allowed_types: string[];
+  allowed_types_of: Record<string, string[]>;
   quota_bytes: number | null;
   quota_count: number | null;
   issuers: string[] | null;
 }
 
 /** As columns of `select`; counts up to 2^53 are exact. */
-export const LIMITS_COLUMNS = 'allowed_types, quota_bytes::float8 as quota_bytes, quota_count::float8 as quota_count, issuers';
+export const LIMITS_COLUMNS = 'allowed_types, allowed_types_of, quota_bytes::float8 as quota_bytes, quota_count::float8 as quota_count, issuers';
 
-export function limitsOf({ allowed_types: allowed, quota_bytes: quotaBytes, quota_count: quotaCount, issuers }: LimitsRow): OrganisationLimits {
+const isPreset = (name: string | undefined): name is PresetName => name !== undefined && Object.hasOwn(TYPE_PRESETS, name);
+const typesOf = (stored: string[]): AllowedTypes => (isPreset(stored[0]) ? stored[0] : stored);
+const storedTypes = (types: AllowedTypes): readonly string[] => (typeof types === 'string' ? [types] : types);
+
+/** The allow-list for bytes that come with a resource of this type. */
+export function allowedTypesFor({ allowedTypes, allowedTypesOf }: Pick<OrganisationLimits, 'allowedTypes' | 'allowedTypesOf'>, type: BytesType): readonly string[] {
+  const types = allowedTypesOf?.[type] ?? allowedTypes;
+  return typeof types === 'string' ? TYPE_PRESETS[types] : types;
+}
+
+export function limitsOf({ allowed_types: allowed, allowed_types_of: allowedOf, quota_bytes: quotaBytes, quota_count: quotaCount, issuers }: LimitsRow): OrganisationLimits {
   return {
-    allowedTypes: allowed[0] === 'clinical' ? 'clinical' : allowed,
+    allowedTypes: typesOf(allowed),
+    ...(Object.keys(allowedOf).length === 0 ? {} : { allowedTypesOf: Object.fromEntries(Object.entries(allowedOf).map(([type, types]) => [type, typesOf(types)])) }),
     ...(quotaBytes === null ? {} : { quotaBytes }), ...(quotaCount === null ? {} : { quotaCount }), ...(issuers === null ? {} : { issuers }),
   };
 }
 
 /** The values of the columns, in their order. */
-export function limitsValues({ allowedTypes, quotaBytes, quotaCount, issuers }: OrganisationLimits): unknown[] {
-  return [allowedTypes === 'clinical' ? ['clinical'] : allowedTypes, quotaBytes ?? null, quotaCount ?? null, issuers ?? null];
+export function limitsValues({ allowedTypes, allowedTypesOf = {}, quotaBytes, quotaCount, issuers }: OrganisationLimits): unknown[] {
+  const byType = Object.fromEntries(Object.entries(allowedTypesOf).map(([type, types]) => [type, storedTypes(types)]));
+  return [storedTypes(allowedTypes), JSON.stringify(byType), quotaBytes ?? null, quotaCount ?? null, issuers ?? null];
 }

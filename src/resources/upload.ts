@@ -29,6 +29,12 @@ export async function createUpload(tx: Transaction, org: OrgId, upload: Pick<Upl
   return expiresAt;
 }
 
+/** Bytes that the uploads under way announced. */
+export async function openLengths(tx: Transaction, org: OrgId, now: number): Promise<number> {
+  const { rows } = await tx.query<{ bytes: number }>('select coalesce(sum(length), 0)::float8 as bytes from upload where org = $1 and expires_at > $2 and not ended and result is null', [org, new Date(now)]);
+  return rows[0]?.bytes ?? 0;
+}
+
 /** The upload of this creator. Raises 404 `not-found` for any other, 410 `upload-expired`. */
 export async function readUpload(tx: Transaction, org: OrgId, id: string, creator: string, now: number): Promise<Upload> {
   const { rows } = await tx.query<{ length: string; received: string; metadata: string | null; expires_at: Date; ended: boolean; result: string | null }>(

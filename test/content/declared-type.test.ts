@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { checkDeclaredType, CLINICAL_TYPES } from '../../src/content/declared-type.ts';
+import { checkDeclaredType, CLINICAL_TYPES, isAllowedType, TYPE_PRESETS } from '../../src/content/declared-type.ts';
 import { HEAD_BYTES, sniffType } from '../../src/content/sniff-type.ts';
 import { FhirError } from '../../src/fhir/fhir-error.ts';
 
@@ -92,7 +92,7 @@ const sample = (name: string): Buffer => (samples[name] as Buffer).subarray(0, H
 
 async function outcome(name: string, declared: string): Promise<string> {
   try {
-    checkDeclaredType(declared, await sniffType(sample(name)));
+    checkDeclaredType(declared, await sniffType(sample(name)), { allowedTypes: CLINICAL_TYPES });
     return 'kept';
   } catch (error) { return error instanceof FhirError ? `${error.status} ${error.detail}` : String(error); }
 }
@@ -150,12 +150,38 @@ describe('what may be declared', () => {
   });
 
   it.each(['application/x-msdownload', 'application/x-sh', 'application/javascript', 'application/java-archive', 'application/x-executable', 'multipart/form-data', 'model/stl', 'application/x-foo', 'pdf', '', '*/*'])('refuses the type %s, and names those that are allowed', (declared) => {
-    const refused = (() => { try { checkDeclaredType(declared, undefined); return undefined; } catch (error) { return error as FhirError; } })();
+    const refused = (() => { try { checkDeclaredType(declared, undefined, { allowedTypes: CLINICAL_TYPES }); return undefined; } catch (error) { return error as FhirError; } })();
     expect(refused).toMatchObject({ status: 415, detail: 'media-type' });
     for (const type of CLINICAL_TYPES) expect(refused?.message).toContain(type);
   });
 
   it('refuses a type that no header can carry', () => {
-    for (const declared of ['text/plain; name=ä', 'text/plain; a="\r\nX: y"']) expect(() => checkDeclaredType(declared, undefined)).toThrow(FhirError);
+    for (const declared of ['text/plain; name=ä', 'text/plain; a="\r\nX: y"']) expect(() => checkDeclaredType(declared, undefined, { allowedTypes: CLINICAL_TYPES })).toThrow(FhirError);
+  });
+});
+
+describe('rules that are set aside', () => {
+  const taken = (declared: string, sniffed: string | undefined): string => {
+    let isAside = false;
+    try {
+      checkDeclaredType(declared, sniffed, { allowedTypes: TYPE_PRESETS['pdf-only'], setAside: () => { isAside = true; } });
+      return isAside ? 'taken aside' : 'taken';
+    } catch (error) { return (error as FhirError).detail; }
+  };
+
+  it('let any other type in, and one that the bytes contradict, and say so', () => {
+    expect([taken('application/pdf', 'application/pdf'), taken('image/png', 'image/png'), taken('application/pdf', 'image/png'), taken('model/stl', undefined)]).toEqual(['taken', 'taken aside', 'taken aside', 'taken aside']);
+  });
+
+  it('let in no executable, and nothing that is no media type', () => {
+    expect([taken('application/pdf', 'application/x-elf'), taken('application/x-msdownload', undefined), taken('pdf', undefined), taken('a/b/c', undefined), taken('text/plain; a="\r\n"', undefined)]).toEqual(Array(5).fill('media-type'));
+  });
+});
+
+describe('an allow-list of an organisation', () => {
+  it('holds stars for anything but a slash, and nothing else is a pattern', () => {
+    const judge = (type: string, allowed: string[]): boolean => isAllowedType(type, allowed);
+    expect([judge('image/png', ['image/*']), judge('image/svg+xml', ['image/*']), judge('application/fhir+json', ['*/*+json']), judge('application/xvnd', ['application/.*']), judge('application/pdfx', ['application/pdf']), judge('a$b/c', ['a$b/c']), judge('image/a/b', ['image/*'])])
+      .toEqual([true, true, true, false, false, true, false]);
   });
 });

@@ -9,6 +9,7 @@ import pg from 'pg';
 import { CHUNK_BYTES } from '../../src/content/chunk-digests.ts';
 import type { ContentStore } from '../../src/content/content-store.ts';
 import { createContentReader, quarantineContent } from '../../src/content/read-content.ts';
+import { CLINICAL_TYPES } from '../../src/content/declared-type.ts';
 import { createContentReceiver, publishContent, type ContentReceiver, type ReceivedContent, type Reception } from '../../src/content/receive-content.ts';
 import { fenceHolds, haltedStores, renewEpoch } from '../../src/content/epoch-fence.ts';
 import { planSweep, sweepContent } from '../../src/content/sweep.ts';
@@ -50,7 +51,7 @@ afterAll(async () => {
 });
 
 function reception(bytes: Buffer, more: Partial<Reception> = {}): Reception {
-  return { org, bytes: inPieces(bytes), declaredType: 'application/octet-stream', creator: 'issuer|user|client', bytesMax: BYTES_MAX, now: Date.now(), ...more };
+  return { org, bytes: inPieces(bytes), declaredType: 'application/octet-stream', rules: { allowedTypes: CLINICAL_TYPES }, creator: 'issuer|user|client', bytesMax: BYTES_MAX, now: Date.now(), ...more };
 }
 
 async function rowOf(id: string): Promise<ContentRow> {

@@ -89,6 +89,9 @@ content.scan_engine text
 content.scan_signatures text
 content.scan_finding text
 content.scanned_at timestamp(3) with time zone
+content_use.org integer not null
+content_use.bytes bigint not null
+content_use.count bigint not null
 file_handle.org integer not null
 file_handle.creator text collate "C" not null
 file_handle.name text collate "C" not null
@@ -207,6 +210,7 @@ organisation.allowed_types text[] not null default '{clinical}'::text[]
 organisation.quota_bytes bigint
 organisation.quota_count bigint
 organisation.issuers text[]
+organisation.allowed_types_of jsonb not null default '{}'::jsonb
 outbox.org integer not null
 outbox.seq bigint not null generated always as identity
 outbox.type smallint not null
@@ -364,6 +368,7 @@ content content_scan_verdict_check CHECK (scan_verdict = ANY (ARRAY['clean'::tex
 content content_sha1_check CHECK (octet_length(sha1) = 20)
 content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
+content_use content_use_pkey PRIMARY KEY (org)
 file_handle file_handle_pkey PRIMARY KEY (org, creator, name, "binary")
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
@@ -395,6 +400,7 @@ mirror_run mirror_run_kind_check CHECK (kind = ANY (ARRAY['reconcile'::text, 'li
 mirror_run mirror_run_pkey PRIMARY KEY (org, kind, started_at)
 mirror_skip mirror_skip_pkey PRIMARY KEY (org, type, id, version, skipped_at)
 organisation organisation_allowed_types_check CHECK (cardinality(allowed_types) > 0)
+organisation organisation_allowed_types_of_check CHECK (jsonb_typeof(allowed_types_of) = 'object'::text)
 organisation organisation_issuers_check CHECK (cardinality(issuers) > 0)
 organisation organisation_name_key UNIQUE (name)
 organisation organisation_pkey PRIMARY KEY (id)
@@ -449,6 +455,7 @@ CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
 CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
+CREATE UNIQUE INDEX content_use_pkey ON public.content_use USING btree (org)
 CREATE UNIQUE INDEX file_handle_pkey ON public.file_handle USING btree (org, creator, name, "binary")
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
@@ -517,6 +524,7 @@ alias_sequence enabled forced
 attachment_use enabled forced
 break_glass enabled forced
 content enabled forced
+content_use enabled forced
 file_handle enabled forced
 idempotency enabled forced
 log_checkpoint off
@@ -568,6 +576,8 @@ attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true wi
 break_glass own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+content_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+content_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 file_handle own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
@@ -622,6 +632,8 @@ attachment_use to muniment_worker: select
 break_glass to muniment_app: insert, select
 content to muniment_app: insert, select, update
 content to muniment_worker: select, update
+content_use to muniment_app: insert, select, update
+content_use to muniment_worker: select, update
 file_handle to muniment_app: insert, select
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
@@ -679,6 +691,7 @@ break_glass.review_note to muniment_app: update
 break_glass.reviewed_at to muniment_app: update
 break_glass.reviewed_by to muniment_app: update
 organisation.allowed_types to muniment_app: update
+organisation.allowed_types_of to muniment_app: update
 organisation.disabled_at to muniment_app: update
 organisation.issuers to muniment_app: update
 organisation.quota_bytes to muniment_app: update
@@ -695,6 +708,19 @@ resource.status to muniment_worker: update
 resource.words to muniment_worker: update
 
 -- functions
+CREATE OR REPLACE FUNCTION public.count_content()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        if old.published_at is null and new.published_at is not null then
+          update content_use set bytes = bytes + new.size, count = count + 1 where org = new.org;
+        elsif new.state = 'gone' and old.state <> 'gone' and old.published_at is not null then
+          update content_use set bytes = bytes - old.size, count = count - 1 where org = new.org;
+        end if;
+        return null;
+      end
+    $function$
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -708,6 +734,7 @@ CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entit
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER content_counted AFTER UPDATE OF state ON content FOR EACH ROW EXECUTE FUNCTION count_content()
 CREATE TRIGGER log_checkpoint_append_only BEFORE DELETE OR UPDATE ON log_checkpoint FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_checkpoint_no_truncate BEFORE TRUNCATE ON log_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_key_append_only BEFORE DELETE OR UPDATE ON log_key FOR EACH ROW EXECUTE FUNCTION refuse_change()
