@@ -102,7 +102,9 @@ it('the application adds policies and changes or removes none', async () => {
     const { rows } = await owner.query(`select has_table_privilege('muniment_app', $1, 'select') and has_table_privilege('muniment_app', $1, 'insert') as adds, has_table_privilege('muniment_app', $1, 'update, delete, truncate') as more`, [table]);
     expect([table, rows[0]]).toEqual([table, { adds: true, more: false }]);
   }
-  await owner.query(`insert into policy_version (org, version, changed_at, changed_by, reason) values ($1, 1, now(), 'test', 'test')`, [orgs[0]]);
+  // An organisation of its own: a policy without rules denies everything as soon as a server reads it.
+  await fhirClient(server.fhirBase, await server.token({ org: 'apart' })).get('DocumentReference?_count=1');
+  await owner.query(`insert into policy_version (org, version, changed_at, changed_by, reason) select id, 1, now(), 'test', 'test' from organisation where name = 'apart'`);
   await expect(owner.query('update policy_version set reason = $1', ['another'])).rejects.toThrow(/never changed/);
   await expect(owner.query('delete from policy_version')).rejects.toThrow(/never changed/);
 });
