@@ -68,12 +68,13 @@ function progressBar(): ((done: number, all: number) => void) | undefined {
 }
 
 function printed(report: VerifyReport): string {
-  const { checkpoints, events, findingCount, findings, sealed, size, start, unsealed, versions, waiting } = report;
+  const { checkpoints, events, findingCount, findings, purged, sealed, size, start, unsealed, versions, waiting } = report;
   const lines = findings.map(({ what, organisation }) => (organisation === undefined ? what : `${what} (${organisation})`));
   return [
     ...lines,
     ...(findingCount > findings.length ? [`… and ${findingCount - findings.length} more`] : []),
     `${report.origin}: leaves ${start} to ${size}: ${events} events and ${versions} versions compared, ${checkpoints} checkpoints`,
+    ...(purged === 0 ? [] : [`${purged} versions were purged, each as the leaf of its purge names it`]),
     sealed === undefined ? 'No checkpoint of a trusted key' : `Sealed up to ${sealed.size} at ${sealed.at}`,
     `${unsealed} leaves wait for a checkpoint, ${waiting} events for their leaf`,
     ...(report.keyGiven ? [] : ['No key was given: signatures were compared with the keys that the database names, which proves nothing against whoever owns it']),

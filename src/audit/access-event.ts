@@ -2,6 +2,7 @@
 // and Provenance are rendered from it, so nothing that they show may be missing here.
 import { hash } from 'node:crypto';
 import type { ErrorDetail, IssueCode } from '../fhir/fhir-error.ts';
+import type { StoredVersion } from './version-leaf.ts';
 
 /** Codes of http://hl7.org/fhir/restful-interaction that this server records, with R4's audit action. */
 export const INTERACTION_ACTIONS = {
@@ -52,6 +53,22 @@ export interface AccessWrite {
   asserted?: string;
 }
 
+/** What a purge took for good. The leaf of its event is what verification accepts in the place of what is gone, and nothing else is. */
+export interface AccessPurge {
+  /** Versions whose text or bytes went, each as its own leaf was made of it. */
+  versions: PurgedVersion[];
+  /** `issuer|subject|client` of the administrator who asked, and of the other one who approved. */
+  requestedBy: string;
+  approvedBy: string;
+  /** Reference of the DocumentReference that certifies it. */
+  certificate?: string;
+}
+
+export interface PurgedVersion extends StoredVersion {
+  /** Type/id/_history/version */
+  reference: string;
+}
+
 export interface AccessEvent {
   layout: 1;
   /** UUIDv7 of `recorded`. */
@@ -87,6 +104,7 @@ export interface AccessEvent {
   /** For bytes: the range asked for, and what was really sent when the transfer ended otherwise than recorded. */
   bytes?: { contentType?: string; range?: string; size?: number; sent?: number };
   write?: AccessWrite;
+  purge?: AccessPurge;
   /** Id of the grant that was made, renewed or revoked. */
   grant?: string;
   /** How many equal refusals this row counts (a flood of 401). */

@@ -7,8 +7,8 @@ import { touchedData, touchedPatients, versionless } from './touched-references.
 import { withoutUndefined } from './without-undefined.ts';
 import { agentAuthors, agentCustodian, fullWrite } from './write-agents.ts';
 
-/** Numbers of `access_entity.role`: what was touched, and of a full Provenance its further agents and its entities. */
-export const ENTITY_ROLES = { patient: 1, data: 2, agent: 3, source: 4 } as const;
+/** Numbers of `access_entity.role`: what was touched, of a full Provenance its further agents and its entities, and what was purged. */
+export const ENTITY_ROLES = { patient: 1, data: 2, agent: 3, source: 4, purged: 5 } as const;
 
 export type EntityIndexRow = { reference: string; role: (typeof ENTITY_ROLES)[keyof typeof ENTITY_ROLES] };
 
@@ -28,7 +28,7 @@ export function indexAccess(event: AccessEvent): AccessIndex {
     agentUser: user === undefined ? undefined : indexedReference(user), agentSubject: shownText(subject), agentClient: shownText(client),
   });
   const touched = [...rows(touchedPatients(event), ENTITY_ROLES.patient), ...rows(touchedData(event), ENTITY_ROLES.data)];
-  return { ...columns, entities: [...touched, ...provenanceRows(event)] };
+  return { ...columns, entities: [...touched, ...provenanceRows(event), ...rows(event.purge?.versions.map(({ reference }) => reference) ?? [], ENTITY_ROLES.purged)] };
 }
 
 function provenanceRows(event: AccessEvent): EntityIndexRow[] {

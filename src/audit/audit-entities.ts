@@ -2,7 +2,7 @@
 import type { AccessEvent, InteractionCode } from './access-event.ts';
 import { OUTCOME_ID } from './audit-outcome.ts';
 import {
-  AMENDMENT, DOMAIN_RESOURCE_ROLE, JOB_ROLE, LOGICAL_DELETION, OPERATION_OUTCOME, ORIGINATION, OTHER_OBJECT, PATIENT_ROLE, PERSON, SECURITY_RESOURCE_ROLE,
+  AMENDMENT, DOMAIN_RESOURCE_ROLE, JOB_ROLE, LOGICAL_DELETION, OPERATION_OUTCOME, ORIGINATION, OTHER_OBJECT, PATIENT_ROLE, PERMANENT_ERASURE, PERSON, SECURITY_RESOURCE_ROLE,
   QUERY_ROLE, REPORT_ROLE, REQUEST_ID, RESOURCE_TYPE, SYSTEM_OBJECT, USE,
 } from './coding.ts';
 import type { Coding } from './coding.ts';
@@ -84,10 +84,15 @@ function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
       what: identifier === undefined ? { reference } : { identifier },
       type: position === 0 && !asked ? SYSTEM_OBJECT : furtherType(type),
       role: identifier === undefined ? DATA_ROLES.get(type ?? '') ?? DOMAIN_RESOURCE_ROLE : SECURITY_RESOURCE_ROLE,
-      lifecycle: identifier !== undefined ? undefined : event.write === undefined ? LIFECYCLES[event.interaction] : WRITE_LIFECYCLES[event.write.activity],
-      detail: reference === holder ? notEmpty(bytesDetails(event)) : undefined,
+      lifecycle: identifier !== undefined ? undefined : lifecycleOf(event),
+      detail: reference === holder ? notEmpty([...bytesDetails(event), ...purgeDetails(event)]) : undefined,
     });
   });
+}
+
+function lifecycleOf({ purge, write, interaction }: AccessEvent): Coding | undefined {
+  if (purge !== undefined) return PERMANENT_ERASURE;
+  return write === undefined ? LIFECYCLES[interaction] : WRITE_LIFECYCLES[write.activity];
 }
 
 function furtherType(type: string | undefined): Coding {
@@ -112,7 +117,17 @@ function outcomeEntity(event: AccessEvent): AuditEntity {
 
 function bytesDetails({ bytes = {} }: AccessEvent): Detail[] {
   const { contentType, range, size, sent } = bytes;
-  const rows = { 'content-type': contentType, range, size: size?.toString(), sent: sent?.toString() };
+  return shownDetails({ 'content-type': contentType, range, size: size?.toString(), sent: sent?.toString() });
+}
+
+/** Who purged, and how much: the digests of what went stand in the recorded text, which `$inclusion-proof` shows. */
+function purgeDetails({ purge }: AccessEvent): Detail[] {
+  if (purge === undefined) return [];
+  const { approvedBy, certificate, requestedBy, versions } = purge;
+  return shownDetails({ 'purged-versions': String(versions.length), 'requested-by': requestedBy, 'approved-by': approvedBy, certificate });
+}
+
+function shownDetails(rows: Record<string, string | undefined>): Detail[] {
   return Object.entries(rows).flatMap(([type, value]) => {
     const valueString = shownText(value);
     return valueString === undefined ? [] : [{ type, valueString }];

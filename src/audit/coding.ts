@@ -77,6 +77,7 @@ export const QUERY_ROLE: Coding = { system: OBJECT_ROLE, code: '24', display: 'Q
 export const ORIGINATION: Coding = { system: LIFECYCLE, code: '1', display: 'Origination / Creation' };
 export const AMENDMENT: Coding = { system: LIFECYCLE, code: '3', display: 'Amendment' };
 export const USE: Coding = { system: LIFECYCLE, code: '6', display: 'Access / Use' };
+export const PERMANENT_ERASURE: Coding = { system: LIFECYCLE, code: '15', display: 'Permanent erasure / Physical destruction' };
 export const LOGICAL_DELETION: Coding = { system: LIFECYCLE, code: '14', display: 'Logical deletion' };
 
 export const READ_OPERATION: Coding = { system: DATA_OPERATION, code: 'READ', display: 'read' };

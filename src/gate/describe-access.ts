@@ -57,7 +57,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   const { request } = circumstances;
   const interaction = more.interaction ?? circumstances.interaction;
   const accept = request.header('accept');
-  const { outcome = auditOutcome(status), bytes, entities = [], grant, outcomeDesc, write } = more;
+  const { outcome = auditOutcome(status), bytes, entities = [], grant, outcomeDesc, purge, write } = more;
   return {
     action: INTERACTION_ACTIONS[interaction],
     ...(request.address === undefined ? {} : { address: request.address }),
@@ -72,6 +72,7 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
     org: circumstances.org,
     outcome,
     ...(outcomeDesc === undefined ? {} : { outcomeDesc: withoutCredentials(outcomeDesc) }),
+    ...(purge === undefined ? {} : { purge }),
     recorded: printInstant(circumstances.now),
     request: {
       ...(accept === undefined ? {} : { accept: withoutCredentials(accept).slice(0, 256) }),
@@ -97,6 +98,7 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.write === undefined ? {} : { write: withAsserted(outcome.write, circumstances.asserted) }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
     ...(circumstances.note === undefined ? {} : { outcomeDesc: circumstances.note }),
+    ...(outcome.purge === undefined ? {} : { purge: outcome.purge }),
     ...(outcome.grant === undefined ? {} : { grant: outcome.grant }),
   });
   const patients = [...(outcome.byPatient ?? [])];

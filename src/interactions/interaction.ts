@@ -3,7 +3,7 @@
 import type { AuthorizationRequest } from '../access/authorize.ts';
 import type { Restriction } from '../access/restriction.ts';
 import type { Principal } from '../access/principal.ts';
-import type { AccessEntity, AccessEvent, AccessWrite, InteractionCode } from '../audit/access-event.ts';
+import type { AccessEntity, AccessEvent, AccessPurge, AccessWrite, InteractionCode } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { FhirError, type Issue } from '../fhir/fhir-error.ts';
 import type { JsonObject } from '../fhir/json.ts';
@@ -130,6 +130,8 @@ export interface Outcome {
   byPatient?: ReadonlyMap<string, AccessEntity[]>;
   write?: AccessWrite;
   bytes?: AccessEvent['bytes'];
+  /** What this access took for good. */
+  purge?: AccessPurge;
   /** Id of the grant that was made, renewed or revoked. */
   grant?: string;
   /** The version written or found, for a repeated request with the same Idempotency-Key. */

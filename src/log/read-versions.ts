@@ -1,7 +1,9 @@
 // Versions as their leaves are made of: read by their references, with the bytes of Binaries by their digests.
 import { hash } from 'node:crypto';
+import type { PurgedVersion } from '../audit/access-event.ts';
 import type { StoredVersion } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
+import { typeName } from '../fhir/resource-type.ts';
 
 export interface VersionKey {
   org: number;
@@ -70,4 +72,19 @@ export async function readVersions(tx: Transaction, keys: readonly VersionKey[],
     values: [keys.map(({ org }) => org), keys.map(({ type }) => type), keys.map(({ id }) => id), keys.map(({ version }) => version)],
   });
   return rows.map(toVersion);
+}
+
+/** All versions of one resource that are stored, in their order: what a purge names before it takes them. */
+export async function readAllVersions(tx: Transaction, { org, type, id }: Omit<VersionKey, 'version'>): Promise<PurgedVersion[]> {
+  const { rows } = await tx.query<{ version: number }>(
+    `select version from resource where org = $1 and type = $2 and id = $3
+      union all select version from resource_history where org = $1 and type = $2 and id = $3 order by version`, [org, type, id],
+  );
+  const keys = rows.map(({ version }) => ({ org, type, id, version }));
+  const stored = await readVersions(tx, keys, 'of the database');
+  return stored.flatMap((version, position) => {
+    if (version === undefined) return [];
+    const { bodyBytes, ...leaf } = version;
+    return [{ reference: `${typeName(type)}/${id}/_history/${keys[position]?.version ?? 0}`, ...leaf }];
+  });
 }

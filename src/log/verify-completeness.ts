@@ -50,7 +50,7 @@ async function* waitingVersions(tx: Transaction, state: LogState): AsyncGenerato
   }
 }
 
-export async function findVersionsWithoutLeaf(tx: Transaction, state: LogState, { versions }: CheckedLeaves, findings: Findings): Promise<void> {
+export async function findVersionsWithoutLeaf(tx: Transaction, state: LogState, { versions }: Pick<CheckedLeaves, 'versions'>, findings: Findings): Promise<void> {
   const all = await count(tx, 'select (select count(*) from resource) + (select count(*) from resource_history) as n');
   if (all === versions) return;
   const { rows } = await tx.query<VersionRow>(`${LACKING('resource')} union all ${LACKING('resource_history')}`);

@@ -5,6 +5,7 @@ import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
 import type { Findings } from './findings.ts';
+import { findPurged } from './purged-versions.ts';
 import { readVersions, type ReadVersion, type VersionKey } from './read-versions.ts';
 
 export const LEAVES_AT_ONCE = 2_048;
@@ -103,39 +104,46 @@ async function textSizes(tx: Transaction, keys: readonly VersionKey[]): Promise<
 
 const nameOf = ({ type, id, version }: VersionKey): string => `${typeName(type)}/${id}/_history/${version}`;
 
-function checkVersion(row: VersionRow, stored: ReadVersion | undefined, findings: Findings): boolean {
+function nameVersion(row: VersionRow, stored: ReadVersion | undefined, findings: Findings): void {
   const reference = nameOf(row);
-  const org = row.organisation ?? String(row.org);
-  if (leafHash(versionLeafText({ org, reference, stored })).equals(row.hash)) return stored !== undefined;
   const start = Number(row.index);
-  const place = { leaves: { start, end: start + 1 }, reference, organisation: org };
+  const place = { leaves: { start, end: start + 1 }, reference, organisation: organisationOf(row) };
   if (stored === undefined) findings.add({ kind: 'version-missing', what: `Leaf ${start}: ${reference} is missing`, ...place });
   else if (stored.content !== undefined && stored.content.sha256 === null) findings.add({ kind: 'content-missing', what: `Leaf ${start}: ${reference}: the bytes ${stored.content.id} are not known any more`, ...place });
   else if (stored.content !== undefined) findings.add({ kind: 'content-changed', what: `Leaf ${start}: ${reference}: its text, or the digest of its bytes, is not the one that was published`, ...place });
   else findings.add({ kind: 'version-changed', what: `Leaf ${start}: ${reference}: its text or date is not the one that was published`, ...place });
-  return stored !== undefined;
+}
+
+const organisationOf = ({ organisation, org }: LeafRow): string => organisation ?? String(org);
+
+/** Versions that are not what their leaves are of, but for those that a purge took; answers how many that are. */
+async function checkVersions(tx: Transaction, rows: readonly VersionRow[], findings: Findings): Promise<{ versions: number; purged: number }> {
+  const stored = await readOwn(tx, rows);
+  const others = rows.flatMap((row, position) => {
+    const text = versionLeafText({ org: organisationOf(row), reference: nameOf(row), stored: stored[position] });
+    return leafHash(text).equals(row.hash) ? [] : [{ row, stored: stored[position], reference: nameOf(row), org: organisationOf(row) }];
+  });
+  const purged = await findPurged(tx, others);
+  for (const other of others) if (!purged.has(other.row)) nameVersion(other.row, other.stored, findings);
+  return { versions: stored.filter((version) => version !== undefined).length, purged: purged.size };
 }
 
 export interface CheckedLeaves {
   /** Of those whose row is there. */
   events: number;
   versions: number;
+  /** Versions whose text or bytes went with a purge that has its leaf. */
+  purged: number;
 }
 
 /** Compares a page of leaves with the rows that they are leaves of. */
 export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], findings: Findings): Promise<CheckedLeaves> {
   const versions = rows.filter(isVersion);
-  const stored = versions.length === 0 ? [] : await readOwn(tx, versions);
-  const checked = { events: 0, versions: 0 };
-  let next = 0;
+  const checked = { events: 0, ...(versions.length === 0 ? { versions: 0, purged: 0 } : await checkVersions(tx, versions, findings)) };
   for (const row of rows) {
-    if (isVersion(row)) {
-      if (checkVersion(row, stored[next], findings)) checked.versions += 1;
-      next += 1;
-    } else {
-      checkEvent(row, findings);
-      if (row.body !== null) checked.events += 1;
-    }
+    if (isVersion(row)) continue;
+    checkEvent(row, findings);
+    if (row.body !== null) checked.events += 1;
   }
   return checked;
 }

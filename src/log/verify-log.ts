@@ -9,7 +9,7 @@ import { readHead } from './tree-ranges.ts';
 import { findEventsWithoutLeaf, findVersionsWithoutLeaf } from './verify-completeness.ts';
 import { compareFile, readFileBefore } from './verify-file.ts';
 import { readTrust, type Trust, type TrustedKey } from './verify-keys.ts';
-import { checkLeaves, LEAVES_AT_ONCE, readLeaves } from './verify-leaves.ts';
+import { checkLeaves, LEAVES_AT_ONCE, readLeaves, type CheckedLeaves } from './verify-leaves.ts';
 import { TreeCheck } from './verify-tree.ts';
 
 export interface VerifyWish {
@@ -30,6 +30,8 @@ export interface VerifyReport {
   start: number;
   events: number;
   versions: number;
+  /** Versions whose text or bytes went with a purge that has its leaf. */
+  purged: number;
   checkpoints: number;
   /** The newest checkpoint that a trusted key signed. */
   sealed: { size: number; at: string } | undefined;
@@ -55,11 +57,11 @@ async function headSince(tx: Transaction, since: Date, trust: Trust): Promise<Tr
   return head;
 }
 
-interface Walked { events: number; versions: number }
+type Walked = CheckedLeaves;
 
 /** Each leaf once, the next page on its way while one is compared. */
 async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings: Findings, onProgress: VerifyWish['onProgress']): Promise<Walked> {
-  const walked = { events: 0, versions: 0 };
+  const walked = { events: 0, versions: 0, purged: 0 };
   const end = await lastLeaf(tx);
   let coming = readLeaves(tx, tree.head.size);
   for (let start = tree.head.size; start < end; start += LEAVES_AT_ONCE) {
@@ -73,9 +75,10 @@ async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings:
       await tree.append(page.slice(at, to).map(({ hash }) => hash));
       at = to;
     }
-    const { events, versions } = await checkLeaves(tx, page, findings);
+    const { events, purged, versions } = await checkLeaves(tx, page, findings);
     walked.events += events;
     walked.versions += versions;
+    walked.purged += purged;
     onProgress?.(Math.min(end, start + LEAVES_AT_ONCE), end);
   }
   await tree.end(state.head);
@@ -100,7 +103,7 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
     await tx.query(PLAN_FOR_VALUES);
     const earlier = start.size === 0 ? { events: 0, versions: 0 } : await countBefore(tx, start.size);
     const waiting = await findEventsWithoutLeaf(tx, state, walked.events + earlier.events, findings);
-    await findVersionsWithoutLeaf(tx, state, { events: 0, versions: walked.versions + earlier.versions }, findings);
+    await findVersionsWithoutLeaf(tx, state, { versions: walked.versions + earlier.versions }, findings);
     if (before !== undefined) await compareFile(tx, before, findings);
     const { newest, head, checkpoints } = tree;
     return {
@@ -113,7 +116,7 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
 }
 
 /** Rows that the leaves before are of: that they are there is compared, what they hold is not. */
-async function countBefore(tx: Transaction, size: number): Promise<Walked> {
+async function countBefore(tx: Transaction, size: number): Promise<Omit<Walked, 'purged'>> {
   const { rows: [row] } = await tx.query<{ events: string; versions: string }>(
     `select count(*) filter (where l.version is null and exists (select from access_event e where e.org = l.org and e.id = l.event)) as events,
       count(*) filter (where l.version is not null and (exists (select from resource r where r.org = l.org and r.type = l.type and r.id = l.id and r.version = l.version)

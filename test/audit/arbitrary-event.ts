@@ -62,6 +62,7 @@ const required = fc.record({
 const optional = fc.record({
   outcomeDesc: clientText, address: fc.oneof(fc.ipV4(), fc.ipV6()), write, count: fc.integer({ min: 1 }),
   bytes: fc.record({ contentType: clientText, range: clientText, size: fc.nat(), sent: fc.nat() }, OPTIONAL),
+  purge: fc.record({ versions: fc.array(data.map((reference) => ({ reference, lastUpdated: '2026-03-01T00:00:00.000Z', method: 'POST', sha256: 'ab'.repeat(32), content: undefined })), { maxLength: 3 }), requestedBy: anyText, approvedBy: anyText, certificate: party }, { requiredKeys: ['versions', 'requestedBy', 'approvedBy'] }),
   issue: fc.constant({ code: 'forbidden' as const, detail: 'forbidden' as const }),
 }, OPTIONAL);
 

@@ -127,6 +127,16 @@ const SPECIAL: Record<string, AccessEvent> = {
   'create-by-client': accessEvent('create', { ...SUCCESSES.create, agent: SYSTEM }),
   'create-asserted': accessEvent('create', written({ ...CREATED, asserted: ASSERTED }, 'POST', 201)),
   'create-by-put': accessEvent('update', { ...written(CREATED, 'PUT', 201), action: 'C' }),
+  'operation-purge': accessEvent('operation', {
+    ...posted('admin/purges/6f0c/approve'), entities: [PATIENT, DOCUMENT, BINARY],
+    purge: {
+      requestedBy: 'https://login.example.org|a1b2|ward-app', approvedBy: 'https://login.example.org|c3d4|ward-app', certificate: 'DocumentReference/c1',
+      versions: [
+        { reference: 'DocumentReference/d1/_history/1', lastUpdated: '2018-03-04T10:20:30.456Z', method: 'POST', sha256: 'ab'.repeat(32), content: undefined },
+        { reference: 'Binary/b1/_history/1', lastUpdated: '2018-03-04T10:20:30.456Z', method: 'POST', sha256: 'cd'.repeat(32), content: { id: '0195f6f0-0000-7000-8000-000000000001', sha256: 'ef'.repeat(32), chunks: '01'.repeat(32), size: 5_000_000 } },
+      ],
+    },
+  }),
   'search-by-post': accessEvent('search-type', { ...posted('DocumentReference/_search', 'patient=p1&access_token=secret'), entities: [PATIENT] }),
   'search-without-patient': accessEvent('search-type', SUCCESSES['history-type']),
 };

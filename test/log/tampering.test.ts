@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { leafHash } from '../../src/audit/access-event.ts';
 import { printVerifier, readVerifier, signCheckpoint } from '../../src/audit/checkpoint.ts';
-import { appendLeaves, EMPTY_TREE, treeRoot } from '../../src/audit/merkle-log.ts';
 import { openDatabase, type Database } from '../../src/database/database.ts';
 import type { FindingKind } from '../../src/log/findings.ts';
 import { verifyLog, type VerifyReport } from '../../src/log/verify-log.ts';
 import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
+import { insideTransaction, restampTree, type Sql } from './inside-transaction.ts';
 
 const SEED = Number(process.env['TAMPER_SEED'] ?? 20_260_131);
 const ROUNDS = Number(process.env['TAMPER_ROUNDS'] ?? 3);
@@ -81,7 +81,6 @@ afterAll(async () => {
   await muniment.stop();
 });
 
-type Sql = (text: string, values?: unknown[]) => Promise<Record<string, never>[]>;
 interface Place { sql: Sql; below: (max: number) => number; dataDir: string }
 interface Tampering { kind: string; found: FindingKind[]; tamper: (place: Place) => Promise<string | undefined> }
 
@@ -100,17 +99,6 @@ async function anyVersion({ sql, below }: Place, table: 'resource' | 'resource_h
 
 const KEY = 'org = $1 and type = $2 and id = $3 and version = $4';
 const keyOf = (row: { org: number; type: number; id: string; version: number }): unknown[] => [row.org, row.type, row.id, row.version];
-
-/** All hashes above the leaves made anew, as whoever owns the database can. */
-async function restampTree(sql: Sql): Promise<Buffer> {
-  const hashes = (await sql('select hash from log_leaf order by index') as unknown as { hash: Buffer }[]).map(({ hash }) => hash);
-  await sql('delete from log_subtree');
-  const subtrees: [number, number, Buffer][] = [];
-  const head = appendLeaves(EMPTY_TREE, hashes, ({ height, position, root }) => { if (height >= 8) subtrees.push([height, position, root]); });
-  for (const subtree of subtrees) await sql('insert into log_subtree (height, position, root) values ($1, $2, $3)', subtree);
-  await sql('update log_state set size = $1, peaks = $2', [hashes.length, Buffer.concat(head.peaks)]);
-  return treeRoot(head);
-}
 
 async function restampEvent(place: Place): Promise<string> {
   const { org, id, body } = await anyEvent(place);
@@ -309,10 +297,7 @@ async function tampered(tamper: (place: Place) => Promise<string | undefined>, b
   try {
     await owner.query(`set local session_replication_role = 'replica'`);
     const place = await tamper({ sql: async (text, values) => (await owner.query(text, values)).rows as never, below, dataDir });
-    const inside: Database = { ...database, workerTransaction: (work) => work({ query: (async (text: string | { text: string; values?: unknown[] }, values?: unknown[]) => {
-      if (typeof text === 'string' && /^set transaction/.test(text)) return { rows: [], rowCount: 0 };
-      return typeof text === 'string' ? owner.query(text, values) : owner.query(text.text, text.values);
-    }) as never, last: () => { throw new Error('Nothing is written'); }, flush: async () => undefined }) };
+    const inside = insideTransaction(owner, database);
     return { report: await verifyLog({ database: inside, keys: [trusted], dataDir }), place };
   } finally { await owner.query('rollback'); }
 }
