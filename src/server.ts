@@ -42,6 +42,7 @@ import { createLogProofs } from './log/read-proofs.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createDelivery } from './mirror/deliver.ts';
+import { createConsentSource } from './mirror/consents.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { startWatching } from './mirror/watch-changes.ts';
@@ -197,6 +198,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected, config.baseUrl),
+    ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), database, log: logger }) }),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });

@@ -1,8 +1,9 @@
-// May this principal do that? Pure: scope ∩ policy, answered as permit with a restriction or deny with a reason.
+// May this principal do that? Pure: scope ∩ policy, less what patients withhold, answered as permit with a restriction or deny
+// with a reason.
 import { rightsOfPrincipal } from './category-policy.ts';
 import { coversAll, type Action, type CategoryRight } from './policy.ts';
 import type { Principal } from './principal.ts';
-import { restrictionOf, type Restriction, type RestrictionBranch } from './restriction.ts';
+import { restrictionOf, withoutWithheld, type Restriction, type RestrictionBranch } from './restriction.ts';
 import { understands, type Permission, type SmartScope } from './smart-scope.ts';
 
 export interface AuthorizationRequest {
@@ -86,11 +87,16 @@ function decideLetter(principal: Principal, type: string, letter: Permission): D
   if (placed.length === 0) return { permit: false, code: 'insufficient_scope', reason: 'The token names no patient, so that its patient/ scopes grant nothing' };
   if (principal.roles.length === 0) {
     const sufficient = placed.filter((scope) => sufficesWithoutRole(principal, scope, type));
-    return sufficient.length === 0 ? { permit: false, code: 'forbidden', reason: 'The token names no role' } : { permit: true, restriction: restrictionOf(sufficient.map((scope) => branchOf(scope, principal))) };
+    return sufficient.length === 0 ? { permit: false, code: 'forbidden', reason: 'The token names no role' } : permitted(restrictionOf(sufficient.map((scope) => branchOf(scope, principal))), principal, type, letter);
   }
   const right = policyRight(principal, type, letter);
   if (right === undefined) return { permit: false, code: 'forbidden', reason: `The role does not allow ${letter} on ${type}` };
-  return { permit: true, restriction: restrictionOf(placed.map((scope) => branchOf(scope, principal)), right) };
+  return permitted(restrictionOf(placed.map((scope) => branchOf(scope, principal)), right), principal, type, letter);
+}
+
+/** What patients withhold from the caller is taken off last: consents narrow a permit, and never make one. */
+function permitted(restriction: Restriction, { consents }: Principal, type: string, letter: Permission): Decision {
+  return { permit: true, restriction: consents === undefined ? restriction : withoutWithheld(restriction, consents.denials(letter, type)) };
 }
 
 function branchOf({ context, filter }: SmartScope, { patient }: Principal): RestrictionBranch {

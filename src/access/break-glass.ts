@@ -30,8 +30,8 @@ function confined(scope: SmartScope, own: string | undefined, patient: string): 
   return own === patient ? [scope] : [];
 }
 
-/** The caller under the emergency: that patient alone, and read and search without the need of a permit. A deny still wins. */
-export function inEmergency(principal: Principal, { patient }: DeclaredEmergency): Principal {
+/** The caller under the emergency: that patient alone, read and search without the need of a permit, and whatever the patient withholds. A deny of the policy still wins. */
+export function inEmergency({ consents: _overridden, ...principal }: Principal, { patient }: DeclaredEmergency): Principal {
   const rights = rightsOfPrincipal(principal);
   const { read, search } = rights.documents;
   return Object.freeze({

@@ -1,5 +1,6 @@
 // Who asks: what a verified token says, in this server's words.
 import type { AccessGrant } from './access-grant.ts';
+import type { CallerConsents } from './consent-denials.ts';
 import type { Rights } from './policy.ts';
 import type { SmartScope } from './smart-scope.ts';
 
@@ -29,6 +30,8 @@ export interface Principal {
   scopes: SmartScope[];
   /** What the organisation's policy gives the roles; joined at the doorway. */
   rights?: Rights;
+  /** What patients withhold from this caller; joined at the doorway. */
+  consents?: CallerConsents;
   /** Set where no token was shown but a signed URL: the grant by which this one's right is used. */
   grant?: AccessGrant;
   /** Keys that the token is bound to (RFC 7800), as SHA-256 in base64url: without proof of them it is worth nothing. */

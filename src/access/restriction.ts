@@ -1,6 +1,7 @@
 // What a permit is narrowed to: the union of what scopes grant, each within a patient's compartment or a query (SMART App
 // Launch 2.2), and the categories of documents that the role may have. Pure data; the search floor makes conditions of it.
 
+import type { ConsentDenial } from './document-test.ts';
 import { coversAll, type CategoryRight } from './policy.ts';
 
 /** A search parameter and its value, decoded, as both would stand in a search. */
@@ -18,8 +19,8 @@ export interface RestrictionBranch {
 export type Restriction =
   | { kind: 'none' }
   | { kind: 'nothing' }
-  /** One of the branches must hold, and the categories beside it. */
-  | { kind: 'within'; anyOf: readonly RestrictionBranch[]; categories?: CategoryRight };
+  /** One of the branches must hold, the categories beside it, and none of what consents withhold. */
+  | { kind: 'within'; anyOf: readonly RestrictionBranch[]; categories?: CategoryRight; withheld?: readonly ConsentDenial[] };
 
 const isEverything = ({ patient, filter = [] }: RestrictionBranch): boolean => patient === undefined && filter.length === 0;
 /** The least form: branches that the rest holds already are left out. */
@@ -31,6 +32,17 @@ export function restrictionOf(branches: readonly RestrictionBranch[], categories
   const anyOf = everything ? [{}] : [...new Map(needed.map((branch) => [JSON.stringify([branch.patient, branch.filter]), branch])).values()];
   if (categories === undefined || coversAll(categories)) return everything ? { kind: 'none' } : { kind: 'within', anyOf };
   return { kind: 'within', anyOf, categories };
+}
+
+/** The same without what consents withhold. */
+export function withoutWithheld(restriction: Restriction, withheld: readonly ConsentDenial[]): Restriction {
+  if (withheld.length === 0 || restriction.kind === 'nothing') return restriction;
+  return restriction.kind === 'none' ? { kind: 'within', anyOf: [{}], withheld } : { ...restriction, withheld };
+}
+
+/** Whether scope and policy leave all of it, whatever consents withhold. */
+export function isUnconfined(restriction: Restriction): boolean {
+  return restriction.kind === 'none' || (restriction.kind === 'within' && restriction.categories === undefined && restriction.anyOf.some(isEverything));
 }
 
 /** The patient to whom everything is confined; undefined where something else is granted as well. */

@@ -39,6 +39,7 @@ export const ERRORS = {
   'token-invalid': { status: 401, code: 'unknown', text: 'The token is forged, malformed, for another audience or of an unknown issuer' },
   'token-expired': { status: 401, code: 'expired', text: 'The token has expired' },
   'forbidden': { status: 403, code: 'forbidden', text: 'The scope or the role does not allow this' },
+  'consent-denied': { status: 403, code: 'suppressed', text: 'A consent of the patient withholds this, or consents cannot be asked for and the document is labelled restricted' },
   'organisation-disabled': { status: 403, code: 'forbidden', text: 'The organisation is disabled: nothing of it is served, and nothing is deleted' },
   'not-found': { status: 404, code: 'not-found', text: 'No such resource or version' },
   'unknown-type': { status: 404, code: 'not-supported', text: 'This server does not have that resource type or path' },

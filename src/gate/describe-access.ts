@@ -19,6 +19,8 @@ export interface AccessCircumstances {
   emergency?: DeclaredEmergency | undefined;
   /** What was out of the ordinary in an access that succeeded. */
   note?: string | undefined;
+  /** Ids of the consents that would have withheld something, had there been no emergency. */
+  overridden?: readonly string[] | undefined;
   /** JSON text of the client's X-Provenance, once it was checked. */
   asserted?: string | undefined;
 }
@@ -42,9 +44,10 @@ export function agentOf({ principal, emergency }: Pick<AccessCircumstances, 'pri
   };
 }
 
-/** Names the emergency last: what was touched under it comes first. */
-function emergencyEntity({ emergency }: AccessCircumstances): AccessEntity[] {
-  return emergency === undefined ? [] : [{ reference: emergencyReference(emergency.id), role: 'data' }];
+/** Names the emergency last, and the consents that it set aside: what was touched under it comes first. */
+function emergencyEntity({ emergency, overridden = [] }: AccessCircumstances): AccessEntity[] {
+  if (emergency === undefined) return [];
+  return [...overridden.map((id) => `Consent/${id}`), emergencyReference(emergency.id)].map((reference) => ({ reference, role: 'data' }));
 }
 
 /** HTTP status to audit outcome: 4xx are the caller's (minor), 5xx ours (serious). */

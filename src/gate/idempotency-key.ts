@@ -1,5 +1,6 @@
 // The Idempotency-Key of a request, and the fingerprint that tells a repetition from another request.
 import { createHash } from 'node:crypto';
+import { CONSENTED_TYPES } from '../access/consent-denials.ts';
 import type { Rights } from '../access/policy.ts';
 import type { Principal } from '../access/principal.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -17,10 +18,18 @@ export function readKey(request: FhirRequest, org: number, client: string): Idem
   return { org, client, key };
 }
 
+/** What patients withhold from reading, so that an answer that held more is not shown again. */
+function printedConsents({ consents }: Principal): unknown[] {
+  const denials = (['r', 's'] as const).flatMap((letter) => CONSENTED_TYPES.flatMap((type) => consents?.denials(letter, type) ?? []));
+  return denials.map(({ patients, when, unknown }) => [patients === 'any' ? patients : [...patients].sort(), when, unknown ?? false]);
+}
+
 /** Scopes and roles in one order: a token that was renewed has the same. What a policy gives the roles is part of them. */
-function rightsOf({ scopes, roles, patient, rights }: Principal): unknown {
+function rightsOf(principal: Principal): unknown {
+  const { scopes, roles, patient, rights } = principal;
+  const withheld = printedConsents(principal);
   const texts = scopes.map(({ context, type, permissions, filter }) => `${context}/${type}.${[...permissions].sort().join('')}${filter === undefined ? '' : JSON.stringify(filter)}`);
-  return [texts.sort(), [...roles].sort(), ...(patient === undefined ? [] : [patient]), ...(rights === undefined ? [] : [printedRights(rights)])];
+  return [texts.sort(), [...roles].sort(), ...(patient === undefined ? [] : [patient]), ...(rights === undefined ? [] : [printedRights(rights)]), ...(withheld.length === 0 ? [] : [withheld])];
 }
 
 function printedRights({ documents, record }: Rights): unknown {

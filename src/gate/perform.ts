@@ -20,6 +20,7 @@ import { readClientProvenance } from './client-provenance.ts';
 import { describeAccess, describeOutcome, type AccessCircumstances } from './describe-access.ts';
 import { createEntryAccess } from './entry-access.ts';
 import { keyFingerprint, keptResult, readKey } from './idempotency-key.ts';
+import { joinConsents, overriddenIn, type AskConsents } from './join-consents.ts';
 import { recordInTransaction, type AccessRecorder } from './record-access.ts';
 import type { RefusalRecord } from './record-refusals.ts';
 import type { Throttle } from './record-throttled.ts';
@@ -31,6 +32,8 @@ export interface GateParts {
   recorder: AccessRecorder;
   refusals: RefusalRecord;
   throttle: Throttle;
+  /** The consents of an organisation's patients; absent where no server keeps any. */
+  consents?: AskConsents;
   /** Organisation under which an access without one is recorded. */
   operatorOrg: string;
   /** Largest body of any interaction. */
@@ -138,14 +141,15 @@ export function createGate(parts: GateParts): Perform {
     if (org.disabled) throw fhirError('organisation-disabled', 'This organisation is disabled');
     // A grant lends the right of somebody whose token must still be one of the organisation's.
     if (org.limits.issuers?.includes(principal.issuer) === false) throw refusal('token-invalid', 'The issuer of the token does not speak for this organisation');
-    const allowed = await underEmergency(withPolicy(principal, org.policy), org.id, request, circumstances);
+    const consenting = await joinConsents(parts.consents, withPolicy(principal, org.policy), org, passage.access, circumstances);
+    const allowed = await underEmergency(consenting, org.id, request, circumstances);
     const decision = authorize(allowed, passage.access);
     if (!decision.permit) {
       throw fhirError('forbidden', decision.reason, decision.code === 'insufficient_scope' ? { headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } } : {});
     }
     return {
       request, principal: allowed, org, restriction: decision.restriction, now: circumstances.now, eventId: circumstances.eventId,
-      note: (text) => { circumstances.note = text; },
+      note: (text) => { circumstances.note = circumstances.note === undefined ? text : `${circumstances.note}; ${text}`; },
       read: (work) => database.readTransaction(org.id, work),
       enterEntry: createEntryAccess(circumstances, (entry, asked, own) => admit(entry, asked, principal, own)),
     };
@@ -156,7 +160,9 @@ export function createGate(parts: GateParts): Perform {
     const id = circumstances.emergency === undefined ? request.header('x-break-glass') : undefined;
     if (id !== undefined) circumstances.emergency = await findEmergency(database, org, id, principal, circumstances.now);
     if (id !== undefined && circumstances.emergency === undefined) throw fhirError('forbidden', 'X-Break-Glass names no emergency of this user and client that has not ended');
-    return circumstances.emergency === undefined ? principal : inEmergency(principal, circumstances.emergency);
+    if (circumstances.emergency === undefined) return principal;
+    circumstances.overridden = overriddenIn(principal, circumstances.emergency.patient);
+    return inEmergency(principal, circumstances.emergency);
   }
 
   async function checkRates(principal: Principal, circumstances: AccessCircumstances): Promise<void> {

@@ -1,7 +1,7 @@
 // A write of a caller who is confined (SMART App Launch 2.2): what is changed must be theirs before, and what comes of it
 // after. Neither may it reach into what others have: another patient's compartment, a document that is hidden.
 import { authorize } from '../access/authorize.ts';
-import { confiningPatient, type Restriction } from '../access/restriction.ts';
+import { confiningPatient, isUnconfined, type Restriction } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -64,6 +64,8 @@ async function requireReadableTargets(tx: Transaction, { request, principal, org
     const decision = authorize(principal, { interaction: 'read', type });
     const restriction: Restriction = decision.permit ? decision.restriction : { kind: 'nothing' };
     const row = restriction.kind === 'nothing' ? undefined : await readNewest(tx, org.id, typeNumber(type), id);
+    // Nothing is hidden from whoever is not confined but what patients withhold: what is not there may be referred to.
+    if (row?.body == null && isUnconfined(restriction)) continue;
     if (row === undefined || row.body === null || await judgeVersion(tx, restriction, row, fhirBase) !== 'permitted') {
       throw fhirError('reference-target', `${reference} is not known here, or not within the scope of this token`, { expression });
     }

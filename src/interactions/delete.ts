@@ -1,5 +1,6 @@
 // delete (R4 http.html 3.1.0.7): a version without a body; older versions stay readable. Idempotent: what is deleted
 // or never was is 204 as well. Without an id in the URL its criteria name the one resource (3.1.0.7.1).
+import { isUnconfined } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -32,7 +33,7 @@ export function deleteInteraction(fhirBase: string): Interaction {
 /** Whoever is confined deletes of the bytes what they may read. */
 async function requireOwnBinary(tx: Transaction, context: InteractionContext, binary: VersionRow, fhirBase: string): Promise<void> {
   const reader = readerOf(context, fhirBase);
-  if (reader.confined || context.restriction.kind !== 'none') requireReadable(await findBinaryOwners(tx, reader, binary), `Binary/${binary.id}`);
+  if (reader.limited || !isUnconfined(context.restriction)) requireReadable(await findBinaryOwners(tx, reader, binary), `Binary/${binary.id}`);
 }
 
 async function runDelete(tx: Transaction, context: InteractionContext, id: string, fhirBase: string): Promise<Outcome> {

@@ -12,7 +12,7 @@ import type { VersionRow } from '../database/tables.ts';
 import { FhirError, fhirError, type Issue } from '../fhir/fhir-error.ts';
 import { profileIssues } from '../validation/check-resource.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
-import type { Restriction } from '../access/restriction.ts';
+import { isUnconfined, type Restriction } from '../access/restriction.ts';
 import { authorize } from '../access/authorize.ts';
 import { creatorOf } from '../access/principal.ts';
 import { bytesTypeOf, contentRules } from './content-rules.ts';
@@ -138,12 +138,14 @@ export function readerOf(context: InteractionContext, fhirBase: string): BinaryR
     const decision = authorize(principal, { interaction: 'read', type });
     return decision.permit ? decision.restriction : undefined;
   };
-  const confined = (['Binary', 'DocumentReference', 'Media'] as const).some((type) => (restriction(type)?.kind ?? 'none') !== 'none');
+  const restrictions = (['Binary', 'DocumentReference', 'Media'] as const).map((type) => restriction(type) ?? { kind: 'none' as const });
+  const limited = !restrictions.every(isUnconfined);
   return {
     org: context.org.id,
     creator: creatorOf(principal),
-    system: !confined && (principal.scopes.some((scope) => scope.context === 'system') || principal.roles.includes('admin')),
-    confined,
+    system: !limited && (principal.scopes.some((scope) => scope.context === 'system') || principal.roles.includes('admin')),
+    confined: restrictions.some(({ kind }) => kind !== 'none'),
+    limited,
     restriction,
     fhirBase,
   };

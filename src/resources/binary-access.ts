@@ -7,7 +7,7 @@ import type { OrgId, VersionRow } from '../database/tables.ts';
 import { parseLocalReference } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
 import type { Verdict } from '../search/judge-resource.ts';
-import { forbidden, judgeVersion, unknown } from './permitted-version.ts';
+import { judgeVersion, requireVerdict } from './permitted-version.ts';
 import { readBinaryUses, readNewest, readVersion, type BinaryUse } from './read-version.ts';
 import { readResource } from './resource-text.ts';
 
@@ -19,6 +19,8 @@ export interface BinaryReader {
   system: boolean;
   /** Some of the documents may be hidden from the caller: whoever created a Binary has it then only as long as no document uses it. */
   confined: boolean;
+  /** Scope or policy narrow what the caller may have, apart from what patients withhold. */
+  limited: boolean;
   /** To what scope and role restrict the caller's reading of a type; undefined = it may not be read at all. */
   restriction: (type: ResourceType) => Restriction | undefined;
   fhirBase: string;
@@ -26,8 +28,8 @@ export interface BinaryReader {
 
 export interface BinaryOwners {
   readable: boolean;
-  /** Not readable for the scope's query or the role's categories alone, so that it need not be hidden. */
-  forbidden: boolean;
+  /** Why it is not readable: hidden, unless it is for the scope's query, the role's categories or a consent alone. */
+  verdict: Verdict;
   /** Versioned references of the documents that use it. */
   users: string[];
   patients: string[];
@@ -60,13 +62,14 @@ export async function findBinaryOwners(tx: Transaction, reader: BinaryReader, bi
   if (context !== undefined) {
     const owner = await readNewest(tx, reader.org, typeNumber(context.type), context.id);
     const verdict = owner === undefined || owner.deleted ? 'hidden' : await judgeOwner(tx, reader, owner);
-    return { readable: verdict === 'permitted', forbidden: verdict === 'forbidden', users, patients };
+    return { readable: verdict === 'permitted', verdict, users, patients };
   }
   const isCreator = binary.creator === reader.creator && (!reader.confined || rows.length === 0);
-  const verdicts = isCreator ? ['permitted'] : await judgeUses(tx, reader, rows);
+  const verdicts: Verdict[] = isCreator ? ['permitted'] : await judgeUses(tx, reader, rows);
   const through = rows.length === 0 ? reader.system : verdicts.includes('permitted');
   const readable = through || isCreator;
-  return { readable, forbidden: !readable && verdicts.includes('forbidden'), users, patients };
+  const verdict = readable ? 'permitted' : verdicts.find((one) => one !== 'hidden' && one !== 'permitted') ?? 'hidden';
+  return { readable, verdict, users, patients };
 }
 
 async function judgeOwner(tx: Transaction, reader: BinaryReader, owner: VersionRow): Promise<Verdict> {
@@ -89,7 +92,7 @@ async function judgeUses(tx: Transaction, reader: BinaryReader, uses: readonly B
   return verdicts;
 }
 
-/** Raises 404 for a Binary that is hidden from the caller, 403 where its documents are outside the scope's query or the role's categories. */
-export function requireReadable({ readable, forbidden: isForbidden }: BinaryOwners, reference: string): void {
-  if (!readable) throw isForbidden ? forbidden(reference) : unknown(reference);
+/** Raises 404 for a Binary that is hidden from the caller, 403 where its documents are outside the scope's query or the role's categories, or withheld. */
+export function requireReadable({ verdict }: BinaryOwners, reference: string): void {
+  requireVerdict(verdict, reference);
 }

@@ -15,10 +15,17 @@ export const forbidden = (reference: string): Error =>
 
 export const unknown = (reference: string): Error => fhirError('not-found', `${reference} is not known here`);
 
+/** A wider scope would not help, so that nothing is said of scopes. */
+function consentDenied(verdict: 'withheld' | 'unknown', what: string, expression?: string): Error {
+  const text = verdict === 'withheld' ? `A consent of the patient withholds ${what}` : `The consents of patients cannot be asked for at present, so ${what} is withheld for its security label`;
+  return fhirError('consent-denied', text, expression === undefined ? {} : { expression });
+}
+
 /** Raises 404 or 403 as the verdict says. */
 export function requireVerdict(verdict: Verdict, reference: string): void {
   if (verdict === 'hidden') throw unknown(reference);
   if (verdict === 'forbidden') throw forbidden(reference);
+  if (verdict !== 'permitted') throw consentDenied(verdict, reference);
 }
 
 type Text = Pick<VersionRow, 'org' | 'type' | 'id' | 'version' | 'body'>;
@@ -78,7 +85,9 @@ export async function permittedVersions<Row extends Text>(tx: Transaction, org: 
 
 /** Raises 403 where what a write makes would lie outside. */
 export function requireResult(restriction: Restriction, type: string, resource: JsonObject, fhirBase: string): void {
-  if (judgeResource(restriction, type, resource, fhirBase) !== 'permitted') {
+  const verdict = judgeResource(restriction, type, resource, fhirBase);
+  if (verdict === 'withheld' || verdict === 'unknown') throw consentDenied(verdict, `what this would make of the ${type}`, type);
+  if (verdict !== 'permitted') {
     throw fhirError('forbidden', `What this would make of the ${type} lies outside the scope or the role`, { expression: type, headers: { 'WWW-Authenticate': 'Bearer realm="Muniment", error="insufficient_scope"' } });
   }
 }

@@ -10,7 +10,7 @@ import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import type { OpenValues } from '../search/record-open-values.ts';
 import { readOpenValues, recordCountQuery, recordPageQuery } from '../search/record-query.ts';
-import { recordPatient } from '../search/judge-record.ts';
+import { recordPatient, withheldPatients } from '../search/judge-record.ts';
 import type { RecordScope } from '../search/record-sql.ts';
 import { isRecord, type RecordType } from '../search/record-type.ts';
 import { keysetOf, reversed, type SortedRow } from '../search/search-order.ts';
@@ -90,7 +90,7 @@ function recordKeyset(from: Keyset, descending: boolean): Keyset {
 function recordSource(type: RecordType, parsed: ParsedSearch, { org, fhirBase, restriction }: SourceScope): SearchSource {
   const patient = recordPatient(restriction);
   const nothing = patient === null;
-  const scope: RecordScope = { type, org, fhirBase, ...(patient === undefined || patient === null ? {} : { onlyPatient: patient }) };
+  const scope: RecordScope = { type, org, fhirBase, ...(patient === undefined || patient === null ? {} : { onlyPatient: patient }), notPatients: withheldPatients(restriction) };
   let open: Promise<OpenValues> | undefined;
   const openValues = (tx: Transaction): Promise<OpenValues> => open ??= readOpenValues(tx, parsed, scope);
   return {

@@ -12,7 +12,7 @@ import { findAttachments } from '../validation/find-attachments.ts';
 import type { LinkedBinary } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import { readLinkTarget } from './load-link-target.ts';
-import { forbidden } from './permitted-version.ts';
+import { requireVerdict } from './permitted-version.ts';
 import { publishDocument, type Published } from './publish-document.ts';
 import { lockNewest } from './read-version.ts';
 import { readResource } from './resource-text.ts';
@@ -84,13 +84,13 @@ async function supersedeOne(tx: Transaction, { resource, id, reader, judge, now,
   const previous = await lockNewest(tx, reader.org, typeNumber(TYPE), replaced.id);
   const verdict = previous === undefined ? 'hidden' : await judge(previous);
   if (previous === undefined || verdict === 'hidden') throw refuse('is not known here, so it cannot be replaced');
-  if (verdict === 'forbidden') throw forbidden(`${TYPE}/${replaced.id}`);
+  requireVerdict(verdict, `${TYPE}/${replaced.id}`);
   if (previous.body === null) throw refuse('was deleted, so it cannot be replaced');
   if (previous.patient !== extractIndexValues(resource, TYPE, reader.fhirBase).patient) throw refuse('is about another patient, so it cannot be replaced by this');
   const next = readResource(previous.body);
   if (next['status'] !== 'current') throw fhirError('conflict', `${TYPE}/${replaced.id} is not current, so it cannot be replaced`, { expression });
   next['status'] = 'superseded';
-  if (await judge({ ...previous, body: printJson(next) }) !== 'permitted') throw forbidden(`${TYPE}/${replaced.id}, once superseded`);
+  requireVerdict(await judge({ ...previous, body: printJson(next) }), `${TYPE}/${replaced.id}, once superseded`);
   const published = await publishDocument(tx, {
     type: TYPE, id: replaced.id, method: 'PUT', resource: next, moved: [], linked: await linkedBinaries(tx, next, reader), previous, reader, now, event,
   });

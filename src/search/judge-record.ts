@@ -13,9 +13,17 @@ export function recordPatient(restriction: Restriction): string | null | undefin
   return branches.some(({ patient }) => patient === undefined) ? undefined : branches[0]?.patient;
 }
 
+/** `Patient/id` of those of whom no record is shown, because they withhold documents. */
+export function withheldPatients(restriction: Restriction): string[] {
+  const denials = restriction.kind === 'within' ? restriction.withheld ?? [] : [];
+  return denials.flatMap(({ patients }) => (patients === 'any' ? [] : [...patients].map((id) => `Patient/${id}`)));
+}
+
 export function permitsRecord(restriction: Restriction, event: AccessEvent): boolean {
+  const named = touchedPatients(event);
+  const withheld = withheldPatients(restriction);
+  if (named.some((reference) => withheld.includes(reference))) return false;
   const patient = recordPatient(restriction);
   if (patient === undefined) return true;
-  const named = touchedPatients(event);
   return named.length === 1 && named[0] === `Patient/${patient}`;
 }

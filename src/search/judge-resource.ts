@@ -1,4 +1,5 @@
 // A resource in memory against a restriction, by the same extraction that indexes it. Pure.
+import { testHolds, type ConsentDenial } from '../access/document-test.ts';
 import { coversCategories, DOCUMENT_CATEGORIES } from '../access/policy.ts';
 import type { Restriction } from '../access/restriction.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
@@ -7,8 +8,11 @@ import { extractIndexValues, patientKey, type IndexValues } from './extract-inde
 import type { SearchClause, SearchValue } from './parse-clause.ts';
 import { restrictionClauses } from './restriction-clauses.ts';
 
-/** `hidden`: outside the patient. `forbidden`: outside the query of the scope, or the categories of the role. */
-export type Verdict = 'permitted' | 'forbidden' | 'hidden';
+/**
+ * `hidden`: outside the patient. `forbidden`: outside the query of the scope, or the categories of the role. `withheld`: by a
+ * consent of the patient. `unknown`: for its label, while consents cannot be asked for.
+ */
+export type Verdict = 'permitted' | 'forbidden' | 'hidden' | 'withheld' | 'unknown';
 
 interface Judged {
   id: string;
@@ -52,5 +56,10 @@ export function judgeResource(restriction: Restriction, type: string, resource: 
   if (!branches.some(({ reached }) => reached)) return 'hidden';
   const { categories } = restriction;
   const isPermitted = branches.some(({ reached, held }) => reached && held) && (categories === undefined || coversCategories(categories, policyCategories(type, resource)));
-  return isPermitted ? 'permitted' : 'forbidden';
+  return isPermitted ? consentVerdict(restriction.withheld ?? [], judged.index.patient, resource) : 'forbidden';
+}
+
+function consentVerdict(withheld: readonly ConsentDenial[], patient: string | null, resource: JsonObject): Verdict {
+  const denial = withheld.find(({ patients, when }) => (patients === 'any' || (patient !== null && patients.has(patient))) && testHolds(when, resource));
+  return denial === undefined ? 'permitted' : denial.unknown === true ? 'unknown' : 'withheld';
 }

@@ -8,7 +8,7 @@ import { clauseSql, type ClauseSql } from './record-conditions.ts';
 import { AUDIT_EVENT_LOOKUPS, PROVENANCE_LOOKUPS, type RecordLookup } from './record-lookups.ts';
 import { matchingValues, openValuesQuery, type OpenField, type OpenValues } from './record-open-values.ts';
 import { countPatients } from './record-codes.ts';
-import { allOf, anyOf, statement, touches, type Condition, type RecordScope, type RecordSql } from './record-sql.ts';
+import { allOf, anyOf, not, statement, touches, type Condition, type RecordScope, type RecordSql } from './record-sql.ts';
 import { Values } from './query-values.ts';
 import type { SearchQuery } from './search-query.ts';
 
@@ -47,7 +47,7 @@ function whereOf(parsed: ParsedSearch, sql: RecordSql, open: OpenValues, leftOut
   if (leftOut === undefined) refuseUnbounded(made, sql.onlyPatient !== undefined);
   const lists = made.map(({ made: { alternatives } }) => alternatives.filter((one) => one !== false));
   const branching = lists.find((list) => list.length > 1 && !list.includes(true));
-  const all = [ofPatient(sql), ...lists.filter((list) => list !== branching).map(anyOf), ...(parsed.anyOf ?? []).map((clauses) => anyOfClauses(clauses, sql, open))];
+  const all = [ofPatient(sql), not(touches(sql, sql.notPatients ?? [], ['patient'])), ...lists.filter((list) => list !== branching).map(anyOf), ...(parsed.anyOf ?? []).map((clauses) => anyOfClauses(clauses, sql, open))];
   return { all: allOf(all), alternatives: branching ?? [true] };
 }
 

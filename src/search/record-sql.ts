@@ -14,6 +14,8 @@ export interface RecordScope {
   fhirBase: string;
   /** Id of the one patient whom a row must name, and no other. */
   onlyPatient?: string;
+  /** `Patient/id` of those whom it may not name. */
+  notPatients?: readonly string[];
 }
 
 /** What conditions are made with: the values of one statement, and the organisation that stands in each of its tables. */

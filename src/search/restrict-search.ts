@@ -5,6 +5,7 @@ import type { Restriction } from '../access/restriction.ts';
 import { typeName } from '../fhir/resource-type.ts';
 import { anyOfPredicate } from './any-of.ts';
 import { clausePredicate } from './clause-predicate.ts';
+import { withheldPredicates } from './withheld-predicate.ts';
 import type { ParsedSearch, SearchClause } from './parse-search.ts';
 import type { Values } from './query-values.ts';
 import { restrictionClauses, type BranchClauses } from './restriction-clauses.ts';
@@ -50,7 +51,7 @@ export function restrictionPredicates(scope: RestrictedScope, values: Values): s
   const branches = restrictionClauses(restriction, type, scope.fhirBase).map((branch, position) => branchPredicate(branch, POSITION + position, scope, values));
   const categories = restriction.categories === undefined ? [] : categoriesPredicate(restriction.categories, type, values);
   if (branches.length === 0) return ['false'];
-  return [...(branches.includes('true') ? [] : [`(${branches.join(' or ')})`]), ...categories];
+  return [...(branches.includes('true') ? [] : [`(${branches.join(' or ')})`]), ...categories, ...withheldPredicates(restriction.withheld ?? [], values)];
 }
 
 /** The category that every match has, where some must be had: an index leads there. */
@@ -72,9 +73,11 @@ export function restrictSearch<Scope extends RestrictedScope>(parsed: ParsedSear
   const { clauses, compartment = [] } = only;
   const [single, ...others] = compartment;
   const lists = others.length === 0 ? [] : [compartment];
+  const { anyOf: _branches, ...beside } = restriction;
+  const rest = restriction.categories === undefined && restriction.withheld === undefined ? undefined : { ...beside, anyOf: [{}] };
   const added = [...clauses, ...(single !== undefined && others.length === 0 ? [single] : []), ...categories];
   return {
     parsed: { ...parsed, clauses: [...parsed.clauses, ...added], ...(lists.length === 0 ? {} : { anyOf: [...(parsed.anyOf ?? []), ...lists] }) },
-    scope: { ...scope, restriction: restriction.categories === undefined ? { kind: 'none' } : { kind: 'within', anyOf: [{}], categories: restriction.categories } },
+    scope: { ...scope, restriction: rest === undefined ? { kind: 'none' } : rest },
   };
 }
