@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { documentsClient } from '../support/documents-client.ts';
+import { eventually } from '../support/eventually.ts';
 import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
 import { freePort, startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
@@ -50,8 +51,8 @@ withHapi('with consents at HAPI', () => {
     first = await startMuniment({ MIRROR_BASE_URL: HAPI ?? '' });
     const writer = fhirClient(first.fhirBase, await first.token({ user: 'Practitioner/writer' }));
     const made = async (name: string, patient: string, more: object = {}): Promise<void> => {
-      const answer = await writer.post('DocumentReference', documentReference({ subject: { reference: `Patient/${patient}` }, ...more }));
-      expect(answer.status).toBe(201);
+      // A HAPI that is slow to answer first leaves consents unknown for a while.
+      const answer = await eventually(() => writer.post('DocumentReference', documentReference({ subject: { reference: `Patient/${patient}` }, ...more })), ({ status }) => status === 201, 30_000);
       [ids[name], binaries[name]] = [answer.json.id, answer.json.content[0].attachment.url.split('/').at(-1)];
     };
     await made('closed', closed);
@@ -67,6 +68,8 @@ withHapi('with consents at HAPI', () => {
     await consent(closed, { type: 'deny', provision: [{ type: 'permit', ...to(`Practitioner/${run}-trusted`) }] });
     await consent(partly, { type: 'permit', provision: [{ type: 'deny', securityLabel: RESTRICTED.meta.security }] });
     server = await first.startSecond();
+    const anybody = fhirClient(server.fhirBase, await server.token());
+    await eventually(() => anybody.get(`DocumentReference/${ids['closed']}`), ({ status }) => status === 403, 30_000);
     [doctor, trusted, admin] = [await as('Practitioner/doctor'), await as(`Practitioner/${run}-trusted`), await as('Practitioner/chief', ['admin'])];
   });
   afterAll(async () => {
