@@ -3,6 +3,7 @@ import { readEnvironment } from './config/env.ts';
 import { runServeCommand } from './serve-command.ts';
 import { runLaunchCommand } from './launch-command.ts';
 import { runPolicyCommand } from './policy-command.ts';
+import { runRetentionCommand } from './retention-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMirrorCommand } from './mirror-command.ts';
@@ -20,6 +21,9 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   sweep      says which bytes were never published; --apply removes them
   verify     [--since DATE] [--key FILE]  compares the record with its signed log
   scrub      [--all] [--restore]  compares bytes at rest with their digests
+  retention  lists what is due for review
+  hold       list | show | place | lift   legal holds
+  purge      list | show | request | approve | withdraw   by two administrators, after the retention
   reindex    [--status | --all]  fills search parameters that older resources lack
   grant-key  makes a new key for signed URLs
 `;
@@ -37,6 +41,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'verify': return runVerifyCommand(flags, environment);
     case 'scrub': return runScrubCommand(flags, environment);
     case 'policy': return runPolicyCommand(flags, environment);
+    case 'retention': case 'hold': case 'purge': return runRetentionCommand(command, flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);
     case 'grant-key': return runGrantKeyCommand(flags, environment);
     case '--help': case 'help': process.stdout.write(HELP); return 0;

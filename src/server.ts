@@ -16,6 +16,7 @@ import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
 import type { Database } from './database/database.ts';
 import { AUTHORIZATION_MOUNT } from './embedded/authorization-metadata.ts';
+import { finishPurge, startFinishingPurges } from './gate/finish-purges.ts';
 import { createGate } from './gate/perform.ts';
 import { createAccessRecorder, type AccessRecorder } from './gate/record-access.ts';
 import { createScrubRecord } from './gate/record-scrub.ts';
@@ -194,6 +195,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     record: createScrubRecord({ database, observer, by: 'server' }), onQuarantined: metrics.quarantined,
   }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
+  const purging = { database, stores: [store], replica, content, fhirBase, observer, logger };
+  stops.push(startFinishingPurges(purging));
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
@@ -214,7 +217,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
   const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
-  const adapters = buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
+  const adapters = buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),

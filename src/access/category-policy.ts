@@ -18,6 +18,11 @@ export function withPolicy(principal: Principal, policy: Policy): Principal {
   return made;
 }
 
+/** Whether the caller may ask for a purge, and decide one. */
+export function mayPurge(principal: Principal): boolean {
+  return coversAll(rightsOfPrincipal(principal).documents.purge);
+}
+
 /** Whether the caller may correct what others may not change by accident. A client without roles may not. */
 export function mayCorrect(principal: Principal): boolean {
   return coversAll(rightsOfPrincipal(principal).documents.override);

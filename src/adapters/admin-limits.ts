@@ -2,9 +2,10 @@
 import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { TYPE_PRESETS } from '../content/declared-type.ts';
+import { isRetentionProfile, RETENTION_PROFILES, type RetentionProfile } from '../resources/retention-profiles.ts';
 import { BYTES_TYPES, type AllowedTypes, type OrganisationLimits } from '../resources/organisation-limits.ts';
 
-export const LIMIT_MEMBERS = ['allowedTypes', 'allowedTypesOf', 'quotaBytes', 'quotaCount', 'issuers'] as const;
+export const LIMIT_MEMBERS = ['allowedTypes', 'allowedTypesOf', 'quotaBytes', 'quotaCount', 'issuers', 'retention'] as const;
 
 const [TYPES_MAX, ISSUERS_MAX, ISSUER_CHARACTERS_MAX] = [200, 50, 2_000];
 /** RFC 6838 4.2, with stars. */
@@ -47,6 +48,12 @@ function readCount(value: JsonValue | undefined, member: string): number | undef
   return value;
 }
 
+function readRetention(value: JsonValue | undefined): RetentionProfile {
+  const profile = value ?? 'uk';
+  if (!isRetentionProfile(profile)) throw fhirError('code-invalid', `retention is one of ${Object.keys(RETENTION_PROFILES).join(', ')}`, { expression: 'retention' });
+  return profile;
+}
+
 function readIssuers(value: JsonValue | undefined): readonly string[] | undefined {
   if (value === undefined || value === null) return undefined;
   return readStrings(value, 'issuers', ISSUERS_MAX).map((issuer, position) => {
@@ -65,6 +72,7 @@ export function patchedLimits(limits: OrganisationLimits, body: JsonObject): Org
     allowedTypes: 'allowedTypes' in body ? readTypes(body['allowedTypes'] ?? 'clinical', 'allowedTypes') : limits.allowedTypes,
     ...(allowedTypesOf === undefined ? {} : { allowedTypesOf }),
     ...(quotaBytes === undefined ? {} : { quotaBytes }), ...(quotaCount === undefined ? {} : { quotaCount }), ...(issuers === undefined ? {} : { issuers }),
+    retention: 'retention' in body ? readRetention(body['retention']) : limits.retention ?? 'uk',
   };
 }
 

@@ -59,6 +59,8 @@ export const VARIABLES = {
   UPLOAD_BYTES_MAX: { description: 'Largest raw upload', default: '5GiB' },
   INFLIGHT_BYTES_MAX: { description: 'Bytes of request bodies that may be held in memory at once: a text counts whole, a stream 8 MiB at most. What goes over it is 503 before its body is read', default: '1GiB' },
   ALLOW_EMBEDDED_IN_PRODUCTION: { description: '`true` lets production run on embedded parts and development keys', default: 'unset' },
+  MUNIMENT_BASE: { description: 'FHIR base of the server that the commands `retention`, `hold` and `purge` ask', default: 'that of BASE_URL, PORT or the server of DATA_DIR' },
+  MUNIMENT_TOKEN: { description: 'Bearer token of the administrator who calls them', default: 'none', secret: true },
   LOG_LEVEL: { description: '`debug`, `info`, `warn`, `error`', default: 'info' },
 } as const satisfies Record<string, VariableDescription>;
 

@@ -30,6 +30,7 @@ import * as upload from '../../migrations/0025-upload.ts';
 import * as fileHandle from '../../migrations/0026-file-handle.ts';
 import * as organisationLimits from '../../migrations/0027-organisation-limits.ts';
 import * as contentUse from '../../migrations/0028-content-use.ts';
+import * as retention from '../../migrations/0029-retention.ts';
 
 interface Migration {
   name: string;
@@ -65,6 +66,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0026-file-handle', up: fileHandle.up },
   { name: '0027-organisation-limits', up: organisationLimits.up },
   { name: '0028-content-use', up: contentUse.up },
+  { name: '0029-retention', up: retention.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

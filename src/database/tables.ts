@@ -57,4 +57,6 @@ export interface ContentRow {
   /** The virus, or why there is no verdict. */
   scan_finding: string | null;
   scanned_at: Date | null;
+  /** The purge that takes its bytes. */
+  purge: string | null;
 }

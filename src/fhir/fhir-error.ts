@@ -75,6 +75,7 @@ export const ERRORS = {
   'infected': { status: 422, code: 'security', text: 'A virus was found in the bytes; nothing was kept' },
   'idempotency-mismatch': { status: 422, code: 'business-rule', text: 'The Idempotency-Key was used with another body' },
   'business-rule': { status: 422, code: 'business-rule', text: 'The resource breaks a rule of this server' },
+  'held': { status: 423, code: 'business-rule', text: 'A legal hold is on the document, its patient or the organisation' },
   'throttled': { status: 429, code: 'throttled', text: 'Too many requests of this organisation, client or user, or too many without a valid token from this address' },
   'client-aborted': { status: 400, code: 'incomplete', text: 'The client ended the transfer before its body was complete' },
   'checksum-mismatch': { status: 460, code: 'value', text: 'The bytes of an upload are not those of their Upload-Checksum; none of them was kept' },

@@ -1,5 +1,6 @@
 // What the operator allows an organisation, as its row has it.
 import { TYPE_PRESETS } from '../content/declared-type.ts';
+import { isRetentionProfile, type RetentionProfile } from './retention-profiles.ts';
 
 /** The name of a shipped preset, or media types in lower case where a star stands for anything: `image/*`. */
 export type AllowedTypes = PresetName | readonly string[];
@@ -17,6 +18,8 @@ export interface OrganisationLimits {
   quotaBytes?: number;
   /** How many contents it may hold. */
   quotaCount?: number;
+  /** How long documents are kept. */
+  retention?: RetentionProfile;
   /** `iss` of the tokens that speak for it; undefined = every issuer that the server trusts. */
   issuers?: readonly string[];
 }
@@ -27,10 +30,11 @@ export interface LimitsRow {
   quota_bytes: number | null;
   quota_count: number | null;
   issuers: string[] | null;
+  retention: string;
 }
 
 /** As columns of `select`; counts up to 2^53 are exact. */
-export const LIMITS_COLUMNS = 'allowed_types, allowed_types_of, quota_bytes::float8 as quota_bytes, quota_count::float8 as quota_count, issuers';
+export const LIMITS_COLUMNS = 'allowed_types, allowed_types_of, quota_bytes::float8 as quota_bytes, quota_count::float8 as quota_count, issuers, retention';
 
 const isPreset = (name: string | undefined): name is PresetName => name !== undefined && Object.hasOwn(TYPE_PRESETS, name);
 const typesOf = (stored: string[]): AllowedTypes => (isPreset(stored[0]) ? stored[0] : stored);
@@ -42,16 +46,16 @@ export function allowedTypesFor({ allowedTypes, allowedTypesOf }: Pick<Organisat
   return typeof types === 'string' ? TYPE_PRESETS[types] : types;
 }
 
-export function limitsOf({ allowed_types: allowed, allowed_types_of: allowedOf, quota_bytes: quotaBytes, quota_count: quotaCount, issuers }: LimitsRow): OrganisationLimits {
+export function limitsOf({ allowed_types: allowed, allowed_types_of: allowedOf, quota_bytes: quotaBytes, quota_count: quotaCount, issuers, retention }: LimitsRow): OrganisationLimits {
   return {
     allowedTypes: typesOf(allowed),
     ...(Object.keys(allowedOf).length === 0 ? {} : { allowedTypesOf: Object.fromEntries(Object.entries(allowedOf).map(([type, types]) => [type, typesOf(types)])) }),
-    ...(quotaBytes === null ? {} : { quotaBytes }), ...(quotaCount === null ? {} : { quotaCount }), ...(issuers === null ? {} : { issuers }),
+    ...(quotaBytes === null ? {} : { quotaBytes }), ...(quotaCount === null ? {} : { quotaCount }), ...(issuers === null ? {} : { issuers }), retention: isRetentionProfile(retention) ? retention : 'uk',
   };
 }
 
 /** The values of the columns, in their order. */
-export function limitsValues({ allowedTypes, allowedTypesOf = {}, quotaBytes, quotaCount, issuers }: OrganisationLimits): unknown[] {
+export function limitsValues({ allowedTypes, allowedTypesOf = {}, quotaBytes, quotaCount, issuers, retention = 'uk' }: OrganisationLimits): unknown[] {
   const byType = Object.fromEntries(Object.entries(allowedTypesOf).map(([type, types]) => [type, storedTypes(types)]));
-  return [storedTypes(allowedTypes), JSON.stringify(byType), quotaBytes ?? null, quotaCount ?? null, issuers ?? null];
+  return [storedTypes(allowedTypes), JSON.stringify(byType), quotaBytes ?? null, quotaCount ?? null, issuers ?? null, retention];
 }

@@ -46,7 +46,7 @@ export async function readOrganisationSettings(tx: Transaction, name: string, lo
 /** undefined when there is one of this name. */
 export async function openOrganisation(tx: Transaction, name: string, settings: Pick<OrganisationSettings, 'title' | 'requireIfMatch' | 'limits'>): Promise<OrganisationSettings | undefined> {
   const { rows } = await tx.query<Row>({
-    text: `insert into organisation (name, title, require_if_match, allowed_types, allowed_types_of, quota_bytes, quota_count, issuers) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) do nothing returning ${COLUMNS}`,
+    text: `insert into organisation (name, title, require_if_match, allowed_types, allowed_types_of, quota_bytes, quota_count, issuers, retention) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) do nothing returning ${COLUMNS}`,
     values: [name, settings.title ?? null, settings.requireIfMatch, ...limitsValues(settings.limits)],
   });
   return rows[0] === undefined ? undefined : settingsOf(rows[0]);
@@ -55,7 +55,7 @@ export async function openOrganisation(tx: Transaction, name: string, settings: 
 /** The next revision of what was locked. */
 export async function configureOrganisation(tx: Transaction, settings: OrganisationSettings): Promise<OrganisationSettings> {
   const { rows } = await tx.query<Row>({
-    text: `update organisation set title = $2, disabled_at = $3, require_if_match = $4, allowed_types = $5, allowed_types_of = $6, quota_bytes = $7, quota_count = $8, issuers = $9, revision = revision + 1
+    text: `update organisation set title = $2, disabled_at = $3, require_if_match = $4, allowed_types = $5, allowed_types_of = $6, quota_bytes = $7, quota_count = $8, issuers = $9, retention = $10, revision = revision + 1
       where name = $1 returning ${COLUMNS}`,
     values: [settings.name, settings.title ?? null, settings.disabled ?? null, settings.requireIfMatch, ...limitsValues(settings.limits)],
   });

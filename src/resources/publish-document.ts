@@ -12,6 +12,7 @@ import { findAttachments } from '../validation/find-attachments.ts';
 import { describeBytes, namedSha256, type LinkedBinary, type MovedAttachment } from './attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import { holdLinks } from './hold-links.ts';
+import { requireNoHold } from './legal-holds.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
 
@@ -144,9 +145,10 @@ async function supersede(tx: Transaction, next: NewVersion, previous: VersionRow
   await removeIndexRows(tx, previous, extractIndexValues(readResource(previous.body), type, fhirBase));
 }
 
-/** A deletion is a version without a body; the patient stays in its column, so that the record can name whom it was about. */
+/** Raises 423 `held`. A deletion is a version without a body; the patient stays in its column, so that the record can name whom it was about. */
 export async function publishDeletion(tx: Transaction, deletion: { type: ResourceType; previous: VersionRow; fhirBase: string; now: number; event: string }): Promise<{ version: number; patient: string | null }> {
   const { previous, type } = deletion;
+  await requireNoHold(tx, previous);
   const index = previous.body === null ? NO_INDEX_VALUES : extractIndexValues(readResource(previous.body), type, deletion.fhirBase);
   const version = previous.version + 1;
   await supersede(tx, {

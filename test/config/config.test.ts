@@ -24,7 +24,7 @@ function problemsOf(environment: Environment): readonly string[] {
 
 describe('readEnvironment', () => {
   it('takes the variables of the table alone, and none that is empty', () => {
-    expect(readEnvironment({ PORT: ' 3001 ', HOST: '', BASE_URL: '  ', PATH: '/bin', MUNIMENT_BASE: 'x' })).toEqual({ PORT: '3001' });
+    expect(readEnvironment({ PORT: ' 3001 ', HOST: '', BASE_URL: '  ', PATH: '/bin', SHELL: 'x' })).toEqual({ PORT: '3001' });
   });
 
   it('has a description and a default for each', () => {

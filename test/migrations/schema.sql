@@ -89,6 +89,7 @@ content.scan_engine text
 content.scan_signatures text
 content.scan_finding text
 content.scanned_at timestamp(3) with time zone
+content.purge uuid
 content_use.org integer not null
 content_use.bytes bigint not null
 content_use.count bigint not null
@@ -110,6 +111,15 @@ idempotency.id text collate "C"
 idempotency.version integer
 idempotency.created_at timestamp(3) with time zone not null default now()
 idempotency.answer text
+legal_hold.org integer not null
+legal_hold.id uuid not null
+legal_hold.target text collate "C" not null
+legal_hold.reason text not null
+legal_hold.placed_at timestamp(3) with time zone not null
+legal_hold.placed_by text not null
+legal_hold.lifted_at timestamp(3) with time zone
+legal_hold.lifted_by text
+legal_hold.lift_reason text
 log_checkpoint.size bigint not null
 log_checkpoint.note text not null
 log_checkpoint.sealed_at timestamp(3) with time zone not null default now()
@@ -211,6 +221,7 @@ organisation.quota_bytes bigint
 organisation.quota_count bigint
 organisation.issuers text[]
 organisation.allowed_types_of jsonb not null default '{}'::jsonb
+organisation.retention text not null default 'uk'::text
 outbox.org integer not null
 outbox.seq bigint not null generated always as identity
 outbox.type smallint not null
@@ -242,6 +253,27 @@ policy_version.changed_at timestamp(3) with time zone not null
 policy_version.changed_by text not null
 policy_version.changed_by_user text
 policy_version.reason text not null
+purge.org integer not null
+purge.id uuid not null
+purge.type smallint not null
+purge.resource text collate "C" not null
+purge.state text not null
+purge.reason text not null
+purge.requested_at timestamp(3) with time zone not null
+purge.requested_by text not null
+purge.decided_at timestamp(3) with time zone
+purge.decided_by text
+purge.decision text
+purge.class text
+purge.retained_until timestamp(3) with time zone
+purge.done_at timestamp(3) with time zone
+purge.certificate text
+purged_version.org integer not null
+purged_version.type smallint not null
+purged_version.id text collate "C" not null
+purged_version.version integer not null
+purged_version.purge uuid not null
+purged_version.sha256 bytea
 resource.org integer not null
 resource.type smallint not null
 resource.id text collate "C" not null
@@ -372,6 +404,7 @@ content_use content_use_pkey PRIMARY KEY (org)
 file_handle file_handle_pkey PRIMARY KEY (org, creator, name, "binary")
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
+legal_hold legal_hold_pkey PRIMARY KEY (org, id)
 log_checkpoint log_checkpoint_pkey PRIMARY KEY (size)
 log_key log_key_check CHECK ((ordinal = 1) = (statement IS NULL))
 log_key log_key_pkey PRIMARY KEY (ordinal)
@@ -413,6 +446,11 @@ policy_rule policy_rule_org_version_fkey FOREIGN KEY (org, version) REFERENCES p
 policy_rule policy_rule_pkey PRIMARY KEY (org, version, role, category, action, effect)
 policy_version policy_version_pkey PRIMARY KEY (org, version)
 policy_version policy_version_version_check CHECK (version > 0)
+purge purge_check CHECK (decided_by IS DISTINCT FROM requested_by OR state = 'withdrawn'::text)
+purge purge_pkey PRIMARY KEY (org, id)
+purge purge_state_check CHECK (state = ANY (ARRAY['requested'::text, 'withdrawn'::text, 'approved'::text, 'done'::text]))
+purged_version purged_version_pkey PRIMARY KEY (org, type, id, version)
+purged_version purged_version_sha256_check CHECK (octet_length(sha256) = 32)
 resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
 resource resource_pkey PRIMARY KEY (org, type, id)
 resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
@@ -452,6 +490,7 @@ CREATE INDEX break_glass_open ON public.break_glass USING btree (org, id) WHERE 
 CREATE UNIQUE INDEX break_glass_pkey ON public.break_glass USING btree (org, id)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
 CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
+CREATE INDEX content_purge ON public.content USING btree (org, purge) WHERE (purge IS NOT NULL)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
 CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
@@ -459,6 +498,8 @@ CREATE UNIQUE INDEX content_use_pkey ON public.content_use USING btree (org)
 CREATE UNIQUE INDEX file_handle_pkey ON public.file_handle USING btree (org, creator, name, "binary")
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
+CREATE INDEX legal_hold_active ON public.legal_hold USING btree (org, target) WHERE (lifted_at IS NULL)
+CREATE UNIQUE INDEX legal_hold_pkey ON public.legal_hold USING btree (org, id)
 CREATE UNIQUE INDEX log_checkpoint_pkey ON public.log_checkpoint USING btree (size)
 CREATE UNIQUE INDEX log_key_pkey ON public.log_key USING btree (ordinal)
 CREATE UNIQUE INDEX log_key_verifier_key ON public.log_key USING btree (verifier)
@@ -492,6 +533,11 @@ CREATE INDEX patient_file_patient ON public.patient_file USING btree (org, patie
 CREATE UNIQUE INDEX patient_file_pkey ON public.patient_file USING btree (org, id)
 CREATE UNIQUE INDEX policy_rule_pkey ON public.policy_rule USING btree (org, version, role, category, action, effect)
 CREATE UNIQUE INDEX policy_version_pkey ON public.policy_version USING btree (org, version)
+CREATE UNIQUE INDEX purge_open ON public.purge USING btree (org, type, resource) WHERE (state = ANY (ARRAY['requested'::text, 'approved'::text]))
+CREATE UNIQUE INDEX purge_pkey ON public.purge USING btree (org, id)
+CREATE INDEX purge_unfinished ON public.purge USING btree (org, id) WHERE (state = 'approved'::text)
+CREATE UNIQUE INDEX purged_version_pkey ON public.purged_version USING btree (org, type, id, version)
+CREATE INDEX purged_version_purge ON public.purged_version USING btree (org, purge)
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
 CREATE INDEX resource_deleted ON public.resource USING btree (org, type, last_updated, id) WHERE deleted
 CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
@@ -527,6 +573,7 @@ content enabled forced
 content_use enabled forced
 file_handle enabled forced
 idempotency enabled forced
+legal_hold enabled forced
 log_checkpoint off
 log_key off
 log_leaf off
@@ -546,6 +593,8 @@ outbox enabled forced
 patient_file enabled forced
 policy_rule enabled forced
 policy_version enabled forced
+purge enabled forced
+purged_version enabled forced
 resource enabled forced
 resource_history enabled forced
 search_composite enabled forced
@@ -581,6 +630,8 @@ content_use worker_everything PERMISSIVE ALL to muniment_worker using true with 
 file_handle own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+legal_hold own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+legal_hold worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 medical_record_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -598,6 +649,10 @@ outbox worker_everything PERMISSIVE ALL to muniment_worker using true with check
 patient_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 policy_rule own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 policy_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+purge own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+purge worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+purged_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+purged_version worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -637,6 +692,8 @@ content_use to muniment_worker: select, update
 file_handle to muniment_app: insert, select
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
+legal_hold to muniment_app: insert, select
+legal_hold to muniment_worker: select
 log_checkpoint to muniment_worker: insert, select
 log_key to muniment_worker: insert, select
 log_leaf to muniment_worker: insert, select
@@ -662,6 +719,10 @@ outbox to muniment_worker: delete, select
 patient_file to muniment_app: insert, select
 policy_rule to muniment_app: insert, select
 policy_version to muniment_app: insert, select
+purge to muniment_app: insert, select, update
+purge to muniment_worker: select, update
+purged_version to muniment_app: insert, select
+purged_version to muniment_worker: select
 resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
@@ -690,6 +751,9 @@ upload_part to muniment_app: delete, insert, select
 break_glass.review_note to muniment_app: update
 break_glass.reviewed_at to muniment_app: update
 break_glass.reviewed_by to muniment_app: update
+legal_hold.lift_reason to muniment_app: update
+legal_hold.lifted_at to muniment_app: update
+legal_hold.lifted_by to muniment_app: update
 organisation.allowed_types to muniment_app: update
 organisation.allowed_types_of to muniment_app: update
 organisation.disabled_at to muniment_app: update
@@ -697,6 +761,7 @@ organisation.issuers to muniment_app: update
 organisation.quota_bytes to muniment_app: update
 organisation.quota_count to muniment_app: update
 organisation.require_if_match to muniment_app: update
+organisation.retention to muniment_app: update
 organisation.revision to muniment_app: update
 organisation.title to muniment_app: update
 outbox.taken to muniment_worker: update
@@ -706,6 +771,8 @@ resource.patient to muniment_worker: update
 resource.present to muniment_worker: update
 resource.status to muniment_worker: update
 resource.words to muniment_worker: update
+resource_history.body to muniment_app: update
+resource_history.patient to muniment_app: update
 
 -- functions
 CREATE OR REPLACE FUNCTION public.count_content()
@@ -728,6 +795,21 @@ AS $function$
     begin
       raise exception 'The record is appended to, never changed';
     end $function$
+CREATE OR REPLACE FUNCTION public.refuse_history_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        if new.body is null and new.patient is null
+          and (new.org, new.type, new.id, new.version, new.last_updated, new.deleted, new.method) = (old.org, old.type, old.id, old.version, old.last_updated, old.deleted, old.method)
+          and new.content is not distinct from old.content and new.creator is not distinct from old.creator
+          and exists (select from purged_version p where p.org = old.org and p.type = old.type and p.id = old.id and p.version = old.version
+            and p.sha256 is not distinct from (case when old.body is null then null else sha256(convert_to(old.body, 'UTF8')) end)) then
+          return new;
+        end if;
+        raise exception 'A superseded version does not change';
+      end
+    $function$
 
 -- triggers
 CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entity FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -743,6 +825,7 @@ CREATE TRIGGER log_leaf_no_truncate BEFORE TRUNCATE ON log_leaf FOR EACH STATEME
 CREATE TRIGGER log_subtree_append_only BEFORE DELETE OR UPDATE ON log_subtree FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_rule_append_only BEFORE DELETE OR UPDATE ON policy_rule FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_version_append_only BEFORE DELETE OR UPDATE ON policy_version FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER resource_history_kept BEFORE UPDATE ON resource_history FOR EACH ROW EXECUTE FUNCTION refuse_history_change()
 
 -- roles
 muniment_app nologin
