@@ -32,6 +32,7 @@ import { createBodyRooms } from './http/body-room.ts';
 import { fhirEntry } from './http/fhir-entry.ts';
 import { createReadiness, healthRoutes, type HealthChecks, type HealthPart } from './http/health.ts';
 import { listen, serveMetrics } from './http/listen.ts';
+import { openPages } from './http/open-pages.ts';
 import { buildPipeline } from './http/pipeline.ts';
 import { publicRoutes } from './http/public-routes.ts';
 import { type Route } from './http/match-route.ts';
@@ -226,6 +227,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
       smartConfiguration: issuers.smartConfiguration,
       databaseAnswers: () => database.query({ text: 'select 1' }).then(() => true, () => false),
     }),
+    pages: openPages({ baseUrl: config.baseUrl, version: SOFTWARE_VERSION, routes, adapters, metricsPort: config.metricsPort === 0 ? undefined : config.metricsPort }),
     fhir: fhirEntry({ ...access, routes }),
     ...(issuers.authorization === undefined ? {} : { authorization: { mount: AUTHORIZATION_MOUNT, answer: issuers.authorization.answer } }),
     adapters: adapters.map((group) => ({ prefix: group.prefix, entry: adapterEntry(access, group) })),

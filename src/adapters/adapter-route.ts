@@ -4,6 +4,7 @@ import type { AuthorizationRequest } from '../access/authorize.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
 import { defineInteraction, type Interaction, type Passage } from '../interactions/interaction.ts';
+import { declaredStatuses, type RowDescription } from './row-description.ts';
 
 export interface AdapterRoute {
   /** A row of GET answers HEAD as well, unless HEAD has one of its own. */
@@ -17,6 +18,8 @@ export interface AdapterRoute {
   type: ResourceType;
   /** Who asks, where the credential is no bearer token. */
   identify?: NonNullable<Passage['identify']>;
+  /** What the document of the API says of it. */
+  says?: RowDescription;
   /** Tells its progress by server-sent events to whoever accepts them. */
   tellsProgress?: true;
 }
@@ -38,6 +41,8 @@ export interface AdapterAim {
   passage: Passage;
   type: ResourceType;
   parameters: Record<string, string>;
+  /** The statuses that the row declares; undefined for what is in no row. */
+  declared?: ReadonlySet<number>;
   tellsProgress?: true;
 }
 
@@ -69,5 +74,5 @@ export function aimAdapter(group: AdapterGroup, method: string, segments: readon
   }
   const parameters = Object.fromEntries(route.path.split('/').flatMap((part, at) => (isVariable(part) ? [[part.slice(1, -1), segments[at] ?? '']] : [])));
   const { interaction, access, type, identify, tellsProgress } = route;
-  return { passage: { interaction, access: { ...access, type }, ...(identify === undefined ? {} : { identify }) }, type, parameters, ...(tellsProgress === undefined ? {} : { tellsProgress }) };
+  return { passage: { interaction, access: { ...access, type }, ...(identify === undefined ? {} : { identify }) }, type, parameters, declared: declaredStatuses(route), ...(tellsProgress === undefined ? {} : { tellsProgress }) };
 }

@@ -6,6 +6,9 @@ import { liftLegalHold, listLegalHolds, placeLegalHold, readLegalHold } from './
 import { approvePurge, listAllPurges, listRetention, readOnePurge, requestPurge, withdrawPurge, type PurgeAdminParts } from './admin-purges.ts';
 import { configureOneOrganisation, listAllOrganisations, openNewOrganisation, readOneOrganisation } from './admin-organisations.ts';
 import { explainOwnPolicy, listOwnPolicies, readOwnPolicy, readOwnPolicyVersion, replaceOwnPolicy } from './admin-policy.ts';
+import { ADMIN_ROWS } from './describe-admin.ts';
+import { RETENTION_ROWS } from './describe-retention.ts';
+import type { RowDescription } from './row-description.ts';
 
 export interface AdminParts extends PurgeAdminParts {
   organisations: Organisations;
@@ -13,39 +16,38 @@ export interface AdminParts extends PurgeAdminParts {
   operatorOrg: string;
 }
 
-
 /** Pages of other origins may not call: no answer here has CORS headers. */
 export function adminRoutes({ organisations, operatorOrg, ...parts }: AdminParts): AdapterGroup {
-  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], administration: NonNullable<AdapterRoute['access']['administration']>): AdapterRoute =>
-    ({ method, path, interaction, type: 'Organization', access: { interaction: 'operation', administration } });
+  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], administration: NonNullable<AdapterRoute['access']['administration']>, says: RowDescription): AdapterRoute =>
+    ({ method, path, interaction, type: 'Organization', access: { interaction: 'operation', administration }, says });
   const operator = (letter: 'r' | 'u'): { letter: 'r' | 'u'; org: string } => ({ letter, org: operatorOrg });
   return {
     prefix: 'admin',
     crossOrigin: false,
     headers: { 'Cache-Control': 'no-store' },
     routes: [
-      row('GET', 'organisations', listAllOrganisations(), operator('r')),
-      row('POST', 'organisations', openNewOrganisation(organisations), operator('u')),
-      row('GET', 'organisations/[name]', readOneOrganisation(), operator('r')),
-      row('PATCH', 'organisations/[name]', configureOneOrganisation(organisations, operatorOrg), operator('u')),
-      row('GET', 'policy', readOwnPolicy(), { letter: 'r' }),
-      row('PUT', 'policy', replaceOwnPolicy(organisations), { letter: 'u' }),
-      row('GET', 'policy/versions', listOwnPolicies(), { letter: 'r' }),
-      row('GET', 'policy/versions/[version]', readOwnPolicyVersion(), { letter: 'r' }),
-      row('GET', 'break-glass', listBrokenGlass(), { letter: 'r' }),
-      row('GET', 'break-glass/[id]', readBrokenGlass(), { letter: 'r' }),
-      row('POST', 'break-glass/[id]/$review', reviewBrokenGlass(), { letter: 'u' }),
-      row('POST', 'policy/$explain', explainOwnPolicy(), { letter: 'r' }),
-      row('GET', 'holds', listLegalHolds(), { letter: 'r' }),
-      row('POST', 'holds', placeLegalHold(), { letter: 'u' }),
-      row('GET', 'holds/[id]', readLegalHold(), { letter: 'r' }),
-      row('POST', 'holds/[id]/$lift', liftLegalHold(), { letter: 'u' }),
-      row('GET', 'retention', listRetention(), { letter: 'r' }),
-      row('GET', 'purges', listAllPurges(), { letter: 'r' }),
-      row('POST', 'purges', requestPurge(), { letter: 'u' }),
-      row('GET', 'purges/[id]', readOnePurge(), { letter: 'r' }),
-      row('POST', 'purges/[id]/$approve', approvePurge(parts), { letter: 'u' }),
-      row('POST', 'purges/[id]/$withdraw', withdrawPurge(), { letter: 'u' }),
+      row('GET', 'organisations', listAllOrganisations(), operator('r'), ADMIN_ROWS.listOrganisations),
+      row('POST', 'organisations', openNewOrganisation(organisations), operator('u'), ADMIN_ROWS.openOrganisation),
+      row('GET', 'organisations/[name]', readOneOrganisation(), operator('r'), ADMIN_ROWS.readOrganisation),
+      row('PATCH', 'organisations/[name]', configureOneOrganisation(organisations, operatorOrg), operator('u'), ADMIN_ROWS.configureOrganisation),
+      row('GET', 'policy', readOwnPolicy(), { letter: 'r' }, ADMIN_ROWS.readPolicy),
+      row('PUT', 'policy', replaceOwnPolicy(organisations), { letter: 'u' }, ADMIN_ROWS.replacePolicy),
+      row('GET', 'policy/versions', listOwnPolicies(), { letter: 'r' }, ADMIN_ROWS.listPolicies),
+      row('GET', 'policy/versions/[version]', readOwnPolicyVersion(), { letter: 'r' }, ADMIN_ROWS.readPolicyVersion),
+      row('GET', 'break-glass', listBrokenGlass(), { letter: 'r' }, ADMIN_ROWS.listEmergencies),
+      row('GET', 'break-glass/[id]', readBrokenGlass(), { letter: 'r' }, ADMIN_ROWS.readEmergency),
+      row('POST', 'break-glass/[id]/$review', reviewBrokenGlass(), { letter: 'u' }, ADMIN_ROWS.reviewEmergency),
+      row('POST', 'policy/$explain', explainOwnPolicy(), { letter: 'r' }, ADMIN_ROWS.explainPolicy),
+      row('GET', 'holds', listLegalHolds(), { letter: 'r' }, RETENTION_ROWS.listHolds),
+      row('POST', 'holds', placeLegalHold(), { letter: 'u' }, RETENTION_ROWS.placeHold),
+      row('GET', 'holds/[id]', readLegalHold(), { letter: 'r' }, RETENTION_ROWS.readHold),
+      row('POST', 'holds/[id]/$lift', liftLegalHold(), { letter: 'u' }, RETENTION_ROWS.liftHold),
+      row('GET', 'retention', listRetention(), { letter: 'r' }, RETENTION_ROWS.listDue),
+      row('GET', 'purges', listAllPurges(), { letter: 'r' }, RETENTION_ROWS.listPurges),
+      row('POST', 'purges', requestPurge(), { letter: 'u' }, RETENTION_ROWS.requestPurge),
+      row('GET', 'purges/[id]', readOnePurge(), { letter: 'r' }, RETENTION_ROWS.readPurge),
+      row('POST', 'purges/[id]/$approve', approvePurge(parts), { letter: 'u' }, RETENTION_ROWS.approvePurge),
+      row('POST', 'purges/[id]/$withdraw', withdrawPurge(), { letter: 'u' }, RETENTION_ROWS.withdrawPurge),
     ],
   };
 }

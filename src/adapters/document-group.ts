@@ -6,9 +6,11 @@ import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { annotationInteractions } from './annotations.ts';
 import { bulkUpload, type BulkParts } from './bulk-upload.ts';
 import type { DocumentFields } from './document-fields.ts';
+import { ANNOTATION_ROWS, DOCUMENT_ROWS } from './describe-documents.ts';
 import { listDocuments } from './document-list.ts';
 import { deleteDocument, downloadDocument, readDocument } from './document-read.ts';
 import { uploadDocument } from './document-upload.ts';
+import type { RowDescription } from './row-description.ts';
 
 export interface DocumentGroupParts extends BulkParts, SearchParts {
   reader: ContentReader;
@@ -21,25 +23,25 @@ const uploaded = ({ id, filename, size, upload_date, patient_id }: DocumentField
 export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
   const { fhirBase, newest, reader } = parts;
   const documentsUrl = fhirBase.replace(/\/fhir$/, '/documents');
-  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], access: AdapterRoute['access']['interaction']): AdapterRoute => ({ method, path, interaction, access: { interaction: access }, type: 'DocumentReference' });
+  const row = (method: AdapterRoute['method'], path: string, interaction: AdapterRoute['interaction'], access: AdapterRoute['access']['interaction'], says: RowDescription): AdapterRoute => ({ method, path, interaction, access: { interaction: access }, type: 'DocumentReference', says });
   const annotations = annotationInteractions({ ...parts, documentsUrl });
   return {
     prefix: 'documents',
     crossOrigin: true,
     routes: [
-      row('POST', '', uploadDocument(parts, { documentsUrl, show: (fields) => fields }), 'create'),
-      row('POST', 'upload', uploadDocument(parts, { documentsUrl, show: uploaded }), 'create'),
-      { ...row('POST', 'bulk', bulkUpload(parts, { documentsUrl, show: (fields) => fields }), 'create'), tellsProgress: true },
-      row('GET', '', listDocuments(parts, documentsUrl), 'search-type'),
-      row('GET', '[id]', readDocument(newest, fhirBase), 'read'),
-      row('GET', '[id]/download', downloadDocument({ fhirBase, content: reader }), 'read'),
-      row('DELETE', '[id]', deleteDocument(fhirBase), 'delete'),
-      row('POST', '[id]/annotations', annotations.create, 'create'),
-      row('GET', '[id]/annotations', annotations.list, 'search-type'),
-      row('GET', '[id]/annotations/[annotation]', annotations.read, 'read'),
-      row('PUT', '[id]/annotations/[annotation]', annotations.put, 'update'),
-      row('PATCH', '[id]/annotations/[annotation]', annotations.patch, 'patch'),
-      row('DELETE', '[id]/annotations/[annotation]', annotations.delete, 'delete'),
+      row('POST', '', uploadDocument(parts, { documentsUrl, show: (fields) => fields }), 'create', DOCUMENT_ROWS.upload),
+      row('POST', 'upload', uploadDocument(parts, { documentsUrl, show: uploaded }), 'create', DOCUMENT_ROWS.uploadShort),
+      { ...row('POST', 'bulk', bulkUpload(parts, { documentsUrl, show: (fields) => fields }), 'create', DOCUMENT_ROWS.bulk), tellsProgress: true },
+      row('GET', '', listDocuments(parts, documentsUrl), 'search-type', DOCUMENT_ROWS.list),
+      row('GET', '[id]', readDocument(newest, fhirBase), 'read', DOCUMENT_ROWS.read),
+      row('GET', '[id]/download', downloadDocument({ fhirBase, content: reader }), 'read', DOCUMENT_ROWS.download),
+      row('DELETE', '[id]', deleteDocument(fhirBase), 'delete', DOCUMENT_ROWS.delete),
+      row('POST', '[id]/annotations', annotations.create, 'create', ANNOTATION_ROWS.create),
+      row('GET', '[id]/annotations', annotations.list, 'search-type', ANNOTATION_ROWS.list),
+      row('GET', '[id]/annotations/[annotation]', annotations.read, 'read', ANNOTATION_ROWS.read),
+      row('PUT', '[id]/annotations/[annotation]', annotations.put, 'update', ANNOTATION_ROWS.put),
+      row('PATCH', '[id]/annotations/[annotation]', annotations.patch, 'patch', ANNOTATION_ROWS.patch),
+      row('DELETE', '[id]/annotations/[annotation]', annotations.delete, 'delete', ANNOTATION_ROWS.delete),
     ],
   };
 }

@@ -1,5 +1,6 @@
 // /files/[token]: what a signed URL lends is fetched with GET or HEAD, or sent with PUT, without a bearer token.
 import type { AdapterGroup } from './adapter-route.ts';
+import { FILE_ROWS } from './describe-files.ts';
 import { downloadFile } from './file-download.ts';
 import { identifyByGrant, type FileParts } from './file-parts.ts';
 import { uploadFile } from './file-upload.ts';
@@ -17,8 +18,8 @@ export function fileGroup(parts: FileParts): AdapterGroup {
     secretPath: true,
     headers: HEADERS,
     routes: [
-      { ...shared, method: 'GET', interaction: downloadFile(parts) },
-      { ...shared, method: 'PUT', interaction: uploadFile(parts) },
+      { ...shared, method: 'GET', interaction: downloadFile(parts), says: FILE_ROWS.get },
+      { ...shared, method: 'PUT', interaction: uploadFile(parts), says: FILE_ROWS.put },
     ],
   };
 }

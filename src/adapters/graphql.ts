@@ -9,6 +9,7 @@ import { findFileHandle, insertFileHandles } from '../resources/file-handles.ts'
 import { findGrantStatement, grantOf, type GrantRow } from '../resources/access-grants.ts';
 import type { GrantKeys } from '../resources/grant-keys.ts';
 import type { AdapterGroup } from './adapter-route.ts';
+import { GRAPHQL_ROW } from './describe-files.ts';
 import { fhirCalls, type FhirCallParts } from './fhir-call.ts';
 import { readDocument } from './graphql-document.ts';
 import { withRequest, type GraphqlRequest } from './graphql-request.ts';
@@ -79,5 +80,5 @@ export function graphql(parts: GraphqlParts): AdapterGroup {
       return { response, entities: [] };
     },
   });
-  return { prefix: 'graphql', crossOrigin: true, routes: [{ method: 'POST', path: '', type: 'Bundle', access: { interaction: 'batch' }, interaction }] };
+  return { prefix: 'graphql', crossOrigin: true, routes: [{ method: 'POST', path: '', type: 'Bundle', access: { interaction: 'batch' }, interaction, says: GRAPHQL_ROW }] };
 }

@@ -13,6 +13,7 @@ import { lockNewest, readNewest } from '../resources/read-version.ts';
 import { markFinalised, readMedicalRecord, saveDraft, type MedicalRecordRow, type PlainObject } from '../resources/medical-records.ts';
 import { readRecordFiles } from '../resources/patient-files.ts';
 import type { AdapterGroup } from './adapter-route.ts';
+import { RECORD_ROWS } from './describe-records.ts';
 import { etagMatches } from './draft-condition.ts';
 import { draftTag, recordResponse, userOf } from './medical-record-answer.ts';
 import { createRecord, importSavedState, objectOf } from './medical-record-create.ts';
@@ -134,12 +135,12 @@ export function medicalRecords(parts: RecordParts): AdapterGroup {
     prefix: 'api/medical-records',
     crossOrigin: true,
     routes: [
-      { method: 'POST', path: '', type, access: { interaction: 'create' }, interaction: createRecord(parts) },
-      { method: 'POST', path: '$import-saved-state', type, access: { interaction: 'create' }, interaction: importSavedState(parts) },
-      { method: 'GET', path: '', type, access: { interaction: 'search-type' }, interaction: listRecords(parts.fhirBase) },
-      { method: 'GET', path: '[id]', type, access: { interaction: 'read' }, interaction: readRecord(parts) },
-      { method: 'PATCH', path: '[id]/draft', type, access: { interaction: 'patch' }, interaction: patchDraft(parts) },
-      { method: 'POST', path: '[id]/finalise', type, access: { interaction: 'update' }, interaction: finaliseRecord(parts) },
+      { method: 'POST', path: '', type, access: { interaction: 'create' }, interaction: createRecord(parts), says: RECORD_ROWS.create },
+      { method: 'POST', path: '$import-saved-state', type, access: { interaction: 'create' }, interaction: importSavedState(parts), says: RECORD_ROWS.importSaved },
+      { method: 'GET', path: '', type, access: { interaction: 'search-type' }, interaction: listRecords(parts.fhirBase), says: RECORD_ROWS.list },
+      { method: 'GET', path: '[id]', type, access: { interaction: 'read' }, interaction: readRecord(parts), says: RECORD_ROWS.read },
+      { method: 'PATCH', path: '[id]/draft', type, access: { interaction: 'patch' }, interaction: patchDraft(parts), says: RECORD_ROWS.draft },
+      { method: 'POST', path: '[id]/finalise', type, access: { interaction: 'update' }, interaction: finaliseRecord(parts), says: RECORD_ROWS.finalise },
     ],
   };
 }

@@ -11,6 +11,7 @@ import { nextAlias } from '../resources/medical-records.ts';
 import { insertPatientFile, type PatientFile } from '../resources/patient-files.ts';
 import type { AdapterGroup } from './adapter-route.ts';
 import { prepareUpload, receiveFile, type ReceivedFile, type UploadParts } from './document-upload.ts';
+import { PATIENT_FILE } from './describe-records.ts';
 import { fhirCalls, type FhirCall, type FhirCallParts } from './fhir-call.ts';
 import { jsonResponse, userOf } from './medical-record-answer.ts';
 import { readMultipart } from './multipart-form.ts';
@@ -100,6 +101,6 @@ function uploadFile(parts: PatientFileParts): Interaction {
 }
 
 export function patientFiles(parts: PatientFileParts): AdapterGroup {
-  return { prefix: 'api/patients', crossOrigin: true, routes: [{ method: 'POST', path: '[id]/files', type: 'DocumentReference', access: { interaction: 'create' }, interaction: uploadFile(parts) }] };
+  return { prefix: 'api/patients', crossOrigin: true, routes: [{ method: 'POST', path: '[id]/files', type: 'DocumentReference', access: { interaction: 'create' }, interaction: uploadFile(parts), says: PATIENT_FILE }] };
 }
 

@@ -11,8 +11,10 @@ import { writeDocument } from '../interactions/write-document.ts';
 import { publishBinary } from '../resources/publish-document.ts';
 import { addUploadParts, createUpload, deleteUpload, finishUpload, openLengths, readUpload, readUploadParts, type Upload } from '../resources/upload.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
+import { UPLOAD_ROWS } from './describe-files.ts';
 import { CHECKSUM_ALGORITHMS, readBytes, requireTus, TUS_VERSION } from './resumable-headers.ts';
 import { abandonStep, asDocumentCreate, takeBody, uploadRules, wishOf, type ReceivedWhole, type ResumableParts, type UploadStep } from './resumable-receive.ts';
+import type { RowDescription } from './row-description.ts';
 
 const OFFSET_TYPE = /^application\/offset\+octet-stream\s*(;|$)/i;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -144,15 +146,15 @@ function terminate(parts: ResumableParts): Interaction {
 }
 
 export function resumableUploads(parts: ResumableParts): AdapterGroup {
-  const row = (method: AdapterRoute['method'], path: string, interaction: Interaction): AdapterRoute => ({ method, path, interaction, access: { interaction: 'create' }, type: 'Binary' });
+  const row = (method: AdapterRoute['method'], path: string, interaction: Interaction, says: RowDescription): AdapterRoute => ({ method, path, interaction, access: { interaction: 'create' }, type: 'Binary', says });
   return {
     prefix: 'uploads',
     crossOrigin: true,
     routes: [
-      row('POST', '', create(parts, parts.fhirBase.replace(/\/fhir$/, '/uploads'))),
-      row('HEAD', '[upload]', offsetOf(parts)),
-      row('PATCH', '[upload]', append(parts)),
-      row('DELETE', '[upload]', terminate(parts)),
+      row('POST', '', create(parts, parts.fhirBase.replace(/\/fhir$/, '/uploads')), UPLOAD_ROWS.create),
+      row('HEAD', '[upload]', offsetOf(parts), UPLOAD_ROWS.head),
+      row('PATCH', '[upload]', append(parts), UPLOAD_ROWS.append),
+      row('DELETE', '[upload]', terminate(parts), UPLOAD_ROWS.terminate),
     ],
     headers: { 'Tus-Resumable': TUS_VERSION },
     options: {

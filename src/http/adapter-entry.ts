@@ -2,6 +2,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import { aimAdapter, type AdapterGroup } from '../adapters/adapter-route.ts';
 import { problemResponse } from '../adapters/problem.ts';
+import type { FhirResponse } from '../interactions/interaction.ts';
 import { crossOrigin } from './cross-origin.ts';
 import { acceptsEvents } from './event-stream.ts';
 import { presentAnswer } from './present.ts';
@@ -17,17 +18,22 @@ export function adapterEntry(parts: AccessParts, group: AdapterGroup): (request:
     const requestId = requestIdOf(request);
     const [path, search] = splitUrl(request.url);
     const query = queryOf(search);
-    const { passage, tellsProgress, ...aimed } = aimAdapter(group, request.method, query === undefined ? undefined : segmentsOf(path));
+    const { passage, tellsProgress, declared, ...aimed } = aimAdapter(group, request.method, query === undefined ? undefined : segmentsOf(path));
     const { gzip } = wishOf({ url: '', header: (name) => headerOf(request, name) });
     const events = tellsProgress === true && acceptsEvents(headerOf(request, 'accept'));
     const wish = { format: undefined, pretty: false, gzip: gzip && !events };
+    const watch = (answer: FhirResponse): FhirResponse => {
+      // The document of the API would be wrong.
+      if (declared?.has(answer.status) === false) parts.logger.error({ requestId, method: request.method, prefix: group.prefix, status: answer.status }, 'an answer has a status that its row does not declare');
+      return answer;
+    };
     serveAccess(parts, request, response, {
       passage,
       events,
       asked: { ...aimed, requestId, url: group.secretPath === true ? group.prefix : `${group.prefix}${request.url.replace(/^\/(?=\?|$)/, '')}`, query: query ?? [], id: '', version: '' },
       ...(group.headers === undefined ? {} : { headers: group.headers }),
-      present: (answer) => presentAnswer(answer, wish),
-      refused: (error) => presentAnswer(problemResponse(error), wish),
+      present: (answer) => presentAnswer(watch(answer), wish),
+      refused: (error) => presentAnswer(watch(problemResponse(error)), wish),
     }).catch(next);
   };
 }

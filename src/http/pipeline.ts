@@ -15,6 +15,8 @@ import { wishOf } from './wish.ts';
 export interface PipelineParts {
   health: Router;
   publicFhir: Router;
+  /** The first page and the document of the API. */
+  pages: Router;
   fhir: RequestHandler;
   /** The ways in beside FHIR, each below its prefix. */
   adapters: readonly { prefix: string; entry: RequestHandler }[];
@@ -50,6 +52,7 @@ export function buildPipeline(parts: PipelineParts): Express {
     });
   }
   app.use('/health', parts.health);
+  app.use(parts.pages);
   if (parts.authorization !== undefined) app.use(parts.authorization.mount, parts.authorization.answer);
   app.use(nothingHere);
   app.use(unexpected(parts.logger));

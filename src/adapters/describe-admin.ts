@@ -1,0 +1,61 @@
+// The rows of /admin, as the document of the API tells of them.
+import { ACTIONS, CATEGORIES } from '../access/policy.ts';
+import { answer, JSON_TYPE, schema, TEXT, type Parameter, type RowDescription, type Schema } from './row-description.ts';
+
+const STRINGS = { type: 'array', items: TEXT, minItems: 1 } as const;
+const ALLOWED = { anyOf: [{ type: 'string', description: 'A shipped preset' }, STRINGS, { type: 'null' }], description: 'A preset or media types, with * for anything' } as const;
+const BOUND = { type: ['integer', 'null'], minimum: 0 } as const;
+const LIMITS = {
+  allowedTypes: ALLOWED, allowedTypesOf: { type: ['object', 'null'], properties: { Binary: ALLOWED, DocumentReference: ALLOWED, Media: ALLOWED }, additionalProperties: false },
+  quotaBytes: { ...BOUND, description: 'Bytes of all contents; null = no bound' }, quotaCount: { ...BOUND, description: 'How many contents; null = no bound' }, issuers: { anyOf: [STRINGS, { type: 'null' }] },
+  retention: { type: ['string', 'null'], description: 'The retention profile' },
+} as const;
+const TITLE = { type: ['string', 'null'], maxLength: 200 } as const;
+const RULES = {
+  type: 'array',
+  items: { type: 'object', required: ['role', 'category', 'action', 'effect'], properties: { role: { type: 'string', minLength: 1, maxLength: 64 }, category: { enum: CATEGORIES }, action: { enum: ACTIONS }, effect: { enum: ['permit', 'deny'] } }, additionalProperties: false },
+} as const;
+const WHO = { type: 'object', properties: { issuer: TEXT, subject: TEXT, client: TEXT, fhirUser: TEXT } } as const;
+const CHANGE = { type: 'object', required: ['version', 'changed', 'by', 'reason'], properties: { version: { type: 'integer' }, changed: TEXT, by: WHO, reason: TEXT } } as const;
+const ONE_OR_MORE = { anyOf: [TEXT, { type: 'array', items: TEXT }] } as const;
+
+export const ADMIN_SCHEMAS: Readonly<Record<string, Schema>> = {
+  Organisation: {
+    type: 'object', required: ['name', 'created', 'disabled', 'requireIfMatch', 'allowedTypes', 'revision'],
+    properties: { name: TEXT, title: TEXT, created: TEXT, disabled: { type: 'boolean' }, disabledSince: TEXT, requireIfMatch: { type: 'boolean' }, ...LIMITS, revision: { type: 'integer' } },
+  },
+  OrganisationInput: { type: 'object', required: ['name'], properties: { name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}$' }, title: TITLE, requireIfMatch: { type: 'boolean' }, ...LIMITS }, additionalProperties: false },
+  OrganisationPatch: { type: 'object', properties: { title: TITLE, requireIfMatch: { type: 'boolean' }, disabled: { type: 'boolean' }, ...LIMITS }, additionalProperties: false },
+  Policy: { type: 'object', required: ['organisation', 'version', 'rules'], properties: { organisation: TEXT, version: { type: 'integer' }, shipped: { type: 'boolean' }, change: CHANGE, rules: RULES } },
+  PolicyInput: { type: 'object', required: ['rules', 'reason'], properties: { rules: RULES, reason: { type: 'string', minLength: 1, maxLength: 500 } }, additionalProperties: false },
+  PolicyQuestion: { type: 'object', required: ['as', 'can'], properties: { as: ONE_OR_MORE, can: { enum: ACTIONS }, category: ONE_OR_MORE, scope: TEXT, patient: TEXT, type: TEXT, rules: RULES }, additionalProperties: false },
+  Emergency: {
+    type: 'object', required: ['id', 'patient', 'declared', 'expires', 'by', 'reason', 'accesses', 'record'],
+    properties: { id: TEXT, patient: TEXT, declared: TEXT, expires: TEXT, by: WHO, reason: TEXT, accesses: { type: 'integer' }, record: TEXT, review: { type: 'object', properties: { at: TEXT, by: WHO, note: TEXT } } },
+  },
+};
+
+const COUNT: Parameter = { schema: { type: 'integer', minimum: 1, maximum: 1_000, default: 100 }, about: 'How many at most' };
+const IF_MATCH: Parameter = { schema: TEXT, about: 'The ETag that the caller has seen' };
+const page = (member: string, item: Schema): Schema => ({ type: 'object', required: [member], properties: { [member]: { type: 'array', items: item }, next: TEXT } });
+
+export const ADMIN_ROWS = {
+  listOrganisations: { summary: 'List the organisations', answers: answer(200, page('organisations', schema('Organisation'))), query: { _count: COUNT, after: { schema: TEXT, about: 'Those behind this name' } } },
+  openOrganisation: { summary: 'Open an organisation', answers: answer(201, schema('Organisation')), body: { [JSON_TYPE]: schema('OrganisationInput') } },
+  readOrganisation: { summary: 'Read an organisation with its limits', path: { name: TEXT }, answers: answer(200, schema('Organisation')) },
+  configureOrganisation: {
+    summary: 'Change an organisation: quotas, media types, issuers, or whether it is served', path: { name: TEXT }, answers: answer(200, schema('Organisation')), refusals: [412, 422], headers: { 'If-Match': IF_MATCH },
+    body: { 'application/merge-patch+json': schema('OrganisationPatch'), [JSON_TYPE]: schema('OrganisationPatch') },
+  },
+  readPolicy: { summary: 'Read the policy in force', answers: answer(200, schema('Policy')) },
+  replacePolicy: { summary: 'Replace the policy', answers: answer(200, schema('Policy')), refusals: [412, 422], headers: { 'If-Match': { ...IF_MATCH, required: true } }, body: { [JSON_TYPE]: schema('PolicyInput') } },
+  listPolicies: { summary: 'List the versions of the policy', answers: answer(200, { type: 'object', required: ['organisation', 'versions'], properties: { organisation: TEXT, versions: { type: 'array', items: CHANGE } } }) },
+  readPolicyVersion: { summary: 'Read a version of the policy', path: { version: { type: 'integer', minimum: 0 } }, answers: answer(200, schema('Policy')) },
+  explainPolicy: { summary: 'Say what a policy permits, and which rule decides', answers: answer(200, { type: 'object', required: ['organisation', 'permitted', 'reason'], properties: { organisation: TEXT, permitted: { enum: ['yes', 'no', 'in part'] }, reason: TEXT } }), body: { [JSON_TYPE]: schema('PolicyQuestion') } },
+  listEmergencies: {
+    summary: 'List emergencies that wait for a review', answers: answer(200, page('emergencies', schema('Emergency'))),
+    query: { _count: COUNT, reviewed: { schema: { enum: ['no', 'all'], default: 'no' }, about: 'all shows those that were reviewed' }, before: { schema: TEXT, about: 'Those declared before this one' } },
+  },
+  readEmergency: { summary: 'Read an emergency', path: { id: TEXT }, answers: answer(200, schema('Emergency')) },
+  reviewEmergency: { summary: 'Say that an emergency was looked at', path: { id: TEXT }, answers: answer(200, schema('Emergency')), body: { [JSON_TYPE]: { type: 'object', required: ['note'], properties: { note: { type: 'string', minLength: 1, maxLength: 1_000 } }, additionalProperties: false } } },
+} as const satisfies Record<string, RowDescription>;
