@@ -16,6 +16,8 @@ export interface Metrics {
   quarantined: () => void;
   /** The scanner came to a verdict on a content, or to none. */
   scanned: (verdict: string) => void;
+  /** A small picture was made, failed, or waits again. */
+  pictured: (outcome: string) => void;
   bytesReceived: Counter;
   bytesSent: Counter;
 }
@@ -31,8 +33,10 @@ export function createMetrics(): Metrics {
   const quarantines = new Counter({ name: 'muniment_content_quarantined_total', help: 'Contents that were found damaged and taken out of service', registers: [registry] });
   const putBacks = new Counter({ name: 'muniment_mirror_put_back_total', help: 'Resources that others changed at HAPI and that were put back', registers: [registry] });
   const scans = new Counter({ name: 'muniment_content_scans_total', help: 'Contents by what the virus scanner said of them', labelNames: ['verdict'], registers: [registry] });
+  const pictures = new Counter({ name: 'muniment_renditions_total', help: 'Small pictures of images by what came of them', labelNames: ['outcome'], registers: [registry] });
   return {
     registry,
+    pictured: (outcome) => pictures.inc({ outcome }),
     scanned: (verdict) => scans.inc({ verdict }),
     putBack: () => putBacks.inc(),
     rescued: (from) => rescues.inc({ from }),

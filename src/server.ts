@@ -9,6 +9,7 @@ import { templateProblem } from './content/object-key.ts';
 import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
 import type { Scanner } from './content/scanner.ts';
+import { createPictureMaker } from './content/pictures.ts';
 import { createUploadPartStore } from './content/upload-parts.ts';
 import { haltedStores } from './content/epoch-fence.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
@@ -50,10 +51,12 @@ import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts'
 import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { createThumbnailLender } from './operations/lend-thumbnails.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createGrantKeys } from './resources/grant-keys.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
+import { startRenditions } from './resources/rendition-worker.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
@@ -198,6 +201,12 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const purging = { database, stores: [store], replica, content, fhirBase, observer, logger };
   stops.push(startFinishingPurges(purging));
+  const renditions = startRenditions({ database, stores: [store], reader, content, pictures: createPictureMaker(), logger, onEnd: metrics.pictured });
+  stops.push(renditions.stop);
+  metrics.gauges({ renditions_waiting: 'Small pictures that are to be made', renditions_failed: 'Images that no small picture can be made of' }, async () => {
+    const { waiting, failed } = await renditions.status();
+    return { renditions_waiting: waiting, renditions_failed: failed };
+  });
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
@@ -218,7 +227,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
   const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
-  const adapters = buildAdapters({ ...parts, production: config.production, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
+  const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), production: config.production, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),

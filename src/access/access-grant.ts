@@ -2,6 +2,7 @@
 // owner set. Pure: whether it holds is asked with the instant and the address of each request.
 import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { liesWithin } from './address-range.ts';
+import type { NamedPicture } from './grant-token.ts';
 
 export const GRANT_METHODS = ['GET', 'PUT'] as const;
 export const DISPOSITIONS = ['inline', 'attachment'] as const;
@@ -31,6 +32,8 @@ export interface AccessGrant extends GrantLimits {
   expiresAt: number;
   revokedAt?: number;
   used: number;
+  /** Set for the pictures of lists: the one that the URL shows. The grant names no resource then. */
+  picture?: NamedPicture;
 }
 
 export const grantEnded = (why: string): FhirError => fhirError('grant-ended', `The signed URL ${why}`);

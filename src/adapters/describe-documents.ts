@@ -8,7 +8,7 @@ const UNIT = { type: 'number', minimum: 0, maximum: 1 } as const;
 
 const DOCUMENT_PROPERTIES = {
   id: ID, patient_id: NULLABLE, encounter_id: NULLABLE, title: NULLABLE, category: { enum: DOCUMENT_CATEGORIES }, content_type: NULLABLE, url: { ...NULLABLE, description: 'Its Binary, which asks for a token' },
-  file_size: { type: ['integer', 'null'] }, thumbnail_url: NULLABLE, filename: NULLABLE, size: { type: ['integer', 'null'] }, upload_date: NULLABLE,
+  file_size: { type: ['integer', 'null'] }, thumbnail_url: { ...NULLABLE, description: 'A signed URL of its small picture, once there is one' }, filename: NULLABLE, size: { type: ['integer', 'null'] }, upload_date: NULLABLE,
 };
 
 const POSITIVE = { type: 'integer', minimum: 1, maximum: 100_000 } as const;
@@ -91,6 +91,7 @@ export const DOCUMENT_ROWS = {
     summary: 'Download the bytes of a document', answers: { 200: BYTES_OUT, 206: BYTES_OUT, 304: {} }, refusals: [410, 412, 416],
     headers: { 'Range': { schema: TEXT, about: 'bytes=0-1023' }, 'If-None-Match': IF_NONE_MATCH },
   },
+  thumbnail: { summary: 'See the small picture of an image', answers: { 200: { 'image/webp': {} }, 304: {} }, refusals: [410], headers: { 'If-None-Match': IF_NONE_MATCH } },
   delete: { summary: 'Delete a document; its history and bytes stay', answers: answer(200, schema('Success')), refusals: [409, 410, 412, 423], headers: { 'If-Match': IF_MATCH } },
 } as const satisfies Record<string, RowDescription>;
 

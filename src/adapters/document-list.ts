@@ -2,11 +2,13 @@
 // documents for FHIR and none here.
 import { fhirError } from '../fhir/fhir-error.ts';
 import { isJsonObject, type JsonObject } from '../fhir/json.ts';
-import type { FhirRequest, Interaction, Outcome } from '../interactions/interaction.ts';
+import type { Transaction } from '../database/database.ts';
+import type { Interaction, InteractionContext, Outcome } from '../interactions/interaction.ts';
 import type { SearchParts } from '../interactions/run-search.ts';
 import { searchType } from '../interactions/search-type.ts';
 import { readResource } from '../resources/resource-text.ts';
-import { ANNOTATION_CATEGORY, CATEGORY_SYSTEM, categoryCodes, fieldsOf } from './document-fields.ts';
+import { ANNOTATION_CATEGORY, CATEGORY_SYSTEM, categoryCodes } from './document-fields.ts';
+import { withThumbnails, type ShownDocuments } from './document-thumbnails.ts';
 import { jsonAnswer, translated } from './translated.ts';
 
 type Pair = [string, string];
@@ -47,17 +49,18 @@ export function linkHeader(links: readonly JsonObject[], asked: readonly (readon
   return shown.length === 0 ? undefined : shown.join(', ');
 }
 
-function listAnswer(outcome: Outcome, request: FhirRequest, fhirBase: string, documentsUrl: string): Outcome {
+async function listAnswer(outcome: Outcome, context: InteractionContext, shown: ShownDocuments, tx: Transaction): Promise<Outcome> {
+  const { documentsUrl } = shown;
   const set = readResource(outcome.response.body ?? '{}');
   const found = objects(set['entry']).flatMap(({ resource }) => (isJsonObject(resource) && resource['resourceType'] === 'DocumentReference' ? [resource] : []));
   const documents = found.filter((document) => !categoryCodes(document).includes(ANNOTATION_CATEGORY));
-  const link = linkHeader(objects(set['link']), request.query, documentsUrl);
-  return { ...outcome, response: jsonAnswer(outcome.response, 200, documents.map((document) => fieldsOf(document, fhirBase)), link === undefined ? {} : { Link: link }) };
+  const link = linkHeader(objects(set['link']), context.request.query, documentsUrl);
+  return withThumbnails(shown, tx, context, documents, (fields) => ({ ...outcome, response: jsonAnswer(outcome.response, 200, fields, link === undefined ? {} : { Link: link }) }));
 }
 
-export function listDocuments(parts: SearchParts, documentsUrl: string): Interaction {
+export function listDocuments(parts: SearchParts, shown: ShownDocuments): Interaction {
   return translated(searchType(parts), {
     ask: ({ request }) => ({ method: 'GET', type: 'DocumentReference', query: documentQuery(request.query) }),
-    answer: (outcome, { request }) => listAnswer(outcome, request, parts.fhirBase, documentsUrl),
+    answer: (outcome, context, tx) => (tx === undefined ? outcome : listAnswer(outcome, context, shown, tx)),
   });
 }

@@ -1,6 +1,5 @@
 // GET and DELETE of /documents/[id], and the download of its bytes: read, delete and the verified read of a Binary.
 import { fhirError } from '../fhir/fhir-error.ts';
-import { parseLocalReference } from '../fhir/reference.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import type { Transaction } from '../database/database.ts';
 import { deleteInteraction } from '../interactions/delete.ts';
@@ -11,18 +10,20 @@ import type { NewestLoader } from '../resources/load-newest.ts';
 import { requirePermitted } from '../resources/permitted-version.ts';
 import { readNewest } from '../resources/read-version.ts';
 import { readResource } from '../resources/resource-text.ts';
-import { fieldsOf, firstAttachment } from './document-fields.ts';
+import { firstAttachment } from './document-fields.ts';
+import { binaryIn, withThumbnails, type ShownDocuments } from './document-thumbnails.ts';
 import { inFhirTerms, jsonAnswer, translated } from './translated.ts';
 
 /** The document that the path names. */
 export const namedDocument = ({ request }: InteractionContext): Pick<FhirRequest, 'type' | 'id' | 'query'> => ({ type: 'DocumentReference', id: request.parameters?.['id'] ?? '', query: [] });
 
-export function readDocument(newest: NewestLoader, fhirBase: string): Interaction {
-  return translated(read(newest, fhirBase), {
+export function readDocument(newest: NewestLoader, shown: ShownDocuments): Interaction {
+  return translated(read(newest, shown.fhirBase), {
     ask: namedDocument,
-    answer: (outcome) => {
+    answer: (outcome, context, tx) => {
       const { response } = outcome;
-      return response.body === undefined ? outcome : { ...outcome, response: jsonAnswer(response, response.status, fieldsOf(readResource(response.body), fhirBase)) };
+      if (response.body === undefined || tx === undefined) return outcome;
+      return withThumbnails(shown, tx, context, [readResource(response.body)], ([fields]) => ({ ...outcome, response: jsonAnswer(response, response.status, fields) }));
     },
   });
 }
@@ -41,16 +42,15 @@ export function deleteDocument(fhirBase: string): Interaction {
 }
 
 /** Id of the Binary of a document that the caller may read. Raises 404 also where its bytes are elsewhere. */
-async function binaryOf(tx: Transaction, context: InteractionContext, fhirBase: string): Promise<string> {
+export async function binaryOf(tx: Transaction, context: InteractionContext, fhirBase: string): Promise<string> {
   const { id } = namedDocument(context);
   const row = await readNewest(tx, context.org.id, typeNumber('DocumentReference'), id);
   if (row === undefined) throw fhirError('not-found', `DocumentReference/${id} is not known here`);
   await requirePermitted(tx, context.restriction, row, fhirBase);
   if (row.body === null) throw fhirError('deleted', `DocumentReference/${id} was deleted`);
-  const { url } = firstAttachment(readResource(row.body));
-  const local = typeof url === 'string' ? parseLocalReference(url, fhirBase) : undefined;
-  if (local?.type !== 'Binary') throw fhirError('not-found', `The bytes of DocumentReference/${id} are not held here`);
-  return local.id;
+  const binary = binaryIn(firstAttachment(readResource(row.body)), fhirBase);
+  if (binary === undefined) throw fhirError('not-found', `The bytes of DocumentReference/${id} are not held here`);
+  return binary;
 }
 
 /** The bytes as they are, whatever Accept says; ranges, conditions and digests as of a Binary. */

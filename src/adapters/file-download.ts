@@ -1,11 +1,17 @@
 // GET and HEAD of a signed URL: the bytes as its owner would read them at this moment, by the same interaction.
 import type { AccessGrant } from '../access/access-grant.ts';
 import { grantEnded } from '../access/access-grant.ts';
+import type { NamedPicture } from '../access/grant-token.ts';
 import type { Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import { defineInteraction, type FhirResponse, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { readBinary } from '../interactions/read-binary.ts';
-import { lending, lentDocument, requireBytes } from '../operations/lent-rights.ts';
+import { lending, lentDocument, requireBytes, requireLendable } from '../operations/lent-rights.ts';
 import { giveBackUse, takeUse } from '../resources/access-grants.ts';
+import { isBinaryInUse } from '../resources/binary-access.ts';
+import { readContentRow } from '../resources/read-binary-content.ts';
+import { findPicture } from '../resources/renditions.ts';
+import { pictureOutcome } from './document-thumbnails.ts';
 import { asBinaryRequest, grantInUse, type FileParts } from './file-parts.ts';
 
 /** Every GET counts, also of a range; HEAD shows no bytes and does not. */
@@ -24,8 +30,21 @@ export function downloadFile(parts: FileParts): Interaction {
     database.transaction(org.id, (tx) => takeUse(tx, org.id, id, now)).catch((error: unknown) => logger.warn({ err: error, requestId: request.requestId }, 'the use of a signed URL was not counted'));
   }
 
+  /** A picture goes with its image: where no document has that any more, there is no picture either. */
+  async function lentPicture(tx: Transaction, context: InteractionContext, { content, edge }: NamedPicture): Promise<Outcome> {
+    const { org } = context;
+    const found = await findPicture(tx, org.id, content, edge);
+    if (found === undefined || !await isBinaryInUse(tx, org.id, found.binary)) throw fhirError('deleted', 'The image was deleted, or has other bytes now');
+    const entities = await requireLendable(tx, context, { type: 'Binary', resourceId: found.binary, method: 'GET' }, fhirBase);
+    return pictureOutcome(parts.reader, context, await readContentRow(tx, org.id, found.content), entities);
+  }
+
   async function runDownload(tx: Transaction, context: InteractionContext, grant: AccessGrant): Promise<Outcome> {
-    const { type, resourceId } = grant;
+    const { type, resourceId, picture } = grant;
+    if (picture !== undefined) {
+      const shown = await lentPicture(tx, context, picture);
+      return { ...shown, response: asSigned(shown.response, grant), ...(counts(context) ? { afterCommit: () => countUse(context, grant) } : {}) };
+    }
     const binary = type === 'Binary' ? resourceId : requireBytes(await lentDocument(tx, context, resourceId, fhirBase), resourceId);
     const lent = lending(context, 'read', 'Binary');
     const prepared = await bytes.prepare({ ...lent, request: asBinaryRequest(context.request, binary, { accept: undefined }) });

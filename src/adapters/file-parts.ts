@@ -23,8 +23,8 @@ export interface FileParts extends BinaryParts {
 export async function identifyByGrant({ database, grantKeys }: FileParts, { parameters }: FhirRequest): Promise<Principal> {
   const named = await grantKeys.verify(parameters?.['token'] ?? '');
   const row = named === undefined ? undefined : (await database.select<GrantRow>(named.org, findGrantStatement(named.org, named.id))).rows[0];
-  if (row === undefined) throw refusal('token-invalid', 'The signed URL is not from here');
-  const grant = grantOf(row);
+  if (row === undefined || row.thumbnails !== (named?.picture !== undefined)) throw refusal('token-invalid', 'The signed URL is not from here');
+  const grant = { ...grantOf(row), ...(named?.picture === undefined ? {} : { picture: named.picture }) };
   return { ...readOwner(row.principal, Math.floor(grant.expiresAt / 1_000)), grant };
 }
 

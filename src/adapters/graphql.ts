@@ -59,7 +59,7 @@ function callerOf(parts: GraphqlParts, context: InteractionContext): GraphqlCall
     findHandle: (name) => read((tx) => findFileHandle(tx, org.id, creatorOf(principal), name)),
     async resourceOfUrl(urlOrToken) {
       const named = await parts.grantKeys.verify(urlOrToken.split(/[?#]/)[0]?.split('/').at(-1) ?? '');
-      const row = named?.org !== org.id ? undefined : (await read((tx) => tx.query<GrantRow>(findGrantStatement(org.id, named.id)))).rows[0];
+      const row = named?.org !== org.id || named.picture !== undefined ? undefined : (await read((tx) => tx.query<GrantRow>(findGrantStatement(org.id, named.id)))).rows[0];
       if (row === undefined) throw fhirError('not-found', 'There is no such signed URL');
       const { type, resourceId } = grantOf(row);
       return `${type}/${resourceId}`;

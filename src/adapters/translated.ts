@@ -1,11 +1,13 @@
 // An interaction of FHIR in other words: the request is put as FHIR has it, the answer as the way in has it. What is decided,
 // checked and recorded stays the interaction's.
+import type { Transaction } from '../database/database.ts';
 import type { FhirRequest, FhirResponse, Interaction, InteractionContext, Outcome } from '../interactions/interaction.ts';
 
 export interface Translation {
   /** What the request is in FHIR's words, as far as it differs. */
   ask(context: InteractionContext): Partial<FhirRequest> | Promise<Partial<FhirRequest>>;
-  answer(outcome: Outcome, context: InteractionContext): Outcome;
+  /** `tx` is that of the interaction; a repetition by Idempotency-Key has none. */
+  answer(outcome: Outcome, context: InteractionContext, tx?: Transaction): Outcome | Promise<Outcome>;
 }
 
 /** Headers that say how FHIR is shown; here the form is ours. */
@@ -22,7 +24,7 @@ export function translated(inner: Interaction, { ask, answer }: Translation): In
     kind: inner.kind,
     async prepare(context) {
       const prepared = await inner.prepare(inFhirTerms(context, await ask(context)));
-      return { ...prepared, run: async (tx) => answer(await prepared.run(tx), context) };
+      return { ...prepared, run: async (tx) => answer(await prepared.run(tx), context, tx) };
     },
     replay: async (context, replay) => answer(await replay(inFhirTerms(context, {})), context),
   };

@@ -52,3 +52,8 @@ export function objectKey(template: string, parts: KeyParts): string {
   };
   return template.replace(PLACEHOLDER, (_whole, name: string) => values[name] ?? '');
 }
+
+/** The key of a picture beside the object that it is made of, with a part by which no try meets another. */
+export function thumbnailKey(source: string, uuid: string): string {
+  return source.replace(/(\.[a-z0-9]{1,5})?$/, `_${uuid.slice(0, 8)}_thumb`);
+}

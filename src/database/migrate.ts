@@ -31,6 +31,7 @@ import * as fileHandle from '../../migrations/0026-file-handle.ts';
 import * as organisationLimits from '../../migrations/0027-organisation-limits.ts';
 import * as contentUse from '../../migrations/0028-content-use.ts';
 import * as retention from '../../migrations/0029-retention.ts';
+import * as rendition from '../../migrations/0030-rendition.ts';
 
 interface Migration {
   name: string;
@@ -67,6 +68,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0027-organisation-limits', up: organisationLimits.up },
   { name: '0028-content-use', up: contentUse.up },
   { name: '0029-retention', up: retention.up },
+  { name: '0030-rendition', up: rendition.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -38,7 +38,7 @@ export async function readNamedGrant({ grantKeys, bodyBytesMax }: GrantOperation
     return { asked, id: (id ?? '').toLowerCase() };
   }
   const named = await grantKeys.verify(TOKEN.exec(url)?.[1] ?? url);
-  if (named === undefined || named.org !== org.id) throw unknownGrant();
+  if (named === undefined || named.org !== org.id || named.picture !== undefined) throw unknownGrant();
   return { asked, id: named.id };
 }
 

@@ -21,9 +21,11 @@ export interface GrantRow {
   content_type: string | null;
   size: string | null;
   sha256: Buffer | null;
+  /** For the pictures of lists, each of which its token names. */
+  thumbnails: boolean;
 }
 
-const COLUMNS = 'id, owner, principal, type, resource, method, created_at, expires_at, revoked_at, allowed_ip, disposition, uses_max, used, content_type, size, sha256';
+const COLUMNS = 'id, owner, principal, type, resource, method, created_at, expires_at, revoked_at, allowed_ip, disposition, uses_max, used, content_type, size, sha256, thumbnails';
 
 /** One grant, as a statement for whatever transaction it is read in. */
 export const findGrantStatement = (org: OrgId, id: string): { name: string; text: string; values: unknown[] } =>
@@ -52,7 +54,7 @@ export interface OwnedGrant {
 const KEPT_MS = 24 * 3_600_000;
 
 /** What the same owner no longer needs goes with it; the record keeps what was done by it. */
-export async function insertGrant(tx: Transaction, { org, owner, principal }: OwnedGrant, grant: AccessGrant): Promise<void> {
+export async function insertGrant(tx: Transaction, { org, owner, principal }: OwnedGrant, grant: AccessGrant, thumbnails = false): Promise<void> {
   await tx.query({
     name: 'remove-old-grants',
     text: 'delete from access_grant where org = $1 and owner = $2 and id < $3::uuid and expires_at < $4',
@@ -60,11 +62,11 @@ export async function insertGrant(tx: Transaction, { org, owner, principal }: Ow
   });
   await tx.query({
     name: 'insert-grant',
-    text: `insert into access_grant (org, id, owner, principal, type, resource, method, created_at, expires_at, allowed_ip, disposition, uses_max, content_type, size, sha256)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+    text: `insert into access_grant (org, id, owner, principal, type, resource, method, created_at, expires_at, allowed_ip, disposition, uses_max, content_type, size, sha256, thumbnails)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
     values: [
       org, grant.id, owner, principal, typeNumber(grant.type), grant.resourceId, grant.method, new Date(grant.createdAt), new Date(grant.expiresAt), grant.allowedIp,
-      grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null,
+      grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null, thumbnails,
     ],
   });
 }
@@ -75,11 +77,11 @@ export async function lockGrant(tx: Transaction, org: OrgId, id: string): Promis
   return rows[0];
 }
 
-/** Those of an owner that have not expired, newest first. */
+/** Those of an owner that have not expired, newest first; that for the pictures of lists is none of them. */
 export async function listGrants(tx: Transaction, org: OrgId, owner: string, now: number, limit: number): Promise<GrantRow[]> {
   const { rows } = await tx.query<GrantRow>({
     name: 'list-grants',
-    text: `select ${COLUMNS} from access_grant where org = $1 and owner = $2 and expires_at > $3 order by id desc limit $4`,
+    text: `select ${COLUMNS} from access_grant where org = $1 and owner = $2 and expires_at > $3 and not thumbnails order by id desc limit $4`,
     values: [org, owner, new Date(now), limit],
   });
   return rows;

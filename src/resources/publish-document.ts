@@ -13,6 +13,7 @@ import { describeBytes, namedSha256, type LinkedBinary, type MovedAttachment } f
 import type { BinaryReader } from './binary-access.ts';
 import { holdLinks } from './hold-links.ts';
 import { requireNoHold } from './legal-holds.ts';
+import { queueThumbnail } from './renditions.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
 
@@ -79,6 +80,7 @@ export async function publishBinary(tx: Transaction, binary: BinaryPublication):
   };
   if (previous === undefined) insertFirstVersion(tx, next);
   else await supersedeVersion(tx, next, previous);
+  queueThumbnail(tx, binary);
   return text;
 }
 

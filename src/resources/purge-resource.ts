@@ -51,7 +51,8 @@ async function condemnBytes(tx: Transaction, step: PurgeStep, { org, id }: Versi
   await tx.query(
     `update content set state = 'condemned', purge = $3 where org = $1 and state in ('live', 'quarantined') and id in (
       select content from resource where org = $1 and type = ${RESOURCE_TYPES.Binary} and id = $2 and content is not null
-      union select content from resource_history where org = $1 and type = ${RESOURCE_TYPES.Binary} and id = $2 and content is not null)`,
+      union select content from resource_history where org = $1 and type = ${RESOURCE_TYPES.Binary} and id = $2 and content is not null
+      union select content from rendition where org = $1 and "binary" = $2 and content is not null)`,
     [org, id, step.purge],
   );
 }

@@ -21,6 +21,19 @@ describe('the token of a signed URL', () => {
     }));
   });
 
+  it('of a picture names that as well, and is none for another picture of the same grant', () => {
+    fc.assert(fc.property(fc.uuid(), fc.uuid(), fc.uuid(), fc.integer({ min: 1, max: 65_535 }), (id, content, another, edge) => {
+      const token = printGrantToken(key, { org: 7, id, picture: { content, edge } });
+      expect(token).toMatch(/^[\w-]{96}$/);
+      expect(readGrantToken([key], token)).toEqual({ org: 7, id, picture: { content, edge } });
+      const bytes = Buffer.from(token, 'base64url');
+      Buffer.from(another.replaceAll('-', ''), 'hex').copy(bytes, 22);
+      if (another !== content) expect(readGrantToken([key], bytes.toString('base64url'))).toBeUndefined();
+      bytes[0] = 1;
+      expect(readGrantToken([key], bytes.toString('base64url'))).toBeUndefined();
+    }));
+  });
+
   it('is refused with any one character replaced, left out, doubled or added', () => {
     const token = printGrantToken(key, { org: 7, id: randomUUID() });
     for (let at = 0; at < token.length; at += 1) {

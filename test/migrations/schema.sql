@@ -41,6 +41,7 @@ access_grant.used integer not null default 0
 access_grant.content_type text
 access_grant.size bigint
 access_grant.sha256 bytea
+access_grant.thumbnails boolean not null default false
 alias_sequence.org integer not null
 alias_sequence.kind text collate "C" not null
 alias_sequence.last bigint not null
@@ -274,6 +275,19 @@ purged_version.id text collate "C" not null
 purged_version.version integer not null
 purged_version.purge uuid not null
 purged_version.sha256 bytea
+rendition.org integer not null
+rendition.source uuid not null
+rendition.binary text collate "C" not null
+rendition.edge smallint not null
+rendition.state text not null
+rendition.due_at timestamp with time zone
+rendition.lease uuid
+rendition.attempts integer not null default 0
+rendition.content uuid
+rendition.width integer
+rendition.height integer
+rendition.failure text
+rendition.created_at timestamp(3) with time zone not null default now()
 resource.org integer not null
 resource.type smallint not null
 resource.id text collate "C" not null
@@ -451,6 +465,10 @@ purge purge_pkey PRIMARY KEY (org, id)
 purge purge_state_check CHECK (state = ANY (ARRAY['requested'::text, 'withdrawn'::text, 'approved'::text, 'done'::text]))
 purged_version purged_version_pkey PRIMARY KEY (org, type, id, version)
 purged_version purged_version_sha256_check CHECK (octet_length(sha256) = 32)
+rendition rendition_check CHECK (state <> 'made'::text OR content IS NOT NULL)
+rendition rendition_check1 CHECK (state <> 'failed'::text OR failure IS NOT NULL)
+rendition rendition_pkey PRIMARY KEY (org, source, edge)
+rendition rendition_state_check CHECK (state = ANY (ARRAY['waiting'::text, 'made'::text, 'failed'::text]))
 resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
 resource resource_pkey PRIMARY KEY (org, type, id)
 resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
@@ -538,6 +556,10 @@ CREATE UNIQUE INDEX purge_pkey ON public.purge USING btree (org, id)
 CREATE INDEX purge_unfinished ON public.purge USING btree (org, id) WHERE (state = 'approved'::text)
 CREATE UNIQUE INDEX purged_version_pkey ON public.purged_version USING btree (org, type, id, version)
 CREATE INDEX purged_version_purge ON public.purged_version USING btree (org, purge)
+CREATE INDEX rendition_binary ON public.rendition USING btree (org, "binary")
+CREATE INDEX rendition_content ON public.rendition USING btree (org, content) WHERE (content IS NOT NULL)
+CREATE INDEX rendition_due ON public.rendition USING btree (due_at) WHERE (state = 'waiting'::text)
+CREATE UNIQUE INDEX rendition_pkey ON public.rendition USING btree (org, source, edge)
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
 CREATE INDEX resource_deleted ON public.resource USING btree (org, type, last_updated, id) WHERE deleted
 CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
@@ -595,6 +617,7 @@ policy_rule enabled forced
 policy_version enabled forced
 purge enabled forced
 purged_version enabled forced
+rendition enabled forced
 resource enabled forced
 resource_history enabled forced
 search_composite enabled forced
@@ -653,6 +676,8 @@ purge own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (cur
 purge worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 purged_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 purged_version worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+rendition own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+rendition worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -723,6 +748,8 @@ purge to muniment_app: insert, select, update
 purge to muniment_worker: select, update
 purged_version to muniment_app: insert, select
 purged_version to muniment_worker: select
+rendition to muniment_app: insert, select, update
+rendition to muniment_worker: delete, select, update
 resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
