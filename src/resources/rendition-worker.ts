@@ -111,7 +111,7 @@ export async function makeRenditions(parts: RenditionParts, signal?: AbortSignal
 type Stale = Pick<ContentRow, 'org' | 'id' | 'store' | 'key' | 'store_version'> & { source: string; edge: number; sourceGone: boolean };
 
 /** Pictures of images that were purged, where the purge did not take them itself, and those whose own bytes are damaged: the first go, the others are made anew. */
-async function findStale({ database, stores }: RenditionParts): Promise<Stale[]> {
+async function findStale({ database, stores }: Pick<RenditionParts, 'database' | 'stores'>): Promise<Stale[]> {
   return database.workerTransaction(async (tx) => (await tx.query<Stale>(
     `select c.org, c.id, c.store, c.key, c.store_version, t.source, t.edge, s.state in ('gone', 'condemned') as "sourceGone"
       from rendition t join content c on c.org = t.org and c.id = t.content join content s on s.org = t.org and s.id = t.source
@@ -121,7 +121,7 @@ async function findStale({ database, stores }: RenditionParts): Promise<Stale[]>
 }
 
 /** Takes such pictures away, bytes and all. Answers how many. */
-export async function tidyRenditions(parts: RenditionParts): Promise<number> {
+export async function tidyRenditions(parts: Pick<RenditionParts, 'database' | 'stores'>): Promise<number> {
   const stale = await findStale(parts);
   for (const { org, id, store: name, key, store_version: version, source, edge, sourceGone } of stale) {
     const store = parts.stores.find((one) => one.name === name);

@@ -1,9 +1,14 @@
 // Small pictures of images (seed 000; inventory rows 6, 11, 17 and 25, conflict C41): made behind the answer, kept like any content,
 // shown to whoever may see the image.
 import { createHash } from 'node:crypto';
-import { deflateSync } from 'node:zlib';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import sharp from 'sharp';
+import { openFilesystemStore } from '../../src/content/stores/filesystem.ts';
+import { openDatabase } from '../../src/database/database.ts';
+import { tidyRenditions } from '../../src/resources/rendition-worker.ts';
 import { documentsClient, formOf, somePdf, type DocumentsClient } from '../support/documents-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
@@ -143,7 +148,6 @@ describe('an image that no picture can be made of', () => {
   });
 
   it('may unfold to more pixels than are drawn: that is said, and the next image has its picture', async () => {
-    const { crc32 } = await import('node:zlib');
     const chunk = (type: string, data: Buffer): Buffer => {
       const [length, sum, body] = [Buffer.alloc(4), Buffer.alloc(4), Buffer.concat([Buffer.from(type), data])];
       length.writeUInt32BE(data.length);
@@ -159,6 +163,43 @@ describe('an image that no picture can be made of', () => {
 });
 
 describe('pictures in the background', () => {
+  interface PictureRow { id: string; source: string; state: string; key: string }
+  const pictureOf = async (id: string): Promise<PictureRow> => (await server.sql<PictureRow>(
+    `select c.id, t.source, c.state, c.key from rendition t join attachment_use u on u.org = t.org and u."binary" = t."binary" join content c on c.org = t.org and c.id = t.content where u.id = $1`, [id],
+  ))[0] as PictureRow;
+  const objectOf = (key: string): string => join(server.dataDir, 'content', key);
+
+  it('leave with the bytes that a purge takes', async () => {
+    const id = await upload(await image(), 'image/jpeg', { patient_id: 'p8' });
+    await shown(id);
+    const picture = await pictureOf(id);
+    expect(existsSync(objectOf(picture.key))).toBe(true);
+    await server.sql(`update resource set last_updated = last_updated - interval '30 years', date_hi = date_hi - interval '30 years' where id = $1`, [id]);
+    const admin = (client: FhirClient, path: string, body: object): Promise<Answer> => client.call(`${server.fhirBase.replace(/\/fhir$/, '')}/admin/purges${path}`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+    const asked = await admin(fhir, '', { reference: `DocumentReference/${id}`, reason: 'Over' });
+    const other = fhirClient(server.fhirBase, await server.token({ user: 'Practitioner/other' }));
+    expect((await admin(other, `/${asked.json.id}/$approve`, { reason: 'Fine' })).json).toMatchObject({ state: 'done' });
+    expect([await server.sql('select state from content where id = $1', [picture.id]), existsSync(objectOf(picture.key))]).toEqual([[{ state: 'gone' }], false]);
+  });
+
+  it('of an image whose bytes went otherwise are removed, and are made anew when their own bytes are damaged', async () => {
+    const [gone, damaged] = [await upload(await image(), 'image/jpeg', { patient_id: 'p9' }), await upload(await image(), 'image/jpeg', { patient_id: 'p9' })];
+    for (const id of [gone, damaged]) await shown(id);
+    const [first, second] = [await pictureOf(gone), await pictureOf(damaged)];
+    await server.sql(`update content set state = 'condemned' where id = $1`, [first.source]);
+    writeFileSync(objectOf(second.key), 'other bytes');
+    expect((await open((await shown(damaged)).json.thumbnail_url)).status).toBe(500);
+    const database = openDatabase({ appUrl: server.ownerUrl, auditUrl: server.ownerUrl, workerUrl: server.ownerUrl, setRoles: true });
+    const parts = { database, stores: [openFilesystemStore({ directory: join(server.dataDir, 'content') })] };
+    try {
+      expect(await tidyRenditions(parts)).toBe(2);
+    } finally { await database.close(); }
+    expect([existsSync(objectOf(first.key)), await server.sql('select 1 from rendition where source = $1', [first.source])]).toEqual([false, []]);
+    const anew = await eventually(() => pictureOf(damaged), (row) => row?.id !== undefined && row.id !== second.id);
+    expect([anew.state, existsSync(objectOf(second.key))]).toEqual(['live', false]);
+    expect((await open((await shown(damaged)).json.thumbnail_url)).status).toBe(200);
+  });
+
   it('are made by one of several servers, and what a killed one had leased comes back', async () => {
     const second = await server.startSecond();
     try {
