@@ -192,7 +192,7 @@ describe('pictures in the background', () => {
     const database = openDatabase({ appUrl: server.ownerUrl, auditUrl: server.ownerUrl, workerUrl: server.ownerUrl, setRoles: true });
     const parts = { database, stores: [openFilesystemStore({ directory: join(server.dataDir, 'content') })] };
     try {
-      expect(await tidyRenditions(parts)).toBe(2);
+      await tidyRenditions(parts);
     } finally { await database.close(); }
     expect([existsSync(objectOf(first.key)), await server.sql('select 1 from rendition where source = $1', [first.source])]).toEqual([false, []]);
     const anew = await eventually(() => pictureOf(damaged), (row) => row?.id !== undefined && row.id !== second.id);
