@@ -48,11 +48,11 @@ export async function openConfiguredDatabase(config: Config, logger: Logger, onD
     throw error;
   }
   const own = config.databaseAppUrl !== undefined && config.databaseAuditUrl !== undefined && config.databaseWorkerUrl !== undefined;
-  const runtimeUrl = embedded?.socketUrl ?? ownerUrl;
+  const runtimeUrl = (): string => embedded?.socketUrl ?? config.databaseUrl?.reveal() ?? ownerUrl;
   const database = openDatabase({
-    appUrl: config.databaseAppUrl?.reveal() ?? runtimeUrl,
-    auditUrl: config.databaseAuditUrl?.reveal() ?? runtimeUrl,
-    workerUrl: config.databaseWorkerUrl?.reveal() ?? runtimeUrl,
+    appUrl: () => config.databaseAppUrl?.reveal() ?? runtimeUrl(),
+    auditUrl: () => config.databaseAuditUrl?.reveal() ?? runtimeUrl(),
+    workerUrl: () => config.databaseWorkerUrl?.reveal() ?? runtimeUrl(),
     setRoles: !own,
   });
   return {
@@ -92,7 +92,7 @@ export async function openConfiguredStore(config: Config, database: Database): P
 }
 
 function openBucket(name: string, { endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
-  return openS3Store({ name, endpoint, bucket, region, accessKey: accessKey.reveal(), secretKey: secretKey.reveal() });
+  return openS3Store({ name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } });
 }
 
 /** The second store, where there is one. It is not needed to serve: it may be down while the server starts. */

@@ -90,7 +90,7 @@ function readStorage(reader: Reader): StorageConfig {
   const type = reader.choice('STORAGE_TYPE', ['local', 'minio', 's3', 'r2'], 'local');
   if (type !== 'local') {
     const needed = ['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY'] as const;
-    for (const name of needed) if (reader.text(name) === undefined) reader.problems.push(`${name} is needed by STORAGE_TYPE=${type}`);
+    for (const name of needed) if (!reader.isSet(name)) reader.problems.push(`${name} is needed by STORAGE_TYPE=${type}`);
   }
   return {
     type,
@@ -107,7 +107,7 @@ function readStorage(reader: Reader): StorageConfig {
 const REPLICA = ['STORAGE_REPLICA_ENDPOINT', 'STORAGE_REPLICA_BUCKET', 'STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY'] as const;
 
 function readReplica(reader: Reader): BucketConfig | undefined {
-  const missing = REPLICA.filter((name) => reader.text(name) === undefined);
+  const missing = REPLICA.filter((name) => !reader.isSet(name));
   if (missing.length === REPLICA.length) return undefined;
   for (const name of missing) reader.problems.push(`${name} is needed: ${REPLICA.join(', ')} are set together or not at all`);
   return {
@@ -123,10 +123,10 @@ const LOGINS = ['DATABASE_APP_URL', 'DATABASE_AUDIT_URL', 'DATABASE_WORKER_URL']
 
 /** With some of the logins the others would be the owner with a role set, and nobody would notice. */
 function checkLogins(reader: Reader): void {
-  const missing = LOGINS.filter((name) => reader.text(name) === undefined);
+  const missing = LOGINS.filter((name) => !reader.isSet(name));
   if (missing.length === LOGINS.length) return;
   for (const name of missing) reader.problems.push(`${name} is needed: ${LOGINS.join(', ')} are set together or not at all`);
-  if (reader.text('DATABASE_URL') === undefined) reader.problems.push('DATABASE_URL is needed by the logins of the runtime roles: they are of its database');
+  if (!reader.isSet('DATABASE_URL')) reader.problems.push('DATABASE_URL is needed by the logins of the runtime roles: they are of its database');
 }
 
 /** Nothing that is read at start changes afterwards, at any depth. */
@@ -165,10 +165,10 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     corsOrigins: readOrigins(reader),
     fhirBase: `${baseUrl}/fhir`,
     dataDir: resolve(reader.text('DATA_DIR') ?? './data'),
-    databaseUrl: reader.secretUrl('DATABASE_URL', POSTGRES),
-    databaseAppUrl: reader.secretUrl('DATABASE_APP_URL', POSTGRES),
-    databaseAuditUrl: reader.secretUrl('DATABASE_AUDIT_URL', POSTGRES),
-    databaseWorkerUrl: reader.secretUrl('DATABASE_WORKER_URL', POSTGRES),
+    databaseUrl: reader.keptUrl('DATABASE_URL', POSTGRES),
+    databaseAppUrl: reader.keptUrl('DATABASE_APP_URL', POSTGRES),
+    databaseAuditUrl: reader.keptUrl('DATABASE_AUDIT_URL', POSTGRES),
+    databaseWorkerUrl: reader.keptUrl('DATABASE_WORKER_URL', POSTGRES),
     storage: readStorage(reader),
     mirrorBaseUrl: reader.secretUrl('MIRROR_BASE_URL', WEB),
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),

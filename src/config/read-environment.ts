@@ -1,9 +1,12 @@
 // Variables as numbers, addresses and choices.
 import type { Environment, VariableName } from './env.ts';
-import { Secret } from './secrets.ts';
+import { readSecretFile, Secret } from './secrets.ts';
 
 /** Bytes of a unit. */
 export const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Those whose value may stand in a file. */
+type KeptInFile = { [Name in VariableName]: `${Name}_FILE` extends VariableName ? Name : never }[VariableName];
 
 /** Reads variables, and gathers what is wrong with them; a wrong one counts as unset. */
 export class Reader {
@@ -18,9 +21,29 @@ export class Reader {
     return this.#environment[name];
   }
 
-  secret(name: VariableName): Secret | undefined {
+  /** Whether the variable is set, or a file in its place. */
+  isSet(name: VariableName): boolean {
+    return this.text(name) !== undefined || this.#environment[`${name}_FILE` as VariableName] !== undefined;
+  }
+
+  secret(name: KeptInFile): Secret | undefined {
+    const file = this.text(`${name}_FILE`);
     const value = this.text(name);
-    return value === undefined ? undefined : new Secret(value);
+    if (file === undefined) return value === undefined ? undefined : new Secret(value);
+    return this.#fromFile(name, file, (text) => text);
+  }
+
+  /** `read` answers undefined for what is no such value. */
+  #fromFile(name: KeptInFile, file: string, read: (text: string) => string | undefined): Secret | undefined {
+    if (this.text(name) !== undefined) this.problems.push(`${name} and ${name}_FILE are not set together`);
+    const again = (): string | undefined => {
+      const text = readSecretFile(file);
+      return text === undefined ? undefined : read(text);
+    };
+    const value = again();
+    if (value !== undefined) return new Secret(value, again);
+    this.problems.push(`${name}_FILE must name a file with one line that ${name} could be`);
+    return undefined;
   }
 
   port(name: VariableName, fallback: number, min = 1): number {
@@ -86,8 +109,8 @@ export class Reader {
   url(name: VariableName, protocols: readonly string[]): string | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
-    // {org} stands for an organisation's name; any letter does for the check.
-    if (URL.canParse(value.replace('{org}', 'o')) && protocols.includes(new URL(value.replace('{org}', 'o')).protocol)) return value.replace(/\/+$/, '');
+    const address = addressIn(value, protocols);
+    if (address !== undefined) return address;
     this.problems.push(`${name} must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
     return undefined;
   }
@@ -97,4 +120,16 @@ export class Reader {
     const value = this.url(name, protocols);
     return value === undefined ? undefined : new Secret(value);
   }
+
+  /** The same, or the file in its place. */
+  keptUrl(name: KeptInFile, protocols: readonly string[]): Secret | undefined {
+    const file = this.text(`${name}_FILE`);
+    return file === undefined ? this.secretUrl(name, protocols) : this.#fromFile(name, file, (text) => addressIn(text, protocols));
+  }
+}
+
+/** {org} stands for an organisation's name; any letter does for the check. */
+function addressIn(value: string, protocols: readonly string[]): string | undefined {
+  const bare = value.replace('{org}', 'o');
+  return URL.canParse(bare) && protocols.includes(new URL(bare).protocol) ? value.replace(/\/+$/, '') : undefined;
 }

@@ -1,13 +1,36 @@
-// A value that must not be printed. Loggers and JSON see its name only; `reveal` is called where it is used.
+// A value that must not be printed. Loggers and JSON see its name only; `reveal` is called where it is used: what stands in a
+// file is read again there, so that it is exchanged while the server runs.
+import { readFileSync } from 'node:fs';
+
+/** A file is looked into once in so many milliseconds at most. */
+const LOOKED_MS = 1_000;
+const SECRET_BYTES_MAX = 16 * 1024;
+
+/** What the file holds, without the white space around it; undefined where it cannot be read or holds nothing of use. */
+export function readSecretFile(path: string): string | undefined {
+  try {
+    const text = readFileSync(path, 'utf8').trim();
+    return text === '' || text.length > SECRET_BYTES_MAX || /[\u0000-\u001f\u007f]/.test(text) ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
 
 export class Secret {
-  readonly #value: string;
+  #value: string;
+  #looked = Date.now();
+  readonly #again: (() => string | undefined) | undefined;
 
-  constructor(value: string) {
+  /** `again` answers the value of this moment, undefined while it is being exchanged. */
+  constructor(value: string, again?: () => string | undefined) {
     this.#value = value;
+    this.#again = again;
   }
 
   reveal(): string {
+    if (this.#again === undefined || Date.now() - this.#looked < LOOKED_MS) return this.#value;
+    this.#looked = Date.now();
+    this.#value = this.#again() ?? this.#value;
     return this.#value;
   }
 

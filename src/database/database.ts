@@ -37,10 +37,13 @@ export interface Transaction {
   flush(): Promise<void>;
 }
 
+/** What may change while the server runs is asked for each new connection. */
+type LoginUrl = string | (() => string);
+
 export interface DatabaseConnection {
-  appUrl: string;
-  auditUrl: string;
-  workerUrl: string;
+  appUrl: LoginUrl;
+  auditUrl: LoginUrl;
+  workerUrl: LoginUrl;
   /** True when the three are one login: the role is then set for each connection. */
   setRoles: boolean;
   appConnectionsMax?: number;
@@ -90,9 +93,12 @@ function translate(error: unknown): unknown {
 // Named statements are written so that one plan serves all values; making a plan for each call would cost more than
 // running it. They name an index for each step, so a plan that was made while a table was empty stays a good one.
 // What is better planned for its values says so in its transaction (PLAN_FOR_VALUES).
-function openPool(url: string, role: string | undefined, max: number, silenceMs: number): pg.Pool {
+function openPool(url: LoginUrl, role: string | undefined, max: number, silenceMs: number): pg.Pool {
+  class Login extends pg.Client {
+    constructor(config: pg.ClientConfig = {}) { super({ ...config, connectionString: typeof url === 'string' ? url : url() }); }
+  }
   const pool = new pg.Pool({
-    connectionString: url,
+    Client: Login,
     max,
     connectionTimeoutMillis: 2_000,
     idleTimeoutMillis: 30_000,
@@ -279,16 +285,8 @@ export function openDatabase(connection: DatabaseConnection): Database {
     transaction: (org, work) => inTransaction(connectApp, beginFor(org), work, group),
     select: (org, statement) => selectAlone(connectApp, beginFor(org), statement),
     readTransaction: (org, work) => inTransaction(connectApp, beginFor(org), work, undefined),
-    query: async (statement) => {
-      try {
-        return (await app.query(statement)) as never;
-      } catch (error) { throw translate(error); }
-    },
-    auditQuery: async (statement) => {
-      try {
-        await audit.query(statement);
-      } catch (error) { throw translate(error); }
-    },
+    query: (statement) => app.query(statement).catch((error: unknown) => { throw translate(error); }) as never,
+    auditQuery: async (statement) => { await audit.query(statement).catch((error: unknown) => { throw translate(error); }); },
     workerTransaction: (work) => inTransaction(() => worker.connect(), 'begin', work, undefined),
     close: async () => { await Promise.all([app.end(), audit.end(), worker.end()]); },
   };

@@ -1,9 +1,14 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { ConfigurationError, loadConfig } from '../../src/config/config.ts';
 import { readEnvironment, VARIABLES, type Environment, type VariableName } from '../../src/config/env.ts';
 import { Secret } from '../../src/config/secrets.ts';
+import { eventually } from '../support/eventually.ts';
 
 const MIB = 1024 ** 2;
 const ISSUER = { issuer: 'https://login.example', jwks_uri: 'https://login.example/jwks' };
@@ -32,6 +37,57 @@ describe('readEnvironment', () => {
       expect(description).not.toBe('');
       expect(fallback).not.toBe('');
     }
+  });
+});
+
+describe('a secret in a file', () => {
+  let folder: string;
+  beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'muniment-config-')); });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  const file = async (text: string): Promise<string> => {
+    const path = join(folder, `${Math.random()}`);
+    await writeFile(path, text);
+    return path;
+  };
+
+  it('is taken as the variable would be, without the end of its line', async () => {
+    const { DATABASE_URL: _url, STORAGE_SECRET_KEY: _key, ...rest } = PRODUCTION;
+    const config = loadConfig({ ...rest, DATABASE_URL_FILE: await file('postgres://owner:pw@db/muniment/\n'), STORAGE_SECRET_KEY_FILE: await file(' hidden \n') });
+    expect([config.databaseUrl?.reveal(), config.storage.secretKey.reveal()]).toEqual(['postgres://owner:pw@db/muniment', 'hidden']);
+    expect(inspect(config, { depth: 9 })).not.toMatch(/hidden|owner:pw/);
+  });
+
+  it('is looked into again, and kept as it was while the file is empty, gone or no such value', async () => {
+    const path = await file('postgres://owner:one@db/muniment');
+    const url = loadConfig({ DATABASE_URL_FILE: path }).databaseUrl as Secret;
+    const becomes = (text: string): Promise<string> => eventually(async () => url.reveal(), (value) => value === text);
+    await writeFile(path, 'postgres://owner:two@db/muniment');
+    await becomes('postgres://owner:two@db/muniment');
+    for (const text of ['', 'mysql://owner:three@db/muniment', 'postgres://owner:four@db/muniment\npostgres://x']) {
+      await writeFile(path, text);
+      await sleep(1_100);
+      expect([text, url.reveal()]).toEqual([text, 'postgres://owner:two@db/muniment']);
+    }
+    await rm(path);
+    await sleep(1_100);
+    expect(url.reveal()).toBe('postgres://owner:two@db/muniment');
+    await writeFile(path, 'postgres://owner:five@db/muniment');
+    await becomes('postgres://owner:five@db/muniment');
+  });
+
+  it('that cannot be read, is no such value or stands beside the variable is a problem, and is not printed', async () => {
+    const wrong = await file('hidden words that are no address');
+    for (const DATABASE_URL_FILE of [wrong, join(folder, 'none'), await file('')]) {
+      const problems = problemsOf({ DATABASE_URL_FILE });
+      expect(problems).toEqual(['DATABASE_URL_FILE must name a file with one line that DATABASE_URL could be']);
+    }
+    expect(problemsOf({ DATABASE_URL: 'postgres://db/a', DATABASE_URL_FILE: await file('postgres://db/b') })).toEqual(['DATABASE_URL and DATABASE_URL_FILE are not set together']);
+  });
+
+  it('counts as set where others are needed with it', async () => {
+    const login = await file('postgres://login:pw@db/muniment');
+    expect(problemsOf({ DATABASE_APP_URL_FILE: login })).toEqual(['DATABASE_AUDIT_URL is needed: DATABASE_APP_URL, DATABASE_AUDIT_URL, DATABASE_WORKER_URL are set together or not at all', 'DATABASE_WORKER_URL is needed: DATABASE_APP_URL, DATABASE_AUDIT_URL, DATABASE_WORKER_URL are set together or not at all', 'DATABASE_URL is needed by the logins of the runtime roles: they are of its database']);
+    expect(problemsOf({ DATABASE_URL_FILE: login, DATABASE_APP_URL_FILE: login, DATABASE_AUDIT_URL_FILE: login, DATABASE_WORKER_URL_FILE: login })).toEqual([]);
   });
 });
 

@@ -149,6 +149,25 @@ const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).dig
     expect(await store.stat(key)).toEqual({ size: bytes.length, sha256: sha256(bytes) });
   }, 60_000);
 
+  it('signs each request with the keys of that moment, and refuses what is signed by none of the store', async () => {
+    const login = { ...credentials };
+    const exchanged = openS3Store(Object.defineProperty({ ...credentials, name: 'minio', endpoint: endpoint ?? '', bucket }, 'secretKey', { enumerable: true, get: () => login.secretKey }));
+    const bytes = randomBytes(100);
+    const key = newKey();
+    const readBack = async (): Promise<Buffer> => {
+      const pieces: Buffer[] = [];
+      for await (const piece of await exchanged.get(key, { start: 0, length: bytes.length })) pieces.push(piece);
+      return Buffer.concat(pieces);
+    };
+    await exchanged.put(key, inPieces(bytes), known(bytes));
+    login.secretKey = 'another-secret';
+    await expect(readBack()).rejects.toMatchObject({ status: 503 });
+    await expect(exchanged.put(newKey(), inPieces(bytes), known(bytes))).rejects.toMatchObject({ status: 503 });
+    login.secretKey = credentials.secretKey;
+    expect(await readBack()).toEqual(bytes);
+    await exchanged.put(newKey(), inPieces(bytes), known(bytes));
+  });
+
   it('reads on after whoever takes the bytes paused longer than a store may be silent', async () => {
     const impatient = openS3Store({ ...credentials, name: 'minio', endpoint: endpoint ?? '', bucket, silenceMs: 400 });
     const bytes = randomBytes(24 * MIB);

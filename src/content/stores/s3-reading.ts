@@ -22,6 +22,8 @@ interface ListedVersion {
   isDeleteMarker?: boolean;
 }
 
+type Login = Pick<S3Credentials, 'accessKey' | 'secretKey'>;
+
 const MISSING = /^(NoSuchKey|NoSuchVersion|NotFound|InvalidRange|MethodNotAllowed)$/;
 
 function codeOf(error: unknown): string {
@@ -51,18 +53,27 @@ export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Cred
     return sent.once('close', watch.stop);
   }
 
-  const client = new Client({
+  const opened = ({ accessKey, secretKey }: Login): Client => new Client({
     endPoint: endpoint.hostname, port: Number(endpoint.port) || (secure ? 443 : 80), useSSL: secure,
-    accessKey: credentials.accessKey, secretKey: credentials.secretKey, region: credentials.region, pathStyle: true,
+    accessKey, secretKey, region: credentials.region, pathStyle: true,
     transport: { request } as unknown as typeof http, transportAgent: agent,
     // Its own second try prints to the console and hides what the store answered.
     retryOptions: { disableRetry: true },
   });
+  let login: Login = { accessKey: credentials.accessKey, secretKey: credentials.secretKey };
+  let known = opened(login);
+
+  /** The client of the login of this moment. */
+  function client(): Client {
+    const now: Login = { accessKey: credentials.accessKey, secretKey: credentials.secretKey };
+    if (now.accessKey !== login.accessKey || now.secretKey !== login.secretKey) [login, known] = [now, opened(now)];
+    return known;
+  }
 
   return {
     async get(key, { start, length }, version) {
       try {
-        const stream = await twice(() => client.getPartialObject(bucket, key, start, length, version === undefined ? {} : { versionId: version }));
+        const stream = await twice(() => client().getPartialObject(bucket, key, start, length, version === undefined ? {} : { versionId: version }));
         return taken(stream as AsyncIterable<Buffer> & { destroy(): void }, watches.get(stream));
       } catch (error) {
         // The reader finds that missing bytes do not match.
@@ -73,7 +84,7 @@ export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Cred
     async versions(key) {
       try {
         const found: StoredObject[] = [];
-        for await (const one of client.listObjects(bucket, key, false, { IncludeVersion: true }) as AsyncIterable<ListedVersion>) {
+        for await (const one of client().listObjects(bucket, key, false, { IncludeVersion: true }) as AsyncIterable<ListedVersion>) {
           if (one.name !== key || one.isDeleteMarker === true) continue;
           found.push({ size: one.size, version: one.versionId ?? 'null' });
         }
@@ -84,8 +95,8 @@ export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Cred
     },
     async remove(key, version) {
       try {
-        await twice(() => client.removeObject(bucket, key, version === undefined ? {} : { versionId: version }));
-        await twice(() => client.removeIncompleteUpload(bucket, key));
+        await twice(() => client().removeObject(bucket, key, version === undefined ? {} : { versionId: version }));
+        await twice(() => client().removeIncompleteUpload(bucket, key));
       } catch (error) {
         // The client asks to end an upload even where it found none.
         if (codeOf(error) !== 'NoSuchUpload') throw unreachable(error);

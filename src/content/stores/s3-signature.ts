@@ -2,6 +2,7 @@
 // verifies itself.
 import { createHash, createHmac } from 'node:crypto';
 
+/** Looked at for each request: what it holds may change while the server runs. */
 export interface S3Credentials {
   accessKey: string;
   secretKey: string;
