@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 import { openByteScenarios } from './byte-scenarios.ts';
 import { PROJECT } from './child-server.ts';
 import { runMemoryScenario } from './memory-scenario.ts';
-import { keepResult, memoryRow, scenarioRows, searchRow, tableHead } from './report.ts';
+import { runRecordWriter } from './record-writer.ts';
+import { keepResult, memoryRow, recordRows, scenarioRows, searchRow, tableHead } from './report.ts';
 import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
 import { runSearchAll } from './search-all.ts';
@@ -20,7 +21,8 @@ const VALIDATE = 'validate';
 const XML = 'xml';
 const MEMORY = 'memory-1g';
 const SEARCH_ALL = 'search-all';
-const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL];
+const RECORD = 'record';
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -86,6 +88,13 @@ async function runSearches(run: Run): Promise<void> {
   await keepResult(SEARCH_ALL, result, { quick: run.quick, rounds: 1 });
 }
 
+async function runRecord(run: Run): Promise<void> {
+  if (!run.names.has(RECORD)) return;
+  const result = await runRecordWriter(run.quick ? 50_000 : 1_000_000, print);
+  print(recordRows(result));
+  await keepResult(RECORD, result, { quick: run.quick, rounds: 1 });
+}
+
 /** Servers of one group run together and end before those of the next begin. */
 async function withClosers(work: (closers: Closers) => Promise<void>): Promise<void> {
   const closers: Closers = [];
@@ -107,6 +116,7 @@ async function main(): Promise<void> {
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);
   await runSearches(run);
+  await runRecord(run);
 }
 
 main().catch((error: unknown) => {

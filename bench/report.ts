@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT } from './child-server.ts';
 import type { MemoryResult } from './memory-scenario.ts';
+import type { RecordResult } from './record-writer.ts';
 import type { ScenarioResult } from './scenario.ts';
 import type { SearchAllResult, SearchTime } from './search-all.ts';
 
@@ -40,8 +41,17 @@ export function searchRow({ query, p50Ms, p95Ms, p99Ms, errors }: SearchTime): s
   return [`search-all     ${query.padEnd(84)} p50 ${p50Ms.toFixed(1)} p95 ${p95Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} ms`, ...failures].join('\n');
 }
 
+export function recordRows(result: RecordResult): string {
+  const { writtenPerSecond, writeP99Ms, sequencedPerSecond, verifiedPerSecond, verifiedPerCoreSecond, findings, bytesPerRow, tables, pageNearMs, pageFarMs, rows } = result;
+  return [
+    `${rows} rows: ${writtenPerSecond}/s written, p99 ${writeP99Ms.toFixed(1)} ms; ${sequencedPerSecond}/s sequenced; ${verifiedPerSecond}/s verified, ${verifiedPerCoreSecond} for each second of its own processor time, ${findings} findings`,
+    `${bytesPerRow} bytes a row with all indexes: ${Object.entries(tables).map(([name, bytes]) => `${name} ${Math.round(bytes / rows)}`).join(', ')}`,
+    `page of 20: newest ${pageNearMs.toFixed(2)} ms, far back ${pageFarMs.toFixed(2)} ms`,
+  ].map((line) => `record         ${line}`).join('\n');
+}
+
 /** Writes bench/results/DATE-NAME.json; tells its path. */
-export async function keepResult(name: string, result: ScenarioResult | MemoryResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
+export async function keepResult(name: string, result: ScenarioResult | MemoryResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
   const folder = join(PROJECT, 'bench/results');
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();

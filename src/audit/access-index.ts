@@ -4,7 +4,6 @@ import type { AccessEvent } from './access-event.ts';
 import { assertedAgents, assertedEntities } from './asserted-provenance.ts';
 import { shownText } from './shown-text.ts';
 import { touchedData, touchedPatients, versionless } from './touched-references.ts';
-import { withoutUndefined } from './without-undefined.ts';
 import { agentAuthors, agentCustodian, fullWrite } from './write-agents.ts';
 
 /** Numbers of `access_entity.role`: what was touched, of a full Provenance its further agents and its entities, and what was purged. */
@@ -24,11 +23,14 @@ export type AccessIndex = {
 
 export function indexAccess(event: AccessEvent): AccessIndex {
   const { user, subject, client } = event.agent;
-  const columns = withoutUndefined({
-    agentUser: user === undefined ? undefined : indexedReference(user), agentSubject: shownText(subject), agentClient: shownText(client),
-  });
   const touched = [...rows(touchedPatients(event), ENTITY_ROLES.patient), ...rows(touchedData(event), ENTITY_ROLES.data)];
-  return { ...columns, entities: [...touched, ...provenanceRows(event), ...rows(event.purge?.versions.map(({ reference }) => reference) ?? [], ENTITY_ROLES.purged)] };
+  const index: AccessIndex = { entities: [] };
+  const [agentSubject, agentClient] = [shownText(subject), shownText(client)];
+  if (user !== undefined) index.agentUser = indexedReference(user);
+  if (agentSubject !== undefined) index.agentSubject = agentSubject;
+  if (agentClient !== undefined) index.agentClient = agentClient;
+  index.entities = [...touched, ...provenanceRows(event), ...rows(event.purge?.versions.map(({ reference }) => reference) ?? [], ENTITY_ROLES.purged)];
+  return index;
 }
 
 function provenanceRows(event: AccessEvent): EntityIndexRow[] {

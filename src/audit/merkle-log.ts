@@ -2,15 +2,20 @@
 // that grows by appending, and proofs that a leaf is in a tree and that a tree is the beginning of another.
 import { hash } from 'node:crypto';
 
-const NODE = Buffer.from([1]);
 export const HASH_BYTES = 32;
+
+/** 0x01 and both children: filled anew for each node. */
+const PAIR = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
 
 /** The head of the tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Buffer = hash('sha256', '', 'buffer');
 
 /** SHA-256 over 0x01 and both children. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return hash('sha256', Buffer.concat([NODE, left, right]), 'buffer');
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) return hash('sha256', Buffer.concat([PAIR.subarray(0, 1), left, right]), 'buffer');
+  PAIR.set(left, 1);
+  PAIR.set(right, 1 + HASH_BYTES);
+  return hash('sha256', PAIR, 'buffer');
 }
 
 /** What is needed of a tree to let it grow: its number of leaves, and the roots of its full subtrees, the largest first. */

@@ -9,6 +9,8 @@ const CREDENTIALS: readonly [RegExp, string][] = [
   [/^(\/?files\/)[^/?#\s]+/i, '$1[token]'],
 ];
 
+const PLAIN = /^[\w.@-]+$/;
+
 /** The text with tokens, passwords and the like taken out, in a URL, a form body or a sentence. */
 export function withoutCredentials(text: string): string {
   return CREDENTIALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
@@ -17,6 +19,8 @@ export function withoutCredentials(text: string): string {
 /** The text as an R4 string (`[ \r\n\t\S]+`, no control character), without credentials; undefined when nothing is left. */
 export function shownText(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
+  // Most texts are names and ids, in which nothing of all this can be.
+  if (PLAIN.test(text) && !/eyJ/i.test(text)) return text;
   const printable = withoutCredentials(text).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd').replace(/[^ \r\n\t\S]/g, ' ');
   return printable.trim() === '' ? undefined : printable;
 }

@@ -32,6 +32,7 @@ import * as organisationLimits from '../../migrations/0027-organisation-limits.t
 import * as contentUse from '../../migrations/0028-content-use.ts';
 import * as retention from '../../migrations/0029-retention.ts';
 import * as rendition from '../../migrations/0030-rendition.ts';
+import * as accessEntityTime from '../../migrations/0031-access-entity-time.ts';
 
 interface Migration {
   name: string;
@@ -69,6 +70,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0028-content-use', up: contentUse.up },
   { name: '0029-retention', up: retention.up },
   { name: '0030-rendition', up: rendition.up },
+  { name: '0031-access-entity-time', up: accessEntityTime.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -1,10 +1,11 @@
 // Leaves against what they are leaves of: events by their stored text, versions by text, dates and digests.
 import { leafHash, type AccessEvent } from '../audit/access-event.ts';
-import { indexAccess } from '../audit/access-index.ts';
+import { indexAccess, type AccessIndex } from '../audit/access-index.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
 import type { Findings } from './findings.ts';
+import { entityKey, hasItsEntities, NO_ENTITIES, readEntities, type EntityRows } from './verify-entities.ts';
 import { findPurged } from './purged-versions.ts';
 import { readVersions, type ReadVersion, type VersionKey } from './read-versions.ts';
 
@@ -23,7 +24,8 @@ export interface LeafRow {
   version: number | null;
   hash: Buffer;
   body: string | null;
-  leaf: Buffer | null;
+  /** Whether the hash beside the text is that of the leaf. */
+  same: boolean | null;
   /** What searches go by, one text. */
   columns: string | null;
 }
@@ -31,7 +33,7 @@ export interface LeafRow {
 const UNIT = '\u001f';
 const COLUMNS = `concat_ws(chr(31), e.layout, e.action, e.outcome, e.request_id, coalesce(e.agent_user, '-'), coalesce(e.agent_subject, '-'), coalesce(e.agent_client, '-'), e.write, (extract(epoch from e.recorded) * 1000)::bigint)`;
 
-const LEAVES = `select l.index, l.org, o.name as organisation, l.event, l.type, l.id, l.version, l.hash, e.body, e.leaf, case when e.id is not null then ${COLUMNS} end as columns
+const LEAVES = `select l.index, l.org, o.name as organisation, l.event, l.type, l.id, l.version, l.hash, e.body, e.leaf = l.hash as same, case when e.id is not null then ${COLUMNS} end as columns
   from log_leaf l
   left join access_event e on l.version is null and e.org = l.org and e.id = l.event
   left join organisation o on o.id = l.org
@@ -41,8 +43,7 @@ export async function readLeaves(tx: Transaction, start: number): Promise<LeafRo
   return (await tx.query<LeafRow>({ name: 'verify-leaves', text: LEAVES, values: [start, start + LEAVES_AT_ONCE] })).rows;
 }
 
-function columnsOf(event: AccessEvent): string {
-  const { agentUser = '-', agentSubject = '-', agentClient = '-' } = indexAccess(event);
+function columnsOf(event: AccessEvent, { agentUser = '-', agentSubject = '-', agentClient = '-' }: AccessIndex): string {
   return [event.layout, event.action, event.outcome, event.requestId, agentUser, agentSubject, agentClient, event.write === undefined ? 'f' : 't', Date.parse(event.recorded)].join(UNIT);
 }
 
@@ -51,23 +52,25 @@ function readEvent(body: string): AccessEvent | undefined {
 }
 
 /** What is wrong with an event whose leaf is this one, undefined for nothing. */
-function eventFault(row: LeafRow): string | undefined {
+function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
   if (row.body === null) return undefined;
   if (!leafHash(row.body).equals(row.hash)) return 'its text is not the one that was recorded';
-  if (row.leaf?.equals(row.hash) !== true) return 'the hash beside its text is another';
+  if (row.same !== true) return 'the hash beside its text is another';
   const event = readEvent(row.body);
   if (event === undefined || event.id !== row.event || event.org !== row.organisation) return 'it stands under another id or organisation';
-  return columnsOf(event) === row.columns ? undefined : 'the columns that searches go by differ from its text';
+  const index = indexAccess(event);
+  if (columnsOf(event, index) !== row.columns) return 'the columns that searches go by differ from its text';
+  return hasItsEntities(index, entities) ? undefined : 'the rows by which searches find it are not those of its text';
 }
 
-function checkEvent(row: LeafRow, findings: Findings): void {
+function checkEvent(row: LeafRow, entities: EntityRows, findings: Findings): void {
   const start = Number(row.index);
   const place = { leaves: { start, end: start + 1 }, reference: `AuditEvent/${row.event}`, organisation: row.organisation ?? String(row.org) };
   if (row.body === null) {
     findings.add({ kind: 'event-missing', what: `Leaf ${start}: AuditEvent/${row.event} is missing`, ...place });
     return;
   }
-  const fault = eventFault(row);
+  const fault = eventFault(row, entities);
   if (fault !== undefined) findings.add({ kind: 'event-changed', what: `Leaf ${start}: AuditEvent/${row.event}: ${fault}`, ...place });
 }
 
@@ -140,9 +143,10 @@ export interface CheckedLeaves {
 export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], findings: Findings): Promise<CheckedLeaves> {
   const versions = rows.filter(isVersion);
   const checked = { events: 0, ...(versions.length === 0 ? { versions: 0, purged: 0 } : await checkVersions(tx, versions, findings)) };
+  const entities = await readEntities(tx, rows.flatMap((row) => (row.body === null ? [] : [row.event])));
   for (const row of rows) {
     if (isVersion(row)) continue;
-    checkEvent(row, findings);
+    checkEvent(row, entities.get(entityKey(row.org, row.event)) ?? NO_ENTITIES, findings);
     if (row.body !== null) checked.events += 1;
   }
   return checked;

@@ -7,6 +7,7 @@ import { Findings, type Finding } from './findings.ts';
 import { readState, type LogState } from './log-state.ts';
 import { readHead } from './tree-ranges.ts';
 import { findEventsWithoutLeaf, findVersionsWithoutLeaf } from './verify-completeness.ts';
+import { findEntitiesWithoutEvent } from './verify-entities.ts';
 import { compareFile, readFileBefore } from './verify-file.ts';
 import { readTrust, type Trust, type TrustedKey } from './verify-keys.ts';
 import { checkLeaves, LEAVES_AT_ONCE, readLeaves, type CheckedLeaves } from './verify-leaves.ts';
@@ -94,17 +95,18 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
   const before = await readFileBefore(dataDir);
   return database.workerTransaction(async (tx) => {
     await tx.query('set transaction isolation level repeatable read, read only');
+    await tx.query(PLAN_FOR_VALUES);
     const state = await readState(tx);
     const trust = await readTrust(tx, state.origin, keys, findings);
     const start = since === undefined ? EMPTY_TREE : await headSince(tx, since, trust);
     const tree = new TreeCheck(tx, state.origin, trust, findings, start);
     const walked = await walk(tx, tree, state, findings, onProgress);
     tree.requireSigned();
-    await tx.query(PLAN_FOR_VALUES);
     const earlier = start.size === 0 ? { events: 0, versions: 0 } : await countBefore(tx, start.size);
     const waiting = await findEventsWithoutLeaf(tx, state, walked.events + earlier.events, findings);
     await findVersionsWithoutLeaf(tx, state, { versions: walked.versions + earlier.versions }, findings);
     if (before !== undefined) await compareFile(tx, before, findings);
+    await findEntitiesWithoutEvent(tx, findings);
     const { newest, head, checkpoints } = tree;
     return {
       origin: state.origin, size: head.size, start: start.size, ...walked, checkpoints,

@@ -91,6 +91,12 @@ async function anyEvent({ sql, below }: Place): Promise<{ index: number; org: nu
   return row;
 }
 
+async function anyEntity({ sql, below }: Place): Promise<{ org: number; event: string; reference: string }> {
+  const [count] = await sql('select count(*)::int as n from access_entity') as unknown as [{ n: number }];
+  const [row] = await sql('select org, event, reference from access_entity order by event, reference, role offset $1 limit 1', [below(count.n)]) as unknown as [{ org: number; event: string; reference: string }];
+  return row;
+}
+
 async function anyVersion({ sql, below }: Place, table: 'resource' | 'resource_history', where = 'true'): Promise<{ org: number; type: number; id: string; version: number; content: string | null }> {
   const [count] = await sql(`select count(*)::int as n from ${table} where ${where}`) as unknown as [{ n: number }];
   const [row] = await sql(`select org, type, id, version, content from ${table} where ${where} order by org, type, id, version offset $1 limit 1`, [below(count.n)]) as unknown as [{ org: number; type: number; id: string; version: number; content: string | null }];
@@ -155,6 +161,30 @@ const KINDS: Tampering[] = [
     const { index } = await anyEvent(place);
     const rows = await place.sql('delete from access_event e using log_leaf l where l.index >= $1 and l.index < $1 + 5 and l.event = e.id and l.version is null returning e.id', [index]) as unknown as { id: string }[];
     return rows[0]?.id;
+  } },
+  { kind: 'a row of the index that was removed', found: ['event-changed'], async tamper(place) {
+    const { org, event, reference } = await anyEntity(place);
+    await place.sql('delete from access_entity where org = $1 and event = $2 and reference = $3', [org, event, reference]);
+    return event;
+  } },
+  { kind: 'a row of the index that was turned to another patient', found: ['event-changed'], async tamper(place) {
+    const { org, event, reference } = await anyEntity(place);
+    await place.sql(`update access_entity set reference = 'Patient/other' where org = $1 and event = $2 and reference = $3`, [org, event, reference]);
+    return event;
+  } },
+  { kind: 'a row of the index in another role', found: ['event-changed'], async tamper(place) {
+    const { org, event, reference } = await anyEntity(place);
+    await place.sql('update access_entity set role = role + 20 where org = $1 and event = $2 and reference = $3', [org, event, reference]);
+    return event;
+  } },
+  { kind: 'a row of the index that was added to an event', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql(`insert into access_entity (org, reference, role, event) values ($1, 'Patient/other', 1, $2)`, [org, id]);
+    return id;
+  } },
+  { kind: 'a row of the index of an event that is not there', found: ['index-changed'], async tamper({ sql }) {
+    const [{ id }] = await sql(`insert into access_entity (org, reference, role, event) select org, 'Patient/other', 1, gen_random_uuid() from access_event limit 1 returning event as id`) as unknown as [{ id: string }];
+    return id;
   } },
   { kind: 'an inserted event without leaf', found: ['event-without-leaf'], async tamper(place) {
     const { org, id } = await anyEvent(place);

@@ -491,6 +491,7 @@ upload_part upload_part_sha256_check CHECK (octet_length(sha256) = 32)
 
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
+CREATE INDEX access_entity_time ON public.access_entity USING brin (event) WITH (pages_per_range='16', autosummarize='on')
 CREATE INDEX access_event_action ON public.access_event USING btree (org, action, id)
 CREATE INDEX access_event_client ON public.access_event USING btree (org, agent_client, id) WHERE (agent_client IS NOT NULL)
 CREATE INDEX access_event_outcome ON public.access_event USING btree (org, outcome, id) WHERE (outcome <> 0)
