@@ -4,6 +4,7 @@ import { runServeCommand } from './serve-command.ts';
 import { runLaunchCommand } from './launch-command.ts';
 import { runPolicyCommand } from './policy-command.ts';
 import { runRetentionCommand } from './retention-command.ts';
+import { runRecordCommand } from './record-command.ts';
 import { runScrubCommand } from './scrub-command.ts';
 import { runTokenCommand } from './token-command.ts';
 import { runMirrorCommand } from './mirror-command.ts';
@@ -19,7 +20,8 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   mirror     status | list | show | replay | skip | reconcile | backfill   what HAPI holds
   policy     explain --as ROLE --can ACTION  says what a policy permits, and which rule decides
   sweep      says which bytes were never published; --apply removes them
-  verify     [--since DATE] [--key FILE]  compares the record with its signed log
+  verify     [--since DATE | --export DIR] [--key FILE]  compares the record with its signed log
+  record     export --to DIR  writes the record as files that are verified without the database
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   retention  lists what is due for review
   hold       list | show | place | lift   legal holds
@@ -39,6 +41,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'mirror': return runMirrorCommand(flags, environment);
     case 'sweep': return runSweepCommand(flags, environment);
     case 'verify': return runVerifyCommand(flags, environment);
+    case 'record': return runRecordCommand(flags, environment);
     case 'scrub': return runScrubCommand(flags, environment);
     case 'policy': return runPolicyCommand(flags, environment);
     case 'retention': case 'hold': case 'purge': return runRetentionCommand(command, flags, environment);

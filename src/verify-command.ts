@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { readVerifier } from './audit/checkpoint.ts';
 import { loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
+import { verifyExport, type ExportReport } from './log/verify-export.ts';
 import { publicPath, readIfThere } from './log/signing-key.ts';
 import type { TrustedKey } from './log/verify-keys.ts';
 import { verifyLog, type VerifyReport } from './log/verify-log.ts';
@@ -11,13 +12,14 @@ import { createLogger } from './logger.ts';
 import { openConfiguredDatabase } from './open-parts.ts';
 import { tellFailure } from './operator-commands.ts';
 
-const USAGE = `Usage: muniment verify [--key FILE]... [--since DATE] [--json]
+const USAGE = `Usage: muniment verify [--key FILE]... [--since DATE | --export DIR] [--json]
   compares every event, version and digest of bytes with its leaf, the leaves with the signed checkpoints, and those of the
   database with those in DATA_DIR
   --key    public keys to trust: lines of audit-key.pub, or PEM; the one in DATA_DIR without it
+  --export an export of the record instead, without the database
   --since  only what came after the newest checkpoint that was sealed by then (2026-01-31, or an instant)`;
 
-const OPTIONS = { key: { type: 'string', multiple: true, default: [] as string[] }, since: { type: 'string' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+const OPTIONS = { key: { type: 'string', multiple: true, default: [] as string[] }, since: { type: 'string' }, export: { type: 'string' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
 const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
 const BAR_COLUMNS = 30;
 
@@ -57,7 +59,7 @@ function readSince(text: string | undefined): Date | undefined {
   return date;
 }
 
-function progressBar(): ((done: number, all: number) => void) | undefined {
+export function progressBar(): Progress | undefined {
   if (!process.stderr.isTTY) return undefined;
   const begun = performance.now();
   return (done, all) => {
@@ -83,25 +85,42 @@ function printed(report: VerifyReport): string {
   ].join('\n');
 }
 
-async function verify(paths: readonly string[], since: Date | undefined, environment: Environment): Promise<VerifyReport> {
-  const config = loadConfig(environment);
+type Progress = (done: number, all: number) => void;
+
+async function verify(paths: readonly string[], since: Date | undefined, config: Config, bar: Progress | undefined): Promise<VerifyReport> {
   const keys = await trustedKeys(paths, config);
   const opened = await openConfiguredDatabase(config, createLogger('error'));
   try {
-    const bar = progressBar();
     return await verifyLog({ database: opened.database, keys, dataDir: config.dataDir, ...(since === undefined ? {} : { since }), ...(bar === undefined ? {} : { onProgress: bar }) });
   } finally {
     await opened.stop();
   }
 }
 
+function printedExport({ events, findingCount, findings, keyGiven, origin, sealed, size, start, versions }: ExportReport): string {
+  return [
+    ...findings.map(({ what }) => what),
+    ...(findingCount > findings.length ? [`… and ${findingCount - findings.length} more`] : []),
+    `${origin}: leaves ${start} to ${size}: ${events} events and ${versions} versions compared with their hashes and columns`,
+    sealed === undefined ? 'No checkpoint of a trusted key' : `Sealed up to ${sealed.size} at ${sealed.at}`,
+    ...(keyGiven ? [] : ['No key was given: signatures were compared with the keys that the export names, which proves nothing against whoever made it']),
+    findingCount === 0 ? 'Nothing is wrong' : `${findingCount} findings`,
+  ].join('\n');
+}
+
 export async function runVerifyCommand(flags: readonly string[], environment: Environment): Promise<number> {
   try {
     const { values } = parseArgs({ args: [...flags], options: OPTIONS });
     if (values.help) { process.stdout.write(`${USAGE}\n`); return 0; }
-    const report = await verify(values.key, readSince(values.since), environment);
-    process.stdout.write(`${values.json ? JSON.stringify(report) : printed(report)}\n`);
-    return report.findingCount === 0 ? 0 : 1;
+    const since = readSince(values.since);
+    if (values.export !== undefined && since !== undefined) throw new UsageError('--since is for the database, --export for an export');
+    const config = loadConfig(environment);
+    const show = <Report extends { findingCount: number }>(report: Report, text: (report: Report) => string): number => {
+      process.stdout.write(`${values.json ? JSON.stringify(report) : text(report)}\n`);
+      return report.findingCount === 0 ? 0 : 1;
+    };
+    if (values.export === undefined) return show(await verify(values.key, since, config, progressBar()), printed);
+    return show(await verifyExport(values.export, await trustedKeys(values.key, config), progressBar()), printedExport);
   } catch (error) {
     if (!(error instanceof UsageError)) return tellFailure(error);
     process.stderr.write(`${error.message}\n${USAGE}\n`);

@@ -3,7 +3,7 @@ export type FindingKind =
   | 'event-changed' | 'event-missing' | 'event-without-leaf' | 'index-changed'
   | 'version-changed' | 'version-missing' | 'version-without-leaf' | 'content-changed' | 'content-missing'
   | 'leaves-missing' | 'leaves-changed' | 'subtree-changed' | 'tail-missing' | 'state-changed'
-  | 'checkpoint-changed' | 'checkpoint-missing' | 'checkpoint-unsigned' | 'database-older' | 'file-damaged' | 'key-changed' | 'log-replaced';
+  | 'checkpoint-changed' | 'checkpoint-missing' | 'checkpoint-unsigned' | 'database-older' | 'file-damaged' | 'file-missing' | 'row-changed' | 'key-changed' | 'log-replaced';
 
 export interface Finding {
   kind: FindingKind;

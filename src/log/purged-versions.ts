@@ -50,9 +50,9 @@ function isRemainder(left: StoredVersion | undefined, purged: PurgedVersion): bo
   return left.lastUpdated === purged.lastUpdated && left.method === purged.method && (left.sha256 === undefined || left.sha256 === purged.sha256) && fitsBytes(left.content, purged.content);
 }
 
-/** The rows of those that a purge covers. Purges that come before the leaf of a version cannot have taken it. */
-export async function findPurged<Row extends { org: number; index: string; hash: Buffer }>(tx: Transaction, others: readonly Other<Row>[]): Promise<Set<Row>> {
-  const found = new Set<Row>();
+/** The rows of those that a purge covers, each with what was there. Purges that come before the leaf of a version cannot have taken it. */
+export async function findPurged<Row extends { org: number; index: string; hash: Buffer }>(tx: Transaction, others: readonly Other<Row>[]): Promise<Map<Row, PurgedVersion>> {
+  const found = new Map<Row, PurgedVersion>();
   let held: { key: string; purges: { index: number; versions: Map<string, PurgedVersion> }[] } | undefined;
   for (const { row, reference, org, stored } of others) {
     const resource = versionless(reference);
@@ -61,11 +61,11 @@ export async function findPurged<Row extends { org: number; index: string; hash:
       const rows = await readPurges(tx, row.org, resource);
       held = { key, purges: rows.map((purge) => ({ index: Number(purge.index), versions: new Map(versionsOf(purge).map((version) => [version.reference, version])) })) };
     }
-    const covers = held.purges.some(({ index, versions }) => {
+    for (const { index, versions } of held.purges) {
       const purged = versions.get(reference);
-      return purged !== undefined && index > Number(row.index) && isRemainder(stored, purged) && leafHash(versionLeafText({ org, reference, stored: purged })).equals(row.hash);
-    });
-    if (covers) found.add(row);
+      const covers = purged !== undefined && index > Number(row.index) && isRemainder(stored, purged) && leafHash(versionLeafText({ org, reference, stored: purged })).equals(row.hash);
+      if (covers) found.set(row, purged);
+    }
   }
   return found;
 }

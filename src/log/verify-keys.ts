@@ -8,7 +8,7 @@ import type { Findings } from './findings.ts';
 /** A verifier line names the log that it is of; a bare key is taken for the log at hand. */
 export type TrustedKey = NoteVerifier | KeyObject;
 
-interface KeyRow {
+export interface KeyRow {
   ordinal: number;
   verifier: string;
   statement: string | null;
@@ -20,11 +20,16 @@ export interface Trust {
   given: boolean;
 }
 
-export async function readTrust(tx: Transaction, origin: string, given: readonly TrustedKey[], findings: Findings): Promise<Trust> {
-  const { rows } = await tx.query<KeyRow>('select ordinal, verifier, statement from log_key order by ordinal');
+/** The keys of a log in their order, as the database names them. */
+export async function readKeys(tx: Transaction): Promise<KeyRow[]> {
+  return (await tx.query<KeyRow>('select ordinal, verifier, statement from log_key order by ordinal')).rows;
+}
+
+/** `rows`: the keys that the log names. */
+export function trustOf(rows: readonly KeyRow[], origin: string, given: readonly TrustedKey[], findings: Findings): Trust {
   const verifiers = given.map((key): NoteVerifier => ('name' in key ? key : { name: origin, publicKey: key }));
   const other = verifiers.find(({ name }) => name !== origin);
-  if (other !== undefined) findings.add({ kind: 'log-replaced', what: `The database holds the log ${origin}, and the key is of ${other.name}` });
+  if (other !== undefined) findings.add({ kind: 'log-replaced', what: `This is the log ${origin}, and the key is of ${other.name}` });
   const [first] = rows;
   if (verifiers.length === 0 && first !== undefined) verifiers.push(...known(first.verifier));
   let begun = false;

@@ -74,9 +74,9 @@ function checkEvent(row: LeafRow, entities: EntityRows, findings: Findings): voi
   if (fault !== undefined) findings.add({ kind: 'event-changed', what: `Leaf ${start}: AuditEvent/${row.event}: ${fault}`, ...place });
 }
 
-type VersionRow = LeafRow & { type: number; id: string; version: number };
+export type VersionRow = LeafRow & { type: number; id: string; version: number };
 
-const isVersion = (row: LeafRow): row is VersionRow => row.version !== null;
+export const isVersion = (row: LeafRow): row is VersionRow => row.version !== null;
 
 /** With the digests of texts as we make them, a few megabytes at a time. */
 async function readOwn(tx: Transaction, rows: readonly VersionRow[]): Promise<(ReadVersion | undefined)[]> {
@@ -105,7 +105,7 @@ async function textSizes(tx: Transaction, keys: readonly VersionKey[]): Promise<
   return rows.map(({ bytes }) => bytes ?? 0);
 }
 
-const nameOf = ({ type, id, version }: VersionKey): string => `${typeName(type)}/${id}/_history/${version}`;
+export const nameOf = ({ type, id, version }: VersionKey): string => `${typeName(type)}/${id}/_history/${version}`;
 
 function nameVersion(row: VersionRow, stored: ReadVersion | undefined, findings: Findings): void {
   const reference = nameOf(row);
@@ -117,7 +117,7 @@ function nameVersion(row: VersionRow, stored: ReadVersion | undefined, findings:
   else findings.add({ kind: 'version-changed', what: `Leaf ${start}: ${reference}: its text or date is not the one that was published`, ...place });
 }
 
-const organisationOf = ({ organisation, org }: LeafRow): string => organisation ?? String(org);
+export const organisationOf = ({ organisation, org }: LeafRow): string => organisation ?? String(org);
 
 /** Versions that are not what their leaves are of, but for those that a purge took; answers how many that are. */
 async function checkVersions(tx: Transaction, rows: readonly VersionRow[], findings: Findings): Promise<{ versions: number; purged: number }> {

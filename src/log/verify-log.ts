@@ -9,7 +9,7 @@ import { readHead } from './tree-ranges.ts';
 import { findEventsWithoutLeaf, findVersionsWithoutLeaf } from './verify-completeness.ts';
 import { findEntitiesWithoutEvent } from './verify-entities.ts';
 import { compareFile, readFileBefore } from './verify-file.ts';
-import { readTrust, type Trust, type TrustedKey } from './verify-keys.ts';
+import { readKeys, trustOf, type Trust, type TrustedKey } from './verify-keys.ts';
 import { checkLeaves, LEAVES_AT_ONCE, readLeaves, type CheckedLeaves } from './verify-leaves.ts';
 import { TreeCheck } from './verify-tree.ts';
 
@@ -97,7 +97,7 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
     await tx.query('set transaction isolation level repeatable read, read only');
     await tx.query(PLAN_FOR_VALUES);
     const state = await readState(tx);
-    const trust = await readTrust(tx, state.origin, keys, findings);
+    const trust = trustOf(await readKeys(tx), state.origin, keys, findings);
     const start = since === undefined ? EMPTY_TREE : await headSince(tx, since, trust);
     const tree = new TreeCheck(tx, state.origin, trust, findings, start);
     const walked = await walk(tx, tree, state, findings, onProgress);
