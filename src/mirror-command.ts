@@ -80,7 +80,7 @@ function targetOf({ words, org }: Wish): MirrorTarget | undefined {
 function comparisonConfig(database: Database, config: Config): ComparisonConfig {
   const baseUrl = config.mirrorBaseUrl?.reveal();
   if (baseUrl === undefined) throw new Error('MIRROR_BASE_URL is not set: there is no mirror');
-  return { database, baseUrl, publicBase: config.fhirBase, access: config.mirrorAccess };
+  return { database, baseUrl, security: config.mirrorSecurity, publicBase: config.fhirBase, access: config.mirrorAccess };
 }
 
 function mirrorRecord(database: Database): MirrorRecord {

@@ -72,7 +72,6 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-const MIRROR_TIMEOUT_MS = 30_000;
 
 function healthChecks(config: Config, database: Database, store: ContentStore, recorder: AccessRecorder, mirror: MirrorWorker | undefined, scanner: Scanner | undefined): HealthChecks {
   return {
@@ -100,14 +99,14 @@ async function scannerHealth({ scan }: Config, scanner: Scanner | undefined): Pr
 
 function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
   if (config.mirrorBaseUrl === undefined) return undefined;
-  const hapi = { baseUrl: config.mirrorBaseUrl.reveal(), publicBase: config.fhirBase, timeoutMs: MIRROR_TIMEOUT_MS, access: config.mirrorAccess };
+  const hapi = { baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, publicBase: config.fhirBase, timeoutMs: config.mirrorSecurity.timeoutMs, access: config.mirrorAccess };
   const worker = startMirrorWorker({ database, delivery: createDelivery(hapi), log: logger, metrics: { delivery: metrics.delivered } });
   const stopWatching = startWatching({ ...hapi, database, log: logger, changes: config.mirrorChanges, seconds: config.mirrorCheckSeconds, onRepaired: metrics.putBack });
   return { ...worker, stop: async () => { await Promise.all([stopWatching(), worker.stop()]); } };
 }
 
-function openReadThrough({ mirrorBaseUrl, fhirBase }: Config, database: Database, logger: Logger): { outside?: ReadThrough } {
-  return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), publicBase: fhirBase, database, log: logger }) };
+function openReadThrough({ mirrorBaseUrl, mirrorSecurity, fhirBase }: Config, database: Database, logger: Logger): { outside?: ReadThrough } {
+  return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), security: mirrorSecurity, publicBase: fhirBase, database, log: logger }) };
 }
 
 function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, log: LogWorker, mirror: MirrorWorker | undefined): void {

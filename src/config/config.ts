@@ -1,5 +1,6 @@
 // From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
 import { resolve } from 'node:path';
+import { readMirrorSecurity, type HapiSecurity } from './mirror-security.ts';
 import { readAddresses, readOrigins, readTls, type TlsConfig } from './network.ts';
 import { readRates, type RateConfig } from './rates.ts';
 import { Reader, UNITS } from './read-environment.ts';
@@ -46,6 +47,7 @@ export interface Config {
   storage: StorageConfig;
   /** May hold a user and a password. */
   mirrorBaseUrl: Secret | undefined;
+  mirrorSecurity: HapiSecurity;
   mirrorAccess: 'off' | 'writes' | 'all';
   mirrorChanges: 'alarm' | 'authoritative';
   mirrorCheckSeconds: number;
@@ -171,6 +173,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     databaseWorkerUrl: reader.keptUrl('DATABASE_WORKER_URL', POSTGRES),
     storage: readStorage(reader),
     mirrorBaseUrl: reader.secretUrl('MIRROR_BASE_URL', WEB),
+    mirrorSecurity: readMirrorSecurity(reader),
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
     mirrorChanges: reader.choice('MIRROR_CHANGES', ['alarm', 'authoritative'], 'alarm'),
     mirrorCheckSeconds: reader.seconds('MIRROR_CHECK_SECONDS', 300),

@@ -1,10 +1,8 @@
-// One request to HAPI, bounded in time and bytes, and its answer as a value. fhir-kit-client has the address and the
-// credentials, but reads a body whole, whatever its size: so the transfer is ours here.
-import { Client } from 'fhir-kit-client';
+// One request to HAPI, bounded in time and bytes, and its answer as a value.
+import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import { boundedText } from './bounded-text.ts';
-
-export type HapiClient = Client;
+import type { HapiClient } from './hapi-client.ts';
+import { LoginDenied } from './hapi-credentials.ts';
 
 export interface HapiRequest {
   method: 'GET' | 'PUT' | 'DELETE';
@@ -32,6 +30,8 @@ export interface HapiAnswer {
   outcome: boolean;
   /** How long HAPI asks to be left alone (Retry-After in seconds), an hour at most. */
   retryAfterMs?: number;
+  /** Who does not let us in, where it was not HAPI itself: nothing was sent to HAPI. */
+  denial?: string;
   /** Text of a failure for people: the diagnostics, or why there was no answer. */
   reason: string;
 }
@@ -49,37 +49,21 @@ const HEADERS = {
   'x-meta-snapshot-mode': 'TAG,PROFILE,SECURITY_LABEL',
 };
 
-/** A client for a FHIR base; user and password in it become basic authentication, and stand in no message any more. */
-export function openHapi(baseUrl: string): HapiClient {
-  const url = new URL(baseUrl);
-  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  [url.username, url.password] = ['', ''];
-  const customHeaders = login === ':' ? {} : { authorization: `Basic ${Buffer.from(login).toString('base64')}` };
-  return new Client({ baseUrl: url.href, customHeaders });
-}
-
 /** Never rejects. Ended after `timeoutMs`, whether it waits for the connection, the headers or the body, or by `stop`, it has status 0. */
 export async function callHapi(client: HapiClient, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
-  const bound = boundInTime(timeoutMs, stop);
   try {
-    const response = await fetch(`${client.baseUrl.replace(/\/+$/, '')}/${request.path}`, {
-      // A redirect would carry clinical text to an address that nobody configured.
-      method: request.method, headers: { ...client.customHeaders, ...headersOf(request) }, redirect: 'manual', signal: bound.signal,
-      ...(request.body === undefined ? {} : { body: request.body }),
+    const { status, headers, text } = await client.send(`/${request.path}`, {
+      method: request.method, headers: headersOf(request), timeoutMs, stop, bytesMax: ANSWER_BYTES_MAX, ...(request.body === undefined ? {} : { body: request.body }),
     });
-    const text = await boundedText(response, ANSWER_BYTES_MAX);
     if (text === undefined) return { ...NO_ANSWER, reason: 'No answer: it is too long' };
     const resource = resourceIn(text);
     // A part of an answer, or a page of something that is not HAPI: to take it for a resource without meta.source would overwrite it.
     const spoken = text === '' ? request.method !== 'GET' : resource['resourceType'] !== undefined;
-    if (response.ok && !spoken) return { ...NO_ANSWER, reason: `No answer: HTTP ${response.status} without a resource` };
-    return answerOf(response.status, response.headers, resource);
+    if (status >= 200 && status < 300 && !spoken) return { ...NO_ANSWER, reason: `No answer: HTTP ${status} without a resource` };
+    return answerOf(status, headers, resource);
   } catch (error) {
-    const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
-    return { ...NO_ANSWER, reason: `No answer: ${cause?.code ?? cause?.message ?? message}` };
-  } finally {
-    // Ends what was not read to its end.
-    bound.release();
+    const { code, message } = error as Error & { code?: string };
+    return error instanceof LoginDenied ? { ...NO_ANSWER, status: 401, denial: message, reason: message } : { ...NO_ANSWER, reason: `No answer: ${code ?? message}` };
   }
 }
 
@@ -91,29 +75,12 @@ function headersOf({ ifMatch, waitForOthers }: HapiRequest): Record<string, stri
   };
 }
 
-/** One signal for both bounds. Its listener is taken off again: `stop` outlives thousands of requests. */
-function boundInTime(timeoutMs: number, stop: AbortSignal): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const end = (): void => controller.abort(new Error('The server stops'));
-  const timer = setTimeout(() => controller.abort(new Error(`No answer within ${timeoutMs} ms`)), timeoutMs);
-  stop.addEventListener('abort', end);
-  if (stop.aborted) end();
-  return {
-    signal: controller.signal,
-    release: () => {
-      clearTimeout(timer);
-      controller.abort();
-      stop.removeEventListener('abort', end);
-    },
-  };
-}
-
 const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, version: undefined, source: undefined, outcome: false };
 
-function answerOf(status: number, headers: Headers, resource: JsonObject): HapiAnswer {
+function answerOf(status: number, headers: IncomingHttpHeaders, resource: JsonObject): HapiAnswer {
   const meta = isJsonObject(resource['meta']) ? resource['meta'] : {};
   const outcome = resource['resourceType'] === 'OperationOutcome';
-  const seconds = headers.get('retry-after') ?? '';
+  const seconds = headers['retry-after'] ?? '';
   return {
     status, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, outcome,
     reason: outcome ? diagnostics(resource['issue']) : 'not an OperationOutcome',
@@ -132,9 +99,9 @@ function resourceIn(text: string): JsonObject {
 }
 
 /** HAPI gives ETag with a resource, but only an address with what it deleted (Content-Location at 200, Location at 410). */
-function versionOf(headers: Headers): string | undefined {
-  const etag = /"([^"]+)"/.exec(headers.get('etag') ?? '')?.[1];
-  const address = headers.get('content-location') ?? headers.get('location') ?? '';
+function versionOf(headers: IncomingHttpHeaders): string | undefined {
+  const etag = /"([^"]+)"/.exec(headers.etag ?? '')?.[1];
+  const address = headers['content-location'] ?? headers.location ?? '';
   return etag ?? /\/_history\/([^/]+)$/.exec(address)?.[1];
 }
 

@@ -2,14 +2,13 @@
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import { parseJson } from '../fhir/json.ts';
-import { ALIVE_PATH, callHapi, openHapi, type HapiClient } from './call-hapi.ts';
+import { ALIVE_PATH, callHapi } from './call-hapi.ts';
 import type { LeasedVersion } from './claim.ts';
+import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
 import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
 import { mirroredText, sourcedText } from './mirrored-text.ts';
 
-export interface DeliveryOptions {
-  /** FHIR base of HAPI; `{org}` in it stands for the organisation's name, user and password for basic authentication. */
-  baseUrl: string;
+export interface DeliveryOptions extends HapiAddress {
   /** Our own FHIR base as clients see it, without a trailing slash. */
   publicBase: string;
   /** Bound of one request; 15 s by default. */
@@ -27,12 +26,12 @@ export interface Delivery {
   probe(orgName: string, stop: AbortSignal, inside?: boolean): Promise<boolean>;
 }
 
-export function createDelivery({ baseUrl, publicBase, timeoutMs = 15_000, access }: DeliveryOptions): Delivery {
+export function createDelivery({ publicBase, timeoutMs = 15_000, access, ...address }: DeliveryOptions): Delivery {
   const clients = new Map<string, HapiClient>();
   const recorded = createRecentEvents();
 
   function callTo(orgName: string, stop: AbortSignal): Call {
-    const client = clients.get(orgName) ?? openHapi(baseUrl.replace('{org}', encodeURIComponent(orgName)));
+    const client = clients.get(orgName) ?? openHapi(address, orgName);
     clients.set(orgName, client);
     return (request) => callHapi(client, request, timeoutMs, stop);
   }
@@ -45,7 +44,7 @@ export function createDelivery({ baseUrl, publicBase, timeoutMs = 15_000, access
   }
 
   return {
-    perOrganisation: baseUrl.includes('{org}'),
+    perOrganisation: isPerOrganisation(address.baseUrl),
     async deliver(leased, stop) {
       const call = callTo(leased.orgName, stop);
       if (access === 'off') return deliverVersion(leased, publicBase, call);

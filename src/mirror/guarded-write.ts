@@ -86,7 +86,7 @@ const UNREACHED = [429, 502, 503, 504];
 
 function failure(answer: HapiAnswer, { type, id, refusals }: GuardedWrite): DeliveryResult {
   if (answer.status === 0) return { kind: 'again', reason: answer.reason, transport: true, refused: false };
-  if (DENIED.includes(answer.status)) return { kind: 'again', reason: `HAPI does not let us in: HTTP ${answer.status}`, transport: false, refused: false, denied: true };
+  if (DENIED.includes(answer.status)) return { kind: 'again', reason: answer.denial ?? `HAPI does not let us in: HTTP ${answer.status}`, transport: false, refused: false, denied: true };
   const reason = `${type}/${id}: HTTP ${answer.status}: ${answer.reason}`;
   // Without an OperationOutcome it was not HAPI that answered, and it says nothing about the resource.
   const transport = !answer.outcome || UNREACHED.includes(answer.status);

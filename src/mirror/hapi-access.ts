@@ -2,7 +2,8 @@
 // when it does not answer in time. The deliveries of the mirror have circuits of their own: they can wait.
 import { fhirError } from '../fhir/fhir-error.ts';
 import type { Logger } from '../logger.ts';
-import { ALIVE_PATH, callHapi, openHapi, type HapiClient } from './call-hapi.ts';
+import { ALIVE_PATH, callHapi } from './call-hapi.ts';
+import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
 import { createCircuit, type Circuit } from './circuit.ts';
 import { readHapi, type HapiQuestion, type HapiReading } from './read-hapi.ts';
 
@@ -23,9 +24,7 @@ export interface HapiAccess {
   ask(orgName: string, question: HapiQuestion, bounds: AccessBounds): Promise<HapiAnswered>;
 }
 
-export interface HapiAccessOptions {
-  /** `{org}` in it stands for the organisation's name. */
-  baseUrl: string;
+export interface HapiAccessOptions extends HapiAddress {
   log: Logger;
   random?: () => number;
 }
@@ -47,14 +46,14 @@ interface Hapi {
   circuit: Circuit;
 }
 
-export function createHapiAccess({ baseUrl, log, random = Math.random }: HapiAccessOptions): HapiAccess {
+export function createHapiAccess({ log, random = Math.random, ...address }: HapiAccessOptions): HapiAccess {
   const known = new Map<string, Hapi>();
   const turns = createTurns();
 
   function hapiOf(orgName: string): Hapi {
-    const base = baseUrl.replace('{org}', encodeURIComponent(orgName));
-    const hapi = known.get(base) ?? { client: openHapi(base), circuit: createCircuit(random) };
-    known.set(base, hapi);
+    const key = isPerOrganisation(address.baseUrl) ? orgName : '';
+    const hapi = known.get(key) ?? { client: openHapi(address, orgName), circuit: createCircuit(random) };
+    known.set(key, hapi);
     return hapi;
   }
 
@@ -66,7 +65,7 @@ export function createHapiAccess({ baseUrl, log, random = Math.random }: HapiAcc
   }
 
   return {
-    base: (orgName) => hapiOf(orgName).client.baseUrl.replace(/\/+$/, ''),
+    base: (orgName) => hapiOf(orgName).client.base,
     async ask(orgName, question, { deadline, bytesMax }) {
       const hapi = hapiOf(orgName);
       if (hapi.circuit.probeDue(Date.now())) void probe(hapi, orgName);

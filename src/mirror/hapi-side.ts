@@ -1,7 +1,7 @@
 // What HAPI holds, asked for in portions that need no memory of HAPI's: some resources by their ids, all of a type in the
 // order of meta.lastUpdated, and how many there are (http://hl7.org/fhir/R4/search.html#_lastUpdated, #summary).
 import { isJsonObject, type JsonObject, type JsonValue } from '../fhir/json.ts';
-import type { HapiClient } from './call-hapi.ts';
+import type { HapiClient } from './hapi-client.ts';
 import type { ComparedType } from './our-side.ts';
 import { readHapi, type HapiQuestion } from './read-hapi.ts';
 import { isPlaceholder } from './shown-resource.ts';
@@ -48,7 +48,7 @@ const BYTES_MAX = 64 * 1024 * 1024;
 
 /** Every function rejects with an Error that says why, when HAPI does not answer as FHIR has it. */
 export function createHapiSide({ client, timeoutMs, sourcePrefix }: HapiSideOptions): HapiSide {
-  const base = client.baseUrl.replace(/\/+$/, '');
+  const { base } = client;
   const scope: [string, string][] = sourcePrefix === undefined ? [] : [['_source:below', sourcePrefix]];
 
   async function ask(question: HapiQuestion): Promise<JsonObject> {

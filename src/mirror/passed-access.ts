@@ -9,13 +9,12 @@ import type { Logger } from '../logger.ts';
 import { isPassed, type PassedType } from '../search/passed-parameters.ts';
 import { collectPage, type Asking, type CollectedPage } from './collect-page.ts';
 import { createHapiAccess } from './hapi-access.ts';
+import { isPerOrganisation, type HapiAddress } from './hapi-client.ts';
 import type { PagePosition } from './hapi-page.ts';
 import { firstOrganisation } from './mirror-status.ts';
 import { readPassedSearch, typesThrough, type PassedSearch } from './passed-search.ts';
 
-export interface ReadThroughOptions {
-  /** FHIR base of HAPI; `{org}` in it stands for the organisation's name. */
-  baseUrl: string;
+export interface ReadThroughOptions extends HapiAddress {
   /** Our own FHIR base as clients see it, without a trailing slash. */
   publicBase: string;
   database: Pick<Database, 'workerTransaction'>;
@@ -65,12 +64,12 @@ export function mayPass(principal: Principal, interaction: 'read' | 'search-type
   return right !== undefined && right.patient === undefined;
 }
 
-export function createPassedAccesses({ baseUrl, publicBase, database, log, timeoutMs = 10_000 }: ReadThroughOptions): PassedAccesses {
-  const hapi = createHapiAccess({ baseUrl, log });
+export function createPassedAccesses({ publicBase, database, log, timeoutMs = 10_000, ...address }: ReadThroughOptions): PassedAccesses {
+  const hapi = createHapiAccess({ ...address, log });
   let first: OrgId | undefined;
 
   async function serves({ id }: ReadThroughAsking['org']): Promise<boolean> {
-    if (baseUrl.includes('{org}')) return true;
+    if (isPerOrganisation(address.baseUrl)) return true;
     first ??= await database.workerTransaction(firstOrganisation);
     return id === first;
   }

@@ -1,9 +1,7 @@
-// One read of HAPI, bounded in time and bytes, its JSON kept exact. fhir-kit-client has the address and the credentials,
-// but reads a body whole, whatever its size, and through JSON.parse, which loses the digits of decimals: so the
-// transfer is ours here.
+// One read of HAPI, bounded in time and bytes, its JSON kept exact.
 import { parseJson, isJsonObject, type JsonObject } from '../fhir/json.ts';
-import { boundedText } from './bounded-text.ts';
-import type { HapiClient } from './call-hapi.ts';
+import type { HapiClient } from './hapi-client.ts';
+import type { Received } from './hapi-transport.ts';
 
 export interface HapiQuestion {
   /** Below the FHIR base, with the query. */
@@ -34,35 +32,18 @@ const FHIR_JSON = /^application\/(?:fhir\+)?json\s*(?:;|$)/i;
 const UNREACHED = new Set([401, 403, 407, 408, 421, 425, 429, 502, 503, 504]);
 
 /** Never rejects. */
-export async function readHapi(client: HapiClient, question: HapiQuestion, bounds: ReadBounds): Promise<HapiReading> {
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(new Error(`No answer within ${bounds.timeoutMs} ms`)), bounds.timeoutMs);
+export async function readHapi(client: HapiClient, { path, form }: HapiQuestion, bounds: ReadBounds): Promise<HapiReading> {
   try {
-    const response = await fetch(addressOf(client, question), {
-      headers: headersOf(client, question), signal: stop.signal,
-      // A redirect would carry our credentials and a patient's name to an address that nobody configured.
-      redirect: 'manual',
-      ...(question.form === undefined ? {} : { method: 'POST', body: question.form }),
-    });
-    return await readingOf(response, bounds.bytesMax);
+    const received = await client.send(path.startsWith('?') ? path : `/${path}`, { ...bounds, headers: headersOf(form), ...(form === undefined ? { method: 'GET' } : { method: 'POST', body: form }) });
+    return readingOf(received);
   } catch (error) {
-    const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
-    return { kind: 'failed', reason: `No answer: ${cause?.code ?? cause?.message ?? message}`, transport: true };
-  } finally {
-    clearTimeout(timer);
-    // Ends what was not read to its end.
-    stop.abort();
+    const { code, message } = error as Error & { code?: string };
+    return { kind: 'failed', reason: `No answer: ${code ?? message}`, transport: true };
   }
 }
 
-function addressOf({ baseUrl }: HapiClient, { path }: HapiQuestion): string {
-  const base = baseUrl.replace(/\/+$/, '');
-  return path.startsWith('?') ? `${base}${path}` : `${base}/${path}`;
-}
-
-function headersOf({ customHeaders }: HapiClient, { form }: HapiQuestion): Record<string, string> {
+function headersOf(form: string | undefined): Record<string, string> {
   return {
-    ...(customHeaders),
     'accept': 'application/fhir+json',
     // HAPI may answer a search from an earlier one otherwise.
     'cache-control': 'no-cache',
@@ -70,16 +51,14 @@ function headersOf({ customHeaders }: HapiClient, { form }: HapiQuestion): Recor
   };
 }
 
-async function readingOf(response: Response, bytesMax: number): Promise<HapiReading> {
-  const { status } = response;
+function readingOf({ status, headers, text }: Received): HapiReading {
   if (status !== 200 && (status < 400 || UNREACHED.has(status))) return { kind: 'failed', reason: `HTTP ${status}`, transport: true };
-  if (!FHIR_JSON.test(response.headers.get('content-type') ?? '')) return { kind: 'failed', reason: `HTTP ${status} without FHIR JSON`, transport: true };
-  const text = await boundedText(response, bytesMax);
+  if (!FHIR_JSON.test(headers['content-type'] ?? '')) return { kind: 'failed', reason: `HTTP ${status} without FHIR JSON`, transport: true };
   if (text === undefined) return { kind: 'too-long' };
   const resource = parsed(text);
   if (resource === undefined) return { kind: 'failed', reason: `HTTP ${status} with a body that is no resource`, transport: true };
   const outcome = resource['resourceType'] === 'OperationOutcome';
-  if (status === 200) return outcome ? { kind: 'failed', reason: 'HTTP 200 with an OperationOutcome', transport: false } : { kind: 'resource', resource, address: addressIn(response, resource) };
+  if (status === 200) return outcome ? { kind: 'failed', reason: 'HTTP 200 with an OperationOutcome', transport: false } : { kind: 'resource', resource, address: addressIn(headers, resource) };
   if (!outcome) return { kind: 'failed', reason: `HTTP ${status} without an OperationOutcome`, transport: true };
   return status >= 500 ? { kind: 'failed', reason: `HTTP ${status}`, transport: false } : { kind: 'refused', status };
 }
@@ -97,9 +76,9 @@ const SELF_OF_SEARCH = /^(https?:\/\/[^?#]+?)\/(?:[A-Z][A-Za-z]+(?:\/_search)?)?
 const VERSION_ADDRESS = /^(https?:\/\/[^?#]+)\/[A-Z][A-Za-z]+\/[^/]+\/_history\/[^/]+$/;
 
 /** The base that HAPI itself names: another than ours where it stands behind something, and it then writes that one into resources. */
-function addressIn(response: Response, resource: JsonObject): string | undefined {
+function addressIn(headers: Received['headers'], resource: JsonObject): string | undefined {
   const links = Array.isArray(resource['link']) ? resource['link'].filter(isJsonObject) : [];
   const self = links.find(({ relation }) => relation === 'self')?.['url'];
   if (resource['resourceType'] === 'Bundle') return typeof self === 'string' ? SELF_OF_SEARCH.exec(self)?.[1] : undefined;
-  return VERSION_ADDRESS.exec(response.headers.get('content-location') ?? '')?.[1];
+  return VERSION_ADDRESS.exec(headers['content-location'] ?? '')?.[1];
 }

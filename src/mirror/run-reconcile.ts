@@ -3,7 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { backfill, type BackfillOptions, type BackfillProgress } from './backfill.ts';
-import { callHapi, openHapi } from './call-hapi.ts';
+import { callHapi } from './call-hapi.ts';
+import { isPerOrganisation, openHapi, type HapiAddress } from './hapi-client.ts';
 import { createHapiSide } from './hapi-side.ts';
 import { mirroredOrganisation } from './mirror-status.ts';
 import { organisationSource } from './mirrored-text.ts';
@@ -13,10 +14,8 @@ import { endRun, forgetUnseen, readDrift, type ReconcileProgress } from './recon
 import { reconcile } from './reconcile.ts';
 import type { RepairParts } from './repair.ts';
 
-export interface ComparisonConfig {
+export interface ComparisonConfig extends HapiAddress {
   database: Pick<Database, 'workerTransaction'>;
-  /** `{org}` in it stands for the organisation's name. */
-  baseUrl: string;
   publicBase: string;
   access: 'off' | 'writes' | 'all';
   timeoutMs?: number;
@@ -41,9 +40,9 @@ const LISTED_MAX = 1_000;
 
 /** What compares and repairs an organisation. Rejects with an Error for people when it is not mirrored. */
 export async function comparisonParts(config: ComparisonConfig, wish: Pick<ReconcileWish, 'org' | 'scope' | 'removeOthers' | 'stop'>): Promise<RepairParts> {
-  const { database, baseUrl, publicBase, timeoutMs = TIMEOUT_MS } = config;
-  const org: MirroredOrg = await database.workerTransaction((tx) => mirroredOrganisation(tx, wish.org, baseUrl.includes('{org}')));
-  const client = openHapi(baseUrl.replace('{org}', encodeURIComponent(org.orgName)));
+  const { database, publicBase, timeoutMs = TIMEOUT_MS } = config;
+  const org: MirroredOrg = await database.workerTransaction((tx) => mirroredOrganisation(tx, wish.org, isPerOrganisation(config.baseUrl)));
+  const client = openHapi(config, org.orgName);
   return {
     ...org, database, publicBase, removeOthers: wish.removeOthers,
     hapi: createHapiSide({ client, timeoutMs, sourcePrefix: wish.scope === 'all' ? undefined : organisationSource(org.orgName) }),

@@ -110,6 +110,24 @@ describe('defaults', () => {
     expect(loadConfig({ MIRROR_BASE_URL: 'http://hapi:8080/fhir/{org}/' }).mirrorBaseUrl?.reveal()).toBe('http://hapi:8080/fhir/{org}');
   });
 
+  it('HAPI is let in to in one way, whose parts belong together', () => {
+    expect(loadConfig({ MIRROR_TOKEN_FILE: '/run/token' }).mirrorSecurity).toMatchObject({ login: { kind: 'bearer', tokenFile: '/run/token' }, connectMs: 5_000, timeoutMs: 30_000 });
+    const oauth = { MIRROR_OAUTH_TOKEN_URL: 'https://login.example/token', MIRROR_OAUTH_CLIENT_ID: 'muniment' };
+    expect(loadConfig({ ...oauth, MIRROR_TLS_CERT: '/c', MIRROR_TLS_KEY: '/k' }).mirrorSecurity.login).toMatchObject({ kind: 'oauth', secretFile: undefined });
+    const wrong: [Environment, RegExp][] = [
+      [{ MIRROR_TOKEN_FILE: '/t', MIRROR_USER: 'u', MIRROR_PASSWORD_FILE: '/p' }, /Only one of/],
+      [{ MIRROR_BASE_URL: 'http://user:word@hapi/fhir', MIRROR_TOKEN_FILE: '/t' }, /Only one of/],
+      [{ MIRROR_USER: 'u' }, /MIRROR_USER and MIRROR_PASSWORD_FILE/],
+      [{ MIRROR_OAUTH_CLIENT_ID: 'c' }, /MIRROR_OAUTH_TOKEN_URL and MIRROR_OAUTH_CLIENT_ID/],
+      [oauth, /MIRROR_OAUTH_CLIENT_SECRET_FILE is needed/],
+      [{ ...oauth, MIRROR_OAUTH_TOKEN_URL: 'http://login.example/token', MIRROR_OAUTH_CLIENT_SECRET_FILE: '/s' }, /must be https/],
+      [{ MIRROR_TLS_CERT: '/c' }, /MIRROR_TLS_CERT and MIRROR_TLS_KEY/],
+      [{ MIRROR_TIMEOUT_SECONDS: '31' }, /from 1 to 30/],
+      [{ MIRROR_CONNECT_SECONDS: '0' }, /from 1 to 60/],
+    ];
+    for (const [environment, problem] of wrong) expect(problemsOf(environment).join()).toMatch(problem);
+  });
+
   it('every origin may call, unless some are named; those are compared as browsers send them', () => {
     expect([loadConfig({}).corsOrigins, loadConfig({ CORS_ORIGINS: '*' }).corsOrigins]).toEqual([undefined, undefined]);
     expect(loadConfig({ CORS_ORIGINS: 'https://app.example, http://localhost:5173' }).corsOrigins).toEqual(['https://app.example', 'http://localhost:5173']);
