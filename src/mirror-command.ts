@@ -11,7 +11,7 @@ import { createAccessRecorder } from './gate/record-access.ts';
 import { createMirrorRecord, type MirrorRecord } from './gate/record-mirror.ts';
 import { createLogger } from './logger.ts';
 import { secondsLeft, type BackfillProgress } from './mirror/backfill.ts';
-import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked, type MirrorTarget } from './mirror/mirror-commands.ts';
+import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked, type MirrorTarget, type MirrorTargets } from './mirror/mirror-commands.ts';
 import { mirroredOrganisation } from './mirror/mirror-status.ts';
 import { COMPARED_TYPES } from './mirror/our-side.ts';
 import type { ReconcileProgress } from './mirror/reconcile-progress.ts';
@@ -24,7 +24,8 @@ const USAGE = `Usage: muniment mirror COMMAND [--org ORG] [--json]
   status                        what waits, how old it is, what is parked, what differs
   list                          parked deliveries
   show TYPE/ID                  what the mirror knows of one resource
-  replay TYPE/ID|all            tries parked deliveries again
+  replay TYPE/ID|all [--reason TEXT]
+                                tries parked deliveries again; all: of ORG, or of all organisations
   skip TYPE/ID --reason TEXT    gives a parked version up
   reconcile [--repair] [--ours] [--rate N] [--again] [--remove-others]
                                 compares everything on both sides, and signs a report
@@ -88,7 +89,7 @@ function mirrorRecord(database: Database): MirrorRecord {
 }
 
 /** Before it is done: what nobody can find in the record never happened. */
-async function recordDecisions(database: Database, target: MirrorTarget | 'all', operation: 'mirror-replay' | 'mirror-skip', parameters: Record<string, string>): Promise<void> {
+async function recordDecisions(database: Database, target: MirrorTarget | MirrorTargets, operation: 'mirror-replay' | 'mirror-skip', parameters: Record<string, string>): Promise<void> {
   const record = mirrorRecord(database);
   for (const parked of await parkedOf(database, target)) await record({ ...parked, operation, parameters });
 }
@@ -162,7 +163,7 @@ async function answer(database: Database, config: Config, wish: Wish): Promise<A
       return { code: status.parked > 0 || status.drift > 0 || status.paused.length > 0 ? 1 : 0, value: status };
     }
     case 'list': {
-      const parked = await listParked(database);
+      const parked = await listParked(database, wish.org);
       return { code: parked.length > 0 ? 1 : 0, value: parked };
     }
     case 'show': {
@@ -171,9 +172,10 @@ async function answer(database: Database, config: Config, wish: Wish): Promise<A
       return head === undefined ? { code: 1, value: 'The mirror knows nothing of it' } : { code: 0, value: head };
     }
     case 'replay': {
-      if (text !== 'all' && target === undefined) return WRONG;
-      await recordDecisions(database, target ?? 'all', 'mirror-replay', {});
-      return { code: 0, value: { replayed: await replayParked(database, target ?? 'all') } };
+      const targets = text === 'all' ? { all: true as const, ...(wish.org === undefined ? {} : { org: wish.org }) } : target;
+      if (targets === undefined) return WRONG;
+      await recordDecisions(database, targets, 'mirror-replay', wish.reason === undefined ? {} : { reason: wish.reason });
+      return { code: 0, value: { replayed: await replayParked(database, targets) } };
     }
     case 'skip': {
       if (target === undefined || wish.reason === undefined) return WRONG;

@@ -2,11 +2,13 @@
 import type { Organisations } from '../resources/organisation.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { listBrokenGlass, readBrokenGlass, reviewBrokenGlass } from './admin-break-glass.ts';
+import { giveUpDelivery, listDeliveries, replayDelivery, showDelivery } from './admin-deliveries.ts';
 import { liftLegalHold, listLegalHolds, placeLegalHold, readLegalHold } from './admin-holds.ts';
 import { approvePurge, listAllPurges, listRetention, readOnePurge, requestPurge, withdrawPurge, type PurgeAdminParts } from './admin-purges.ts';
 import { configureOneOrganisation, listAllOrganisations, openNewOrganisation, readOneOrganisation } from './admin-organisations.ts';
 import { explainOwnPolicy, listOwnPolicies, readOwnPolicy, readOwnPolicyVersion, replaceOwnPolicy } from './admin-policy.ts';
 import { ADMIN_ROWS } from './describe-admin.ts';
+import { DELIVERY_ROWS } from './describe-deliveries.ts';
 import { RETENTION_ROWS } from './describe-retention.ts';
 import type { RowDescription } from './row-description.ts';
 
@@ -38,6 +40,11 @@ export function adminRoutes({ organisations, operatorOrg, ...parts }: AdminParts
       row('GET', 'break-glass/[id]', readBrokenGlass(), { letter: 'r' }, ADMIN_ROWS.readEmergency),
       row('POST', 'break-glass/[id]/$review', reviewBrokenGlass(), { letter: 'u' }, ADMIN_ROWS.reviewEmergency),
       row('POST', 'policy/$explain', explainOwnPolicy(), { letter: 'r' }, ADMIN_ROWS.explainPolicy),
+      row('GET', 'deliveries', listDeliveries(), { letter: 'r' }, DELIVERY_ROWS.list),
+      row('POST', 'deliveries/$replay', replayDelivery(), { letter: 'u' }, DELIVERY_ROWS.replayAll),
+      row('GET', 'deliveries/[type]/[id]', showDelivery(), { letter: 'r' }, DELIVERY_ROWS.show),
+      row('POST', 'deliveries/[type]/[id]/$replay', replayDelivery(), { letter: 'u' }, DELIVERY_ROWS.replay),
+      row('POST', 'deliveries/[type]/[id]/$skip', giveUpDelivery(), { letter: 'u' }, DELIVERY_ROWS.skip),
       row('GET', 'holds', listLegalHolds(), { letter: 'r' }, RETENTION_ROWS.listHolds),
       row('POST', 'holds', placeLegalHold(), { letter: 'u' }, RETENTION_ROWS.placeHold),
       row('GET', 'holds/[id]', readLegalHold(), { letter: 'r' }, RETENTION_ROWS.readHold),

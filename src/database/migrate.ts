@@ -33,6 +33,7 @@ import * as contentUse from '../../migrations/0028-content-use.ts';
 import * as retention from '../../migrations/0029-retention.ts';
 import * as rendition from '../../migrations/0030-rendition.ts';
 import * as accessEntityTime from '../../migrations/0031-access-entity-time.ts';
+import * as mirrorDecisions from '../../migrations/0032-mirror-decisions.ts';
 
 interface Migration {
   name: string;
@@ -71,6 +72,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0029-retention', up: retention.up },
   { name: '0030-rendition', up: rendition.up },
   { name: '0031-access-entity-time', up: accessEntityTime.up },
+  { name: '0032-mirror-decisions', up: mirrorDecisions.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

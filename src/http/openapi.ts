@@ -5,6 +5,7 @@ import { ADMIN_SCHEMAS } from '../adapters/describe-admin.ts';
 import { DOCUMENT_SCHEMAS } from '../adapters/describe-documents.ts';
 import { GRAPHQL_SCHEMAS } from '../adapters/describe-files.ts';
 import { RECORD_SCHEMAS } from '../adapters/describe-records.ts';
+import { DELIVERY_SCHEMAS } from '../adapters/describe-deliveries.ts';
 import { RETENTION_SCHEMAS } from '../adapters/describe-retention.ts';
 import { codesOf, declaredStatuses, schema, TEXT, type Parameter, type RowDescription, type Schema } from '../adapters/row-description.ts';
 import { describeFhir } from './describe-fhir.ts';
@@ -47,7 +48,7 @@ const TAGS: Readonly<Record<string, string>> = {
 };
 
 const SCHEMAS: Readonly<Record<string, Schema>> = {
-  ...DOCUMENT_SCHEMAS, ...RECORD_SCHEMAS, ...ADMIN_SCHEMAS, ...RETENTION_SCHEMAS, ...GRAPHQL_SCHEMAS,
+  ...DOCUMENT_SCHEMAS, ...RECORD_SCHEMAS, ...ADMIN_SCHEMAS, ...RETENTION_SCHEMAS, ...DELIVERY_SCHEMAS, ...GRAPHQL_SCHEMAS,
   Problem: {
     type: 'object', required: ['type', 'title', 'status', 'code', 'detail'],
     properties: {

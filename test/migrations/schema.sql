@@ -660,6 +660,7 @@ medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SE
 medical_record_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_head decided_when_parked RESTRICTIVE UPDATE to muniment_app using (state = 'parked'::text) with check true
 mirror_head own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_head worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_pause own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -668,6 +669,9 @@ mirror_run own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT
 mirror_run worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_skip own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_skip worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+outbox given_up_when_parked RESTRICTIVE DELETE to muniment_app using (EXISTS ( SELECT
+   FROM mirror_head h
+  WHERE ((h.org = outbox.org) AND (h.type = outbox.type) AND (h.id = outbox.id) AND (h.state = 'parked'::text))))
 outbox own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 outbox worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 patient_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -735,12 +739,12 @@ mirror_pause to muniment_app: select
 mirror_pause to muniment_worker: delete, insert, select, update
 mirror_run to muniment_app: select
 mirror_run to muniment_worker: delete, insert, select, update
-mirror_skip to muniment_app: select
+mirror_skip to muniment_app: insert, select
 mirror_skip to muniment_worker: insert, select
 organisation to muniment_app: insert, select
 organisation to muniment_audit: select
 organisation to muniment_worker: select
-outbox to muniment_app: insert
+outbox to muniment_app: delete, insert, select
 outbox to muniment_worker: delete, select
 patient_file to muniment_app: insert, select
 policy_rule to muniment_app: insert, select
@@ -782,6 +786,12 @@ break_glass.reviewed_by to muniment_app: update
 legal_hold.lift_reason to muniment_app: update
 legal_hold.lifted_at to muniment_app: update
 legal_hold.lifted_by to muniment_app: update
+mirror_head.attempts to muniment_app: update
+mirror_head.last_error to muniment_app: update
+mirror_head.next_at to muniment_app: update
+mirror_head.parked_at to muniment_app: update
+mirror_head.refusals to muniment_app: update
+mirror_head.state to muniment_app: update
 organisation.allowed_types to muniment_app: update
 organisation.allowed_types_of to muniment_app: update
 organisation.disabled_at to muniment_app: update
