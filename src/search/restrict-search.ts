@@ -3,7 +3,7 @@
 import { coversCategories, DOCUMENT_CATEGORIES, type CategoryRight } from '../access/policy.ts';
 import type { Restriction } from '../access/restriction.ts';
 import { typeName } from '../fhir/resource-type.ts';
-import { anyOfPredicate } from './any-of.ts';
+import { anyOfPredicate, rangesOfAny } from './any-of.ts';
 import { clausePredicate } from './clause-predicate.ts';
 import { withheldPredicates } from './withheld-predicate.ts';
 import type { ParsedSearch, SearchClause } from './parse-search.ts';
@@ -61,7 +61,13 @@ function categoryClause(right: CategoryRight, type: string, fhirBase: string): S
   return restrictionClauses({ kind: 'within', anyOf: [{ filter: [['category', filter]] }] }, type, fhirBase).flatMap(({ clauses }) => clauses);
 }
 
-/** The search with the clauses of its restriction, and what is left of that. Where there are several branches it is all left. */
+/** Of which one holds wherever one of several branches does, each bounded by an index; undefined where one of them is not. */
+function boundingList(branches: readonly BranchClauses[], fhirBase: string): SearchClause[] | undefined {
+  const lists = branches.map(({ clauses, compartment }) => compartment ?? clauses.filter((clause) => rangesOfAny([clause], fhirBase) !== undefined).slice(0, 1));
+  return lists.every(({ length }) => length > 0) ? lists.flat() : undefined;
+}
+
+/** The search with the clauses of its restriction, and what is left of that. Where there are several branches it is all left, beside what the search may begin with. */
 export function restrictSearch<Scope extends RestrictedScope>(parsed: ParsedSearch, scope: Scope): { parsed: ParsedSearch; scope: Scope } {
   const { restriction, fhirBase } = scope;
   if (restriction.kind !== 'within') return { parsed, scope };
@@ -69,7 +75,10 @@ export function restrictSearch<Scope extends RestrictedScope>(parsed: ParsedSear
   const branches = restrictionClauses(restriction, type, fhirBase);
   const [only] = branches;
   const categories = restriction.categories === undefined ? [] : categoryClause(restriction.categories, type, fhirBase);
-  if (only === undefined || branches.length > 1) return { parsed: { ...parsed, clauses: [...parsed.clauses, ...categories] }, scope };
+  if (only === undefined || branches.length > 1) {
+    const bounding = boundingList(branches, fhirBase);
+    return { parsed: { ...parsed, clauses: [...parsed.clauses, ...categories], ...(only === undefined || bounding === undefined ? {} : { anyOf: [...(parsed.anyOf ?? []), bounding] }) }, scope };
+  }
   const { clauses, compartment = [] } = only;
   const [single, ...others] = compartment;
   const lists = others.length === 0 ? [] : [compartment];
