@@ -42,6 +42,8 @@ function bodyOf({ method, type, code }: Route): RowDescription['body'] {
   return type === 'Binary' && (code === 'create' || code === 'update') ? { ...ANY_BYTES, ...BODY } : BODY;
 }
 
+const PDF: Schema = { type: 'string', contentMediaType: 'application/pdf' };
+
 /** Bytes as they are, and in ranges. */
 const RAW: RowDescription['answers'] = { 200: { ...BYTES_OUT, ...BODY }, 206: BYTES_OUT, 304: {} };
 
@@ -52,7 +54,7 @@ export function describeFhir(route: Route): RowDescription {
   const isRaw = route.type === 'Binary' && (route.code === 'read' || route.code === 'vread');
   return {
     ...known,
-    ...(isRaw ? { answers: RAW } : route.answersAlso === undefined ? {} : { answers: { 200: { ...BODY, 'text/csv': TEXT } } }),
+    ...(isRaw ? { answers: RAW } : route.answersAlso === undefined ? {} : { answers: { 200: { ...BODY, 'text/csv': TEXT, 'text/html': TEXT, 'application/pdf': PDF } } }),
     summary: operation === undefined ? `${verb} ${route.type}` : `${operation} of ${route.path.includes('/') ? route.type : 'the server'}`,
     ...(body === undefined ? {} : { body, ...(route.code === 'operation' ? { bodyOptional: true as const } : {}) }),
   };

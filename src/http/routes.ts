@@ -30,7 +30,7 @@ import { vread } from '../interactions/vread.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import { breakGlass } from '../operations/break-glass.ts';
 import { disclosures } from '../operations/disclosures.ts';
-import { wantsCsv } from '../operations/disclosures-csv.ts';
+import { disclosureForm } from '../operations/disclosure-form.ts';
 import { auditCheckpoint } from '../operations/audit-checkpoint.ts';
 import { auditConsistency } from '../operations/audit-consistency.ts';
 import { inclusionProof } from '../operations/inclusion-proof.ts';
@@ -135,13 +135,19 @@ function operationRoutes(parts: RouteParts): Route[] {
     at('POST', 'Binary/$validate', 'Binary'),
     { method: 'POST', path: 'Patient/[compartment-id]/$break-glass', type: 'Patient', code: 'operation', interaction: breakGlass(parts) },
     ...grantRoutes(parts),
-    ...(['GET', 'POST'] as const).map((method): Route => ({
-      method, path: 'Patient/[compartment-id]/$disclosures', type: 'Patient', code: 'operation', interaction: disclosures(parts), answersAlso: wantsCsv,
-    })),
+    ...disclosureRoutes(parts),
     { method: 'GET', path: 'AuditEvent/[id]/$inclusion-proof', type: 'AuditEvent', code: 'operation', interaction: inclusionProof(parts.log) },
     { method: 'GET', path: '$audit-consistency', type: 'Bundle', code: 'operation', interaction: auditConsistency(parts.log) },
     { method: 'GET', path: '$audit-checkpoint', type: 'Bundle', code: 'operation', interaction: auditCheckpoint(parts.log) },
   ];
+}
+
+/** Of a patient, and of a document: who saw it. */
+function disclosureRoutes(parts: RouteParts): Route[] {
+  const interaction = disclosures(parts);
+  const answersAlso: NonNullable<Route['answersAlso']> = (query, accept) => disclosureForm(query, accept) !== undefined;
+  const at = (method: 'GET' | 'POST', path: string, type: ResourceType): Route => ({ method, path, type, code: 'operation', interaction, answersAlso });
+  return [at('GET', 'Patient/[compartment-id]/$disclosures', 'Patient'), at('POST', 'Patient/[compartment-id]/$disclosures', 'Patient'), ...DOCUMENTS.flatMap((type) => [at('GET', `${type}/[id]/$disclosures`, type), at('POST', `${type}/[id]/$disclosures`, type)])];
 }
 
 function grantRoutes(parts: GrantOperationParts): Route[] {

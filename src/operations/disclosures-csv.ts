@@ -33,11 +33,3 @@ export function printDisclosuresCsv(events: readonly AccessEvent[]): string {
   const lines = [COLUMNS.map(([name]) => name), ...events.map((event) => COLUMNS.map(([, value]) => cell(value(event))))];
   return lines.map((line) => `${line.join(',')}\r\n`).join('');
 }
-
-/** Whether a table is wanted: `_format` decides before Accept, where it must come before what FHIR offers. */
-export function wantsCsv(query: Iterable<readonly [string, string]>, accept: string | undefined): boolean {
-  const format = [...query].find(([name]) => name === '_format')?.[1];
-  if (format !== undefined) return format === 'csv' || /^text\/csv(;|$)/.test(format);
-  const [first = ''] = (accept ?? '').split(',');
-  return /^\s*text\/csv\s*(;|$)/i.test(first) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(first);
-}

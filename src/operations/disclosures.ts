@@ -1,15 +1,20 @@
-// Patient/[id]/$disclosures: the accounting of disclosures of one patient (45 CFR 164.528), as a Bundle of AuditEvents or
-// as a table. Who may not read the record may not read this; that it was read is recorded like any access.
+// [id]/$disclosures: the accounting of disclosures of one patient (45 CFR 164.528) or of one document, as a Bundle of
+// AuditEvents, as a table, a page or a document to print. Who may not read the record may not read this; that it was read is recorded like any access.
+import { Readable } from 'node:stream';
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderAuditEvent } from '../audit/render-audit-event.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import { parseDateRange } from '../fhir/instant.ts';
+import { parseDateRange, printInstant } from '../fhir/instant.ts';
 import { isJsonObject, printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type Outcome } from '../interactions/interaction.ts';
 import { readFhirBody } from '../interactions/read-body.ts';
 import { FHIR_JSON_TYPE } from '../interactions/representation.ts';
 import { readDisclosures, type DisclosurePeriod } from '../resources/read-disclosures.ts';
-import { CSV_TYPE, printDisclosuresCsv, wantsCsv } from './disclosures-csv.ts';
+import { disclosureForm, type DisclosureForm } from './disclosure-form.ts';
+import type { Accounting, DisclosureSubject } from './disclosure-text.ts';
+import { CSV_TYPE, printDisclosuresCsv } from './disclosures-csv.ts';
+import { PAGE_HEADERS, printDisclosuresPage } from './disclosures-page.ts';
+import { PDF_TYPE, printDisclosuresPdf } from './disclosures-pdf.ts';
 import { requireRecordRight } from './record-right.ts';
 
 export interface DisclosuresParts {
@@ -36,16 +41,34 @@ export function disclosures(parts: DisclosuresParts): Interaction {
       requireRecordRight(context, 'An accounting of disclosures');
       return periodOf([...context.request.query, ...await bodyParameters(context.request, parts.bodyBytesMax)], context.now);
     },
-    async run(tx, { request, org }, { period, asked }): Promise<Outcome> {
-      const patient = `Patient/${request.compartment?.id ?? ''}`;
-      const events = await readDisclosures(tx, org.id, patient, period, DISCLOSURES_MAX + 1);
-      if (events.length > DISCLOSURES_MAX) throw fhirError('too-costly', `More than ${DISCLOSURES_MAX} disclosures of ${patient}: ask for a shorter period with start and end`);
-      const response = wantsCsv(request.query, request.header('accept'))
-        ? { status: 200, headers: { 'Content-Type': CSV_TYPE, 'Content-Disposition': `attachment; filename="disclosures-${request.compartment?.id ?? ''}.csv"` }, body: printDisclosuresCsv(events) }
-        : { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printBundle(parts.fhirBase, patient, asked, events) };
-      return { response, entities: [{ reference: patient, role: 'patient' }] };
+    async run(tx, { now, org, request }, { period, asked }): Promise<Outcome> {
+      const subject = subjectOf(request);
+      const events = await readDisclosures(tx, org.id, subject, period, DISCLOSURES_MAX + 1);
+      if (events.length > DISCLOSURES_MAX) throw fhirError('too-costly', `More than ${DISCLOSURES_MAX} disclosures of ${subject.reference}: ask for a shorter period with start and end`);
+      const form = disclosureForm(request.query, request.header('accept'));
+      const entities: Outcome['entities'] = [{ reference: subject.reference, role: subject.role }];
+      if (form === undefined) return { response: { status: 200, headers: { 'Content-Type': FHIR_JSON_TYPE }, body: printBundle(parts.fhirBase, subject.reference, asked, events) }, entities };
+      const accounting = { subject, organisation: org.name, from: printInstant(period.from), until: printInstant(period.until), asked: printInstant(now), events };
+      return { ...inForm(form, accounting), entities };
     },
   });
+}
+
+/** A patient by the compartment of the path, a document by its own. */
+function subjectOf({ compartment, id, type }: FhirRequest): DisclosureSubject {
+  return compartment === undefined ? { reference: `${type}/${id}`, role: 'data' } : { reference: `Patient/${compartment.id}`, role: 'patient' };
+}
+
+function inForm(form: DisclosureForm, accounting: Accounting): Pick<Outcome, 'response' | 'open'> {
+  const attached = (type: string): Record<string, string> => ({ 'Content-Type': type, 'Content-Disposition': `attachment; filename="disclosures-${accounting.subject.reference.split('/')[1] ?? ''}.${form}"`, 'Cache-Control': 'no-store' });
+  switch (form) {
+    case 'csv': return { response: { status: 200, headers: attached(CSV_TYPE), body: printDisclosuresCsv(accounting.events) } };
+    case 'html': return { response: { status: 200, headers: { ...PAGE_HEADERS }, body: printDisclosuresPage(accounting) } };
+    case 'pdf': {
+      const bytes = printDisclosuresPdf(accounting);
+      return { response: { status: 200, headers: attached(PDF_TYPE) }, open: () => Promise.resolve({ length: bytes.length, bytes: Readable.from([bytes]) }) };
+    }
+  }
 }
 
 async function bodyParameters(request: FhirRequest, bodyBytesMax: number): Promise<[string, string][]> {
