@@ -210,7 +210,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
     authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected, config.baseUrl),
-    ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), database, log: logger }) }),
+    ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, database, log: logger }) }),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
   });

@@ -1,7 +1,9 @@
 // What an engine is: a real server of somebody else's that Muniment is joined to, obtained and run on loopback.
 import type { EngineFolders } from './engine-folders.ts';
 
-export const ENGINE_NAMES = ['postgres', 'minio', 'hapi', 'clamav'] as const;
+/** Those that `start` starts unless told; the rest are started by their names. */
+export const DEFAULT_ENGINES = ['postgres', 'minio', 'hapi', 'clamav'] as const;
+export const ENGINE_NAMES = [...DEFAULT_ENGINES, 'hapi-partitions'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export interface LaunchCommand {

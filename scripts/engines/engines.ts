@@ -1,12 +1,12 @@
 // npm run engines [-- stop | env | status]: the real servers that Muniment is joined to, on this machine's loopback.
-import { ENGINE_NAMES } from './engine.ts';
+import { DEFAULT_ENGINES, ENGINE_NAMES, type EngineName } from './engine.ts';
 import { ensureEngines, inspectEngines, stopEngines, type EngineReport } from './ensure-engines.ts';
 
-const USAGE = 'usage: npm run engines [-- start | stop | env | status]';
+const USAGE = `usage: npm run engines [-- start [NAME …] | stop | env | status]\nstart without names starts ${DEFAULT_ENGINES.join(', ')}; ${ENGINE_NAMES.join(', ')} can be named`;
 
-const COMMANDS: Record<string, () => Promise<number>> = {
-  start: async () => {
-    const reports = await ensureEngines({ wanted: ENGINE_NAMES, build: true, log: (line) => { console.log(line); } });
+const COMMANDS: Record<string, (wanted: readonly EngineName[]) => Promise<number>> = {
+  start: async (wanted) => {
+    const reports = await ensureEngines({ wanted, build: true, log: (line) => { console.log(line); } });
     printReports(reports);
     return process.env['ENGINES'] === 'required' && reports.some(({ state }) => state === 'unavailable') ? 1 : 0;
   },
@@ -36,10 +36,11 @@ function printReports(reports: EngineReport[]): void {
 }
 
 const [word = 'start', ...rest] = process.argv.slice(2);
-const command = rest.length === 0 ? COMMANDS[word] : undefined;
+const named = ENGINE_NAMES.filter((name) => rest.includes(name));
+const command = named.length === rest.length && (rest.length === 0 || word === 'start') ? COMMANDS[word] : undefined;
 if (command === undefined) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
-  process.exitCode = await command();
+  process.exitCode = await command(named.length === 0 ? DEFAULT_ENGINES : named);
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineUnavailable, type Engine, type EngineContext } from './engine.ts';
+import { EngineUnavailable, type Engine, type EngineContext, type LaunchCommand } from './engine.ts';
 import { engineCredentials } from './engine-folders.ts';
 import { programOnPath, runToEnd } from './engine-process.ts';
 import { postgresEngine } from './postgres-engine.ts';
@@ -17,22 +17,7 @@ export const hapiEngine: Engine = {
   // More than two minutes have been seen for the first start on two busy cores, which makes 58 tables.
   startLimitMs: 600_000,
   stopLimitMs: 60_000,
-  obtain: async (context) => {
-    const java = programOnPath('java', 'a JDK 17 runs HAPI');
-    const jar = await hapiJar(context);
-    return {
-      program: java,
-      args: ['-Xmx1g', '-jar', jar],
-      cwd: context.folders.state,
-      env: {
-        HAPI_ADDRESS: '127.0.0.1',
-        HAPI_PORT: String(context.port),
-        HAPI_DB_URL: `jdbc:postgresql://127.0.0.1:${databasePort(context)}/hapi`,
-        HAPI_DB_USER: 'hapi',
-        HAPI_DB_PASSWORD: engineCredentials(context.folders).hapiPassword,
-      },
-    };
-  },
+  obtain: (context) => launchCommand(context, 'hapi', postgresEngine.port + context.port - 8080),
   probe: async ({ port }) => {
     const answer = await fetch(`http://127.0.0.1:${port}/fhir/metadata`, { headers: { accept: 'application/fhir+json' }, signal: AbortSignal.timeout(60_000) });
     const body = await answer.text();
@@ -42,8 +27,40 @@ export const hapiEngine: Engine = {
   environment: ({ port }) => ({ MIRROR_BASE_URL: `http://127.0.0.1:${port}/fhir` }),
 };
 
-// The engines of a test may stand on other ports, each moved by the same distance.
-const databasePort = ({ port }: EngineContext): number => postgresEngine.port + (port - hapiEngine.port);
+/** Another one, in which each organisation has a partition of its own (HAPI_PARTITIONS). It is started by its name alone. */
+export const partitionedHapiEngine: Engine = {
+  ...hapiEngine,
+  name: 'hapi-partitions',
+  title: 'HAPI FHIR with partitions',
+  port: 8090,
+  obtain: async (context) => {
+    const command = await launchCommand(context, 'hapi_partitions', postgresEngine.port + context.port - 8090);
+    return { ...command, env: { ...command.env, HAPI_PARTITIONS: 'true' } };
+  },
+  // A server is joined to one HAPI: whoever wants this one says so.
+  environment: () => ({}),
+};
+
+/** The engines of a test may stand on other ports, each moved by the same distance. */
+async function launchCommand(context: EngineContext, database: string, databasePort: number): Promise<LaunchCommand> {
+  const java = programOnPath('java', 'a JDK 17 runs HAPI');
+  jars ??= hapiJar(context);
+  return {
+    program: java,
+    args: ['-Xmx1g', '-jar', await jars],
+    cwd: context.folders.state,
+    env: {
+      HAPI_ADDRESS: '127.0.0.1',
+      HAPI_PORT: String(context.port),
+      HAPI_DB_URL: `jdbc:postgresql://127.0.0.1:${databasePort}/${database}`,
+      HAPI_DB_USER: 'hapi',
+      HAPI_DB_PASSWORD: engineCredentials(context.folders).hapiPassword,
+    },
+  };
+}
+
+/** Built once, for both. */
+let jars: Promise<string> | undefined;
 
 async function hapiJar({ folders, mayBuild, log }: EngineContext): Promise<string> {
   const home = join(folders.programs, 'hapi', sourcesKey());

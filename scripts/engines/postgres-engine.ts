@@ -21,6 +21,7 @@ export const postgresEngine: Engine = {
     // As an operator would give it to us: owner of its database, no superuser, able to make the runtime roles.
     await makeDatabase(client, 'muniment', munimentPassword, 'login nosuperuser createrole createdb');
     await makeDatabase(client, 'hapi', hapiPassword, 'login nosuperuser');
+    await makeDatabase(client, 'hapi_partitions', hapiPassword, 'login nosuperuser', 'hapi');
   }),
   environment: ({ folders, port }) => ({
     DATABASE_URL: `postgres://muniment:${engineCredentials(folders).munimentPassword}@127.0.0.1:${port}/muniment`,
@@ -48,10 +49,10 @@ async function withSuperuser(context: EngineContext, work: (client: pg.Client) =
   }
 }
 
-async function makeDatabase(client: pg.Client, name: string, password: string, attributes: string): Promise<void> {
-  const roles = await client.query('select 1 from pg_roles where rolname = $1', [name]);
+async function makeDatabase(client: pg.Client, name: string, password: string, attributes: string, owner = name): Promise<void> {
+  const roles = await client.query('select 1 from pg_roles where rolname = $1', [owner]);
   const verb = roles.rowCount === 0 ? 'create' : 'alter';
-  await client.query(`${verb} role ${name} with ${attributes} password ${client.escapeLiteral(password)}`);
+  await client.query(`${verb} role ${owner} with ${attributes} password ${client.escapeLiteral(password)}`);
   const databases = await client.query('select 1 from pg_database where datname = $1', [name]);
-  if (databases.rowCount === 0) await client.query(`create database ${name} owner ${name}`);
+  if (databases.rowCount === 0) await client.query(`create database ${name} owner ${owner}`);
 }

@@ -8,13 +8,12 @@ import { isJsonObject } from '../fhir/json.ts';
 import type { Logger } from '../logger.ts';
 import { BYTES_MAX } from './collect-page.ts';
 import { createHapiAccess, type HapiAccess } from './hapi-access.ts';
+import { isPerOrganisation, type HapiAddress } from './hapi-client.ts';
 import { readHapiPage, type HapiPage } from './hapi-page.ts';
 import { firstOrganisation } from './mirror-status.ts';
 import type { HapiQuestion } from './read-hapi.ts';
 
-export interface ConsentSourceOptions {
-  /** FHIR base of HAPI; `{org}` in it stands for the organisation's name. */
-  baseUrl: string;
+export interface ConsentSourceOptions extends HapiAddress {
   database: Pick<Database, 'workerTransaction'>;
   log: Logger;
   /** Milliseconds. */
@@ -49,8 +48,8 @@ interface Held {
   fetching?: Promise<ConsentState> | undefined;
 }
 
-export function createConsentSource({ baseUrl, database, log, clock = Date.now }: ConsentSourceOptions): ConsentSource {
-  const hapi = createHapiAccess({ baseUrl, log });
+export function createConsentSource({ database, log, clock = Date.now, ...address }: ConsentSourceOptions): ConsentSource {
+  const hapi = createHapiAccess({ ...address, log });
   const organisations = new Map<OrgId, Held>();
   let first: OrgId | undefined;
 
@@ -99,7 +98,7 @@ export function createConsentSource({ baseUrl, database, log, clock = Date.now }
   }
 
   return (org) => {
-    if (baseUrl.includes('{org}')) return stateOf(org);
+    if (isPerOrganisation(address.baseUrl)) return stateOf(org);
     if (first !== undefined) return first === org.id ? stateOf(org) : undefined;
     return database.workerTransaction(firstOrganisation).then((id) => {
       first = id;

@@ -4,7 +4,8 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { ensureEngines } from '../../scripts/engines/ensure-engines.ts';
+import { ensureEngines, inspectEngines } from '../../scripts/engines/ensure-engines.ts';
+import { partitionedHapiEngine } from '../../scripts/engines/hapi-engine.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts';
 import { removeEndedRuns, RUN_FOLDER } from './ended-runs.ts';
@@ -30,9 +31,11 @@ export default async function globalSetup(): Promise<void> {
   await admin.end();
   await migrate(postgres.url.replace(/\/[^/]*$/, `/${TEMPLATE}`));
 
-  const reports = await ensureEngines({ wanted: ['minio', 'hapi'], build: required, log: (line) => { process.stderr.write(`${line}\n`); } });
+  // The second HAPI takes a gigabyte: on a machine of a person it is used where it runs.
+  const partitions = required || (await inspectEngines()).some(({ name, state }) => name === 'hapi-partitions' && state === 'running');
+  const reports = await ensureEngines({ wanted: ['minio', 'hapi', ...(partitions ? ['hapi-partitions' as const] : [])], build: required, log: (line) => { process.stderr.write(`${line}\n`); } });
   const missing = reports.filter((report) => report.state !== 'running');
-  for (const report of reports) Object.assign(process.env, testVariables(report.name, report.environment));
+  for (const report of reports.filter(({ state }) => state === 'running')) Object.assign(process.env, testVariables(report.name, report.environment));
   if (missing.length > 0) {
     const line = `Left out: ${missing.map((report) => `${report.name} (${report.reason ?? 'unavailable'})`).join('; ')}`;
     if (required) throw new Error(`${line}\n${missing.map((report) => report.logTail ?? '').join('\n')}`);
@@ -44,5 +47,6 @@ function testVariables(name: string, env: Record<string, string>): Record<string
   if (name === 'minio' && env['STORAGE_ENDPOINT'] !== undefined) {
     return { TEST_S3_ENDPOINT: env['STORAGE_ENDPOINT'], TEST_S3_BUCKET: env['STORAGE_BUCKET'] ?? '', TEST_S3_ACCESS_KEY: env['STORAGE_ACCESS_KEY'] ?? '', TEST_S3_SECRET_KEY: env['STORAGE_SECRET_KEY'] ?? '' };
   }
+  if (name === 'hapi-partitions') return { TEST_PARTITIONED_HAPI_URL: `http://127.0.0.1:${partitionedHapiEngine.port}/fhir/{org}` };
   return name === 'hapi' && env['MIRROR_BASE_URL'] !== undefined ? { TEST_HAPI_URL: env['MIRROR_BASE_URL'] } : {};
 }

@@ -4,6 +4,7 @@ import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.context.support.IValidationSupport;
 import ca.uhn.fhir.interceptor.api.IInterceptorService;
+import ca.uhn.fhir.interceptor.model.RequestPartitionId;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.api.config.ThreadPoolFactoryConfig;
 import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
@@ -11,15 +12,23 @@ import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
 import ca.uhn.fhir.jpa.config.HapiJpaConfig;
 import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
 import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
+import ca.uhn.fhir.jpa.entity.PartitionEntity;
 import ca.uhn.fhir.jpa.interceptor.UserRequestRetryVersionConflictsInterceptor;
 import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
+import ca.uhn.fhir.jpa.partition.IPartitionLookupSvc;
 import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
 import ca.uhn.fhir.jpa.provider.JpaSystemProvider;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
+import ca.uhn.fhir.rest.api.server.RequestDetails;
+import ca.uhn.fhir.rest.api.server.SystemRequestDetails;
 import ca.uhn.fhir.rest.server.RestfulServer;
+import ca.uhn.fhir.rest.server.exceptions.InvalidRequestException;
+import ca.uhn.fhir.rest.server.exceptions.ResourceNotFoundException;
+import ca.uhn.fhir.rest.server.interceptor.partition.RequestTenantPartitionInterceptor;
 import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
+import ca.uhn.fhir.rest.server.tenant.UrlBaseTenantIdentificationStrategy;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
 import jakarta.persistence.EntityManagerFactory;
 import org.hl7.fhir.r4.model.Bundle;
@@ -82,9 +91,13 @@ public class HapiServer {
 		return settings;
 	}
 
+	/**
+	 * With hapi.partitions each organisation is a tenant, /fhir/ORG, with a partition of its own: ids may be the same in
+	 * two of them, and no reference leads from one into another.
+	 */
 	@Bean
-	public PartitionSettings partitionSettings() {
-		return new PartitionSettings();
+	public PartitionSettings partitionSettings(@Value("${hapi.partitions:false}") boolean partitions) {
+		return new PartitionSettings().setPartitioningEnabled(partitions).setDatabasePartitionMode(partitions);
 	}
 
 	/** Unused, since no subscription processor is imported, but HAPI's own beans ask for it. */
@@ -117,6 +130,7 @@ public class HapiServer {
 			FhirContext fhir, IFhirSystemDao<Bundle, Meta> systemDao, ResourceProviderFactory resources,
 			JpaSystemProvider<Bundle, Meta> system, JpaStorageSettings storage, ISearchParamRegistry params,
 			IValidationSupport validation, IInterceptorService interceptors, DatabaseBackedPagingProvider paging,
+			PartitionSettings partitions, IPartitionLookupSvc partitionLookup,
 			@Value("${hapi.keep-reference-versions-at:}") String[] versionedPaths,
 			@Value("${hapi.retry-version-conflicts:false}") boolean retryConflicts) {
 		// HAPI removes "/_history/n" from references before storing, except at AuditEvent.entity.what.
@@ -136,7 +150,56 @@ public class HapiServer {
 		server.setServerConformanceProvider(
 				new JpaCapabilityStatementProvider(server, systemDao, storage, params, validation));
 		server.setPagingProvider(paging);
+		if (partitions.isPartitioningEnabled()) {
+			server.setTenantIdentificationStrategy(new UrlBaseTenantIdentificationStrategy());
+			OrganisationPartitions interceptor = new OrganisationPartitions(partitionLookup);
+			interceptor.setPartitionSettings(partitions);
+			interceptors.registerInterceptor(interceptor);
+		}
 		return server;
+	}
+
+	/** Makes the partition of a tenant when it is first named. HAPI's own interceptor refuses tenants that nobody made. */
+	public static class OrganisationPartitions extends RequestTenantPartitionInterceptor {
+		private final IPartitionLookupSvc lookup;
+
+		OrganisationPartitions(IPartitionLookupSvc lookup) {
+			this.lookup = lookup;
+		}
+
+		@Override
+		protected RequestPartitionId extractPartitionIdFromRequest(RequestDetails request) {
+			String tenant = request.getTenantId();
+			if (tenant == null || tenant.isBlank() || request instanceof SystemRequestDetails) {
+				return super.extractPartitionIdFromRequest(request);
+			}
+			String name = nameOf(tenant);
+			return RequestPartitionId.fromPartitionIdAndName(known(name).getId(), name);
+		}
+
+		/** Names of partitions have no dots, and DEFAULT is taken: no two tenants have the same. */
+		static String nameOf(String tenant) {
+			return "org-" + tenant.replace("_", "__").replace(".", "_d");
+		}
+
+		private PartitionEntity known(String name) {
+			try {
+				return lookup.getPartitionByName(name);
+			} catch (ResourceNotFoundException absent) {
+				return made(name);
+			}
+		}
+
+		private synchronized PartitionEntity made(String name) {
+			try {
+				PartitionEntity entity = new PartitionEntity().setId(lookup.generateRandomUnusedPartitionId()).setName(name);
+				return lookup.createPartition(entity, null);
+			} catch (InvalidRequestException taken) {
+				// Another request was faster.
+				lookup.invalidateCaches();
+				return lookup.getPartitionByName(name);
+			}
+		}
 	}
 
 	@Bean
