@@ -159,7 +159,7 @@ async function answer(database: Database, config: Config, wish: Wish): Promise<A
   const target = targetOf(wish);
   switch (word) {
     case 'status': {
-      const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '');
+      const status = await mirrorStatus(database, config.mirrorBaseUrl?.reveal() ?? '', config.mirrorAccess);
       return { code: status.parked > 0 || status.drift > 0 || status.paused.length > 0 ? 1 : 0, value: status };
     }
     case 'list': {

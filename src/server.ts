@@ -125,10 +125,10 @@ function registerGauges(metrics: Metrics, database: Database, recorder: AccessRe
   if (mirror === undefined) return;
   metrics.gauges({
     mirror_pending: 'Versions that HAPI has not yet', mirror_oldest_seconds: 'Age of the oldest of them', mirror_parked: 'Resources whose delivery waits for a person',
-    mirror_drift: 'Resources that differ at HAPI', mirror_paused: 'HAPI servers that do not let us in',
+    mirror_drift: 'Resources that differ at HAPI', mirror_paused: 'HAPI servers that do not let us in', mirror_access_oldest_seconds: 'Age of the oldest access that HAPI was not told of, under MIRROR_ACCESS=all',
   }, async () => {
-    const { pending, oldestSeconds, parked, drift, paused } = await mirror.status();
-    return { mirror_pending: pending, mirror_oldest_seconds: oldestSeconds ?? 0, mirror_parked: parked, mirror_drift: drift, mirror_paused: paused.length };
+    const { pending, oldestSeconds, parked, drift, paused, access } = await mirror.status();
+    return { mirror_pending: pending, mirror_oldest_seconds: oldestSeconds ?? 0, mirror_parked: parked, mirror_drift: drift, mirror_paused: paused.length, mirror_access_oldest_seconds: access?.oldestSeconds ?? 0 };
   });
 }
 

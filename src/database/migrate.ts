@@ -34,6 +34,7 @@ import * as retention from '../../migrations/0029-retention.ts';
 import * as rendition from '../../migrations/0030-rendition.ts';
 import * as accessEntityTime from '../../migrations/0031-access-entity-time.ts';
 import * as mirrorDecisions from '../../migrations/0032-mirror-decisions.ts';
+import * as mirrorAccess from '../../migrations/0033-mirror-access.ts';
 
 interface Migration {
   name: string;
@@ -73,6 +74,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0030-rendition', up: rendition.up },
   { name: '0031-access-entity-time', up: accessEntityTime.up },
   { name: '0032-mirror-decisions', up: mirrorDecisions.up },
+  { name: '0033-mirror-access', up: mirrorAccess.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

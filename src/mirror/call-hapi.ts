@@ -5,8 +5,8 @@ import type { HapiClient } from './hapi-client.ts';
 import { LoginDenied } from './hapi-credentials.ts';
 
 export interface HapiRequest {
-  method: 'GET' | 'PUT' | 'DELETE';
-  /** Below the FHIR base. */
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** Below the FHIR base; '' is the base itself. */
   path: string;
   /** Exact JSON text: given as a string, it is sent as it is, so that decimals keep their digits. */
   body?: string;
@@ -22,6 +22,8 @@ export const ALIVE_PATH = 'metadata?_elements=fhirVersion';
 export interface HapiAnswer {
   /** HTTP status; 0 = there was no answer. */
   status: number;
+  /** Type of the resource in the body. */
+  type: string | undefined;
   /** HAPI's version of the resource that it answered about. */
   version: string | undefined;
   /** meta.source of the resource in the body. */
@@ -52,7 +54,7 @@ const HEADERS = {
 /** Never rejects. Ended after `timeoutMs`, whether it waits for the connection, the headers or the body, or by `stop`, it has status 0. */
 export async function callHapi(client: HapiClient, request: HapiRequest, timeoutMs: number, stop: AbortSignal): Promise<HapiAnswer> {
   try {
-    const { status, headers, text } = await client.send(`/${request.path}`, {
+    const { status, headers, text } = await client.send(request.path === '' ? '' : `/${request.path}`, {
       method: request.method, headers: headersOf(request), timeoutMs, stop, bytesMax: ANSWER_BYTES_MAX, ...(request.body === undefined ? {} : { body: request.body }),
     });
     if (text === undefined) return { ...NO_ANSWER, reason: 'No answer: it is too long' };
@@ -75,14 +77,14 @@ function headersOf({ ifMatch, waitForOthers }: HapiRequest): Record<string, stri
   };
 }
 
-const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, version: undefined, source: undefined, outcome: false };
+const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, type: undefined, version: undefined, source: undefined, outcome: false };
 
 function answerOf(status: number, headers: IncomingHttpHeaders, resource: JsonObject): HapiAnswer {
   const meta = isJsonObject(resource['meta']) ? resource['meta'] : {};
   const outcome = resource['resourceType'] === 'OperationOutcome';
   const seconds = headers['retry-after'] ?? '';
   return {
-    status, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, outcome,
+    status, type: typeof resource['resourceType'] === 'string' ? resource['resourceType'] : undefined, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, outcome,
     reason: outcome ? diagnostics(resource['issue']) : 'not an OperationOutcome',
     ...(/^\d{1,9}$/.test(seconds) ? { retryAfterMs: Math.min(Number(seconds) * 1_000, RETRY_AFTER_MAX_MS) } : {}),
   };

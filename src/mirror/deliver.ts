@@ -2,7 +2,7 @@
 import type { AccessEvent } from '../audit/access-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import { parseJson } from '../fhir/json.ts';
-import { ALIVE_PATH, callHapi } from './call-hapi.ts';
+import { ALIVE_PATH, callHapi, type HapiAnswer, type HapiRequest } from './call-hapi.ts';
 import type { LeasedVersion } from './claim.ts';
 import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
 import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
@@ -18,6 +18,10 @@ export interface DeliveryOptions extends HapiAddress {
 }
 
 export interface Delivery {
+  /** Every access is told, not only writes. */
+  readonly allAccesses: boolean;
+  /** One request to the HAPI of an organisation; never rejects. */
+  call(orgName: string, request: HapiRequest, stop: AbortSignal): Promise<HapiAnswer>;
   /** Each organisation has a HAPI, or a partition of one, of its own. */
   readonly perOrganisation: boolean;
   /** `delivered` when the version and its Provenance are both there. `stop` ends it early with `again`. */
@@ -44,6 +48,8 @@ export function createDelivery({ publicBase, timeoutMs = 15_000, access, ...addr
   }
 
   return {
+    allAccesses: access === 'all',
+    call: (orgName, request, stop) => callTo(orgName, stop)(request),
     perOrganisation: isPerOrganisation(address.baseUrl),
     async deliver(leased, stop) {
       const call = callTo(leased.orgName, stop);

@@ -42,14 +42,14 @@ export async function writeGuarded(write: GuardedWrite, call: Call): Promise<Del
     if (Date.now() >= write.leaseUntil) return again('The lease ended before HAPI answered');
     const answer = await call(requestOf(write, expected, collided));
     if (isWritten(answer, write)) return { kind: 'delivered', hapiVersion: answer.version ?? ABSENT };
-    if (answer.status !== 409 && answer.status !== 412) return failure(answer, write);
+    if (answer.status !== 409 && answer.status !== 412) return failureOf(answer, write);
     const held = await call({ method: 'GET', path: `${write.type}/${write.id}` });
     const settled = settledBy(held, write);
     if (settled !== undefined) return settled;
     const current = held.version ?? ABSENT;
     // The version was right, so something else collides, such as two writes that make one placeholder. HAPI can wait
     // for it, but would wait in vain, and long, where only the version was wrong: hence not at the first try.
-    if (current === expected && collided) return failure(answer, write);
+    if (current === expected && collided) return failureOf(answer, write);
     collided = current === expected;
     expected = current;
   }
@@ -71,7 +71,7 @@ function isWritten({ status, version, outcome }: HapiAnswer, { body }: GuardedWr
 function settledBy(held: HapiAnswer, write: GuardedWrite): DeliveryResult | undefined {
   const hapiVersion = held.version ?? ABSENT;
   if ((held.status === 404 || held.status === 410) && held.outcome) return write.body === null ? { kind: 'delivered', hapiVersion } : undefined;
-  if (held.status !== 200 || held.version === undefined) return failure(held, write);
+  if (held.status !== 200 || held.version === undefined) return failureOf(held, write);
   const version = sourceVersion(held.source, write);
   if (version === 'foreign') return { kind: 'parked', reason: `HAPI holds ${write.type}/${write.id} from elsewhere: ${held.source}` };
   return version !== undefined && version >= write.version ? { kind: 'delivered', hapiVersion } : undefined;
@@ -84,7 +84,8 @@ const PASSING = [408, 409, 412, 423, 425, 429];
 // From a server in front of HAPI, or from HAPI while it has no database.
 const UNREACHED = [429, 502, 503, 504];
 
-function failure(answer: HapiAnswer, { type, id, refusals }: GuardedWrite): DeliveryResult {
+/** What an answer that is no success means for what was sent. The one place that tells a refusal from an outage. */
+export function failureOf(answer: HapiAnswer, { type, id, refusals }: Pick<GuardedWrite, 'type' | 'id' | 'refusals'>): Exclude<DeliveryResult, { kind: 'delivered' }> {
   if (answer.status === 0) return { kind: 'again', reason: answer.reason, transport: true, refused: false };
   if (DENIED.includes(answer.status)) return { kind: 'again', reason: answer.denial ?? `HAPI does not let us in: HTTP ${answer.status}`, transport: false, refused: false, denied: true };
   const reason = `${type}/${id}: HTTP ${answer.status}: ${answer.reason}`;
@@ -95,6 +96,6 @@ function failure(answer: HapiAnswer, { type, id, refusals }: GuardedWrite): Deli
   return { kind: 'again', reason, transport, refused, ...(answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs }) };
 }
 
-function again(reason: string): DeliveryResult {
+function again(reason: string): Exclude<DeliveryResult, { kind: 'delivered' | 'parked' }> {
   return { kind: 'again', reason, transport: false, refused: false };
 }

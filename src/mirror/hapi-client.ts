@@ -16,7 +16,7 @@ export interface HapiAddress {
 export interface HapiClient {
   /** Without credentials and without a trailing slash: they stand in no message any more. */
   readonly base: string;
-  /** `path` begins with `/` or `?`. Rejects with an Error that says why there was no answer, and with LoginDenied. */
+  /** `path` begins with `/` or `?`, or is the base itself. Rejects with an Error that says why there was no answer, and with LoginDenied. */
   send(path: string, sending: Omit<Sending, 'url'>): Promise<Received>;
 }
 

@@ -24,10 +24,10 @@ export interface MirrorTargets {
 const LIST_MAX = 1_000;
 
 /** The same as the worker's status, but for what only a running server knows; and how many resources were delivered within the last minute. */
-export function mirrorStatus(database: WorkerDatabase, mirrorBaseUrl: string): Promise<MirrorStatus & { deliveredInMinute: number }> {
+export function mirrorStatus(database: WorkerDatabase, mirrorBaseUrl: string, access: 'off' | 'writes' | 'all' = 'writes'): Promise<MirrorStatus & { deliveredInMinute: number }> {
   return database.workerTransaction(async (tx) => {
     const { rows } = await tx.query<{ count: number }>(`select count(*)::int as count from mirror_head where delivered_at > now() - interval '1 minute'`);
-    return { ...await readMirrorStatus(tx, isPerOrganisation(mirrorBaseUrl), []), deliveredInMinute: rows[0]?.count ?? 0 };
+    return { ...await readMirrorStatus(tx, { perOrganisation: isPerOrganisation(mirrorBaseUrl), allAccesses: access === 'all' }, []), deliveredInMinute: rows[0]?.count ?? 0 };
   });
 }
 

@@ -2,6 +2,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { LANES } from '../resources/outbox.ts';
+import { readAccessLane, type AccessLane } from './access-cursor.ts';
 
 interface Backlog {
   org: OrgId;
@@ -57,6 +58,8 @@ export interface MirrorStatus {
   /** Resources that wait for a person. */
   parked: number;
   lanes: LaneBacklog[];
+  /** The lane of accesses; null where only writes are told. */
+  access: AccessLane | null;
   /** Differences that a comparison found and nobody mended. */
   drift: number;
   /** The last comparison of everything; null before there was one. */
@@ -76,9 +79,10 @@ export interface LaneBacklog {
 }
 
 const COUNT_MAX = 100_000;
+const ORG_MAX = 2_147_483_647;
 
-/** The whole of it; `perOrganisation` as the delivery has it. */
-export async function readMirrorStatus(tx: Transaction, perOrganisation: boolean, unreachable: string[]): Promise<MirrorStatus> {
+/** The whole of it; `perOrganisation` and `allAccesses` as the delivery has them. */
+export async function readMirrorStatus(tx: Transaction, { perOrganisation, allAccesses }: { perOrganisation: boolean; allAccesses: boolean }, unreachable: string[]): Promise<MirrorStatus> {
   const first = perOrganisation ? undefined : await firstOrganisation(tx);
   const backlog = await readBacklog(tx, COUNT_MAX);
   const mirrored = backlog.filter(({ org }) => perOrganisation || org === first);
@@ -88,6 +92,7 @@ export async function readMirrorStatus(tx: Transaction, perOrganisation: boolean
     oldestSeconds: ages.length === 0 ? null : Math.max(...ages),
     parked: mirrored.reduce((sum, { parked }) => sum + parked, 0),
     lanes: await readLanes(tx, mirrored.map(({ org }) => org)),
+    access: allAccesses ? await readAccessLane(tx, first ?? 0, first ?? ORG_MAX) : null,
     ...await readFindings(tx),
     unreachable,
     waiting: backlog.filter((row) => !mirrored.includes(row)).map(({ orgName, pending }) => ({ org: orgName, pending })),

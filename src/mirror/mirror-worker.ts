@@ -3,6 +3,7 @@
 import type { Database } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import type { Logger } from '../logger.ts';
+import { startAccessLane } from './access-lane.ts';
 import { createCircuits } from './circuits.ts';
 import { takeIn, type OrgRange } from './claim.ts';
 import type { Delivery } from './deliver.ts';
@@ -86,6 +87,7 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
     }
   }
 
+  const stopAccessLane = delivery.allAccesses ? startAccessLane({ database, call: delivery.call, orgs: mirroredOrgs, log, random, pollMs }) : async () => {};
   const running = run();
   return {
     wake() {
@@ -100,12 +102,12 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
       clearTimeout(wakeTimer);
       signal.raise();
       const bound = setTimeout(() => end.abort(), STOP_MS);
-      await running;
+      await Promise.all([running, stopAccessLane()]);
       await slots.finish().catch((error: unknown) => log.warn({ err: error }, 'Leases of the mirror end by themselves'));
       clearTimeout(bound);
       end.abort();
     },
-    status: () => database.workerTransaction((tx) => readMirrorStatus(tx, delivery.perOrganisation, circuits.open().map(({ orgName }) => orgName))),
+    status: () => database.workerTransaction((tx) => readMirrorStatus(tx, delivery, circuits.open().map(({ orgName }) => orgName))),
   };
 }
 

@@ -169,6 +169,18 @@ migration.batch integer
 migration.migration_time timestamp with time zone
 migration_lock.index integer not null default nextval('migration_lock_index_seq'::regclass)
 migration_lock.is_locked integer
+mirror_access.org integer not null
+mirror_access.written_in xid8 not null default '0'::xid8
+mirror_access.event uuid not null default '00000000-0000-0000-0000-000000000000'::uuid
+mirror_access.next_at timestamp with time zone not null default now()
+mirror_access.lease uuid
+mirror_access.attempts integer not null default 0
+mirror_access.refusals integer not null default 0
+mirror_access.last_error text
+mirror_access_refused.org integer not null
+mirror_access_refused.event uuid not null
+mirror_access_refused.reason text not null
+mirror_access_refused.refused_at timestamp(3) with time zone not null default now()
 mirror_drift.org integer not null
 mirror_drift.type smallint not null
 mirror_drift.id text collate "C" not null
@@ -438,6 +450,8 @@ medical_record_file medical_record_file_org_patient_file_id_fkey FOREIGN KEY (or
 medical_record_file medical_record_file_pkey PRIMARY KEY (org, medical_record_id, patient_file_id, file_role)
 migration migration_pkey PRIMARY KEY (id)
 migration_lock migration_lock_pkey PRIMARY KEY (index)
+mirror_access mirror_access_pkey PRIMARY KEY (org)
+mirror_access_refused mirror_access_refused_pkey PRIMARY KEY (org, event)
 mirror_drift mirror_drift_kind_check CHECK (kind = ANY (ARRAY['missing'::text, 'extra'::text, 'stale'::text, 'different'::text]))
 mirror_drift mirror_drift_pkey PRIMARY KEY (org, type, id)
 mirror_head mirror_head_pkey PRIMARY KEY (org, type, id)
@@ -536,6 +550,8 @@ CREATE INDEX medical_record_file_file ON public.medical_record_file USING btree 
 CREATE UNIQUE INDEX medical_record_file_pkey ON public.medical_record_file USING btree (org, medical_record_id, patient_file_id, file_role)
 CREATE UNIQUE INDEX migration_pkey ON public.migration USING btree (id)
 CREATE UNIQUE INDEX migration_lock_pkey ON public.migration_lock USING btree (index)
+CREATE UNIQUE INDEX mirror_access_pkey ON public.mirror_access USING btree (org)
+CREATE UNIQUE INDEX mirror_access_refused_pkey ON public.mirror_access_refused USING btree (org, event)
 CREATE UNIQUE INDEX mirror_drift_pkey ON public.mirror_drift USING btree (org, type, id)
 CREATE INDEX mirror_head_due ON public.mirror_head USING btree (org, lane, shard, next_at) WHERE ((state = 'waiting'::text) AND (next_at IS NOT NULL))
 CREATE INDEX mirror_head_parked ON public.mirror_head USING btree (org, parked_at) WHERE (state = 'parked'::text)
@@ -606,6 +622,8 @@ medical_record enabled forced
 medical_record_file enabled forced
 migration off
 migration_lock off
+mirror_access enabled forced
+mirror_access_refused enabled forced
 mirror_drift enabled forced
 mirror_head enabled forced
 mirror_pause enabled forced
@@ -658,6 +676,10 @@ legal_hold own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT
 legal_hold worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 medical_record own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 medical_record_file own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_access own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_access worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+mirror_access_refused own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+mirror_access_refused worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_drift own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 mirror_drift worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 mirror_head decided_when_parked RESTRICTIVE UPDATE to muniment_app using (state = 'parked'::text) with check true
@@ -731,6 +753,10 @@ log_state to muniment_worker: select, update
 log_subtree to muniment_worker: insert, select
 medical_record to muniment_app: insert, select, update
 medical_record_file to muniment_app: delete, insert, select
+mirror_access to muniment_app: select
+mirror_access to muniment_worker: insert, select, update
+mirror_access_refused to muniment_app: select
+mirror_access_refused to muniment_worker: insert, select
 mirror_drift to muniment_app: select
 mirror_drift to muniment_worker: delete, insert, select, update
 mirror_head to muniment_app: select
