@@ -1,5 +1,6 @@
 // The command line: `muniment COMMAND`, serve by default.
 import { readEnvironment } from './config/env.ts';
+import { runAdminCommand } from './admin-command.ts';
 import { runServeCommand } from './serve-command.ts';
 import { runLaunchCommand } from './launch-command.ts';
 import { runPolicyCommand } from './policy-command.ts';
@@ -26,6 +27,9 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   retention  lists what is due for review
   hold       list | show | place | lift   legal holds
   purge      list | show | request | approve | withdraw   by two administrators, after the retention
+  files      list | unlinked | find | show | link   what is held as bytes, and links that were lost
+  jobs       what goes on in the background, and how far it is
+  quota      what an organisation holds of what it may; set by the operator
   reindex    [--status | --all]  fills search parameters that older resources lack
   grant-key  makes a new key for signed URLs
 `;
@@ -47,6 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'retention': case 'hold': case 'purge': return runRetentionCommand(command, flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);
     case 'grant-key': return runGrantKeyCommand(flags, environment);
+    case 'files': case 'jobs': case 'quota': return runAdminCommand(command, flags, environment);
     case '--help': case 'help': process.stdout.write(HELP); return 0;
     default: process.stderr.write(`Unknown command ${command}\n${HELP}`); return 2;
   }

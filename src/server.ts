@@ -226,7 +226,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
   const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
-  const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), production: config.production, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
+  const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), production: config.production, scrubDays: config.scrubDays, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),

@@ -3,6 +3,8 @@ import type { Organisations } from '../resources/organisation.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { listBrokenGlass, readBrokenGlass, reviewBrokenGlass } from './admin-break-glass.ts';
 import { giveUpDelivery, listDeliveries, replayDelivery, showDelivery } from './admin-deliveries.ts';
+import { linkFile, listFiles, readOneFile, type AdminFileParts } from './admin-files.ts';
+import { listJobs, readQuota, type JobParts } from './admin-jobs.ts';
 import { liftLegalHold, listLegalHolds, placeLegalHold, readLegalHold } from './admin-holds.ts';
 import { approvePurge, listAllPurges, listRetention, readOnePurge, requestPurge, withdrawPurge, type PurgeAdminParts } from './admin-purges.ts';
 import { configureOneOrganisation, listAllOrganisations, openNewOrganisation, readOneOrganisation } from './admin-organisations.ts';
@@ -12,7 +14,7 @@ import { DELIVERY_ROWS } from './describe-deliveries.ts';
 import { RETENTION_ROWS } from './describe-retention.ts';
 import type { RowDescription } from './row-description.ts';
 
-export interface AdminParts extends PurgeAdminParts {
+export interface AdminParts extends PurgeAdminParts, AdminFileParts, JobParts {
   organisations: Organisations;
   /** Whose administrators open and configure organisations. */
   operatorOrg: string;
@@ -45,6 +47,11 @@ export function adminRoutes({ organisations, operatorOrg, ...parts }: AdminParts
       row('GET', 'deliveries/[type]/[id]', showDelivery(), { letter: 'r' }, DELIVERY_ROWS.show),
       row('POST', 'deliveries/[type]/[id]/$replay', replayDelivery(), { letter: 'u' }, DELIVERY_ROWS.replay),
       row('POST', 'deliveries/[type]/[id]/$skip', giveUpDelivery(), { letter: 'u' }, DELIVERY_ROWS.skip),
+      row('GET', 'files', listFiles(), { letter: 'r' }, ADMIN_ROWS.listFiles),
+      row('GET', 'files/[fileId]', readOneFile(), { letter: 'r' }, ADMIN_ROWS.readFile),
+      row('POST', 'files/[fileId]/$link', linkFile(parts), { letter: 'u' }, ADMIN_ROWS.linkFile),
+      row('GET', 'jobs', listJobs(parts), operator('r'), ADMIN_ROWS.listJobs),
+      row('GET', 'quota', readQuota(parts), { letter: 'r' }, ADMIN_ROWS.readQuota),
       row('GET', 'holds', listLegalHolds(), { letter: 'r' }, RETENTION_ROWS.listHolds),
       row('POST', 'holds', placeLegalHold(), { letter: 'u' }, RETENTION_ROWS.placeHold),
       row('GET', 'holds/[id]', readLegalHold(), { letter: 'r' }, RETENTION_ROWS.readHold),

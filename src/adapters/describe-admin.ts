@@ -1,5 +1,5 @@
 // The rows of /admin, as the document of the API tells of them.
-import { ACTIONS, CATEGORIES } from '../access/policy.ts';
+import { ACTIONS, CATEGORIES, DOCUMENT_CATEGORIES } from '../access/policy.ts';
 import { answer, JSON_TYPE, schema, TEXT, type Parameter, type RowDescription, type Schema } from './row-description.ts';
 
 const STRINGS = { type: 'array', items: TEXT, minItems: 1 } as const;
@@ -19,7 +19,15 @@ const WHO = { type: 'object', properties: { issuer: TEXT, subject: TEXT, client:
 const CHANGE = { type: 'object', required: ['version', 'changed', 'by', 'reason'], properties: { version: { type: 'integer' }, changed: TEXT, by: WHO, reason: TEXT } } as const;
 const ONE_OR_MORE = { anyOf: [TEXT, { type: 'array', items: TEXT }] } as const;
 
+const FILE_MEMBERS = {
+  id: TEXT, binary: TEXT, content: TEXT, state: TEXT, content_type: { type: ['string', 'null'] }, recognised_type: { type: ['string', 'null'] }, size: { type: ['integer', 'null'] }, sha256: { type: ['string', 'null'] }, created: TEXT, by: WHO,
+  quarantined: TEXT, documents: { type: 'array', items: TEXT }, linked: { type: 'boolean' },
+} as const;
+
 export const ADMIN_SCHEMAS: Readonly<Record<string, Schema>> = {
+  StoredFile: { type: 'object', required: ['id', 'binary', 'content', 'state', 'documents', 'linked'], properties: FILE_MEMBERS },
+  LinkedFile: { type: 'object', required: ['id', 'document', 'version', 'changed'], properties: { ...FILE_MEMBERS, document: TEXT, version: TEXT, changed: { type: 'boolean' } } },
+  Job: { type: 'object', required: ['name', 'state', 'done', 'total', 'started', 'ended'], properties: { name: TEXT, of: TEXT, organisation: TEXT, state: { enum: ['running', 'waiting', 'complete'] }, done: { type: 'number' }, total: { type: ['number', 'null'] }, started: { type: ['string', 'null'] }, ended: { type: ['string', 'null'] } } },
   Organisation: {
     type: 'object', required: ['name', 'created', 'disabled', 'requireIfMatch', 'allowedTypes', 'revision'],
     properties: { name: TEXT, title: TEXT, created: TEXT, disabled: { type: 'boolean' }, disabledSince: TEXT, requireIfMatch: { type: 'boolean' }, ...LIMITS, revision: { type: 'integer' } },
@@ -52,6 +60,20 @@ export const ADMIN_ROWS = {
   listPolicies: { summary: 'List the versions of the policy', answers: answer(200, { type: 'object', required: ['organisation', 'versions'], properties: { organisation: TEXT, versions: { type: 'array', items: CHANGE } } }) },
   readPolicyVersion: { summary: 'Read a version of the policy', path: { version: { type: 'integer', minimum: 0 } }, answers: answer(200, schema('Policy')) },
   explainPolicy: { summary: 'Say what a policy permits, and which rule decides', answers: answer(200, { type: 'object', required: ['organisation', 'permitted', 'reason'], properties: { organisation: TEXT, permitted: { enum: ['yes', 'no', 'in part'] }, reason: TEXT } }), body: { [JSON_TYPE]: schema('PolicyQuestion') } },
+  listFiles: {
+    summary: 'List files, or find one by its id', answers: answer(200, page('files', schema('StoredFile'))),
+    query: { _count: COUNT, fileId: { schema: TEXT, about: 'Id of the Binary or of the content, number of a file of a patient, or the handle that an upload answered' }, linked: { schema: { enum: ['no', 'all'], default: 'all' }, about: 'no shows those that no document uses' }, before: { schema: TEXT, about: 'Those before this one' } },
+  },
+  readFile: { summary: 'Read what is held of a file', path: { fileId: TEXT }, answers: answer(200, schema('StoredFile')) },
+  linkFile: {
+    summary: 'Link a file that no document names: to a document, or as a new one about a patient', path: { fileId: TEXT }, answers: answer(200, schema('LinkedFile')), refusals: [410, 412, 423],
+    body: { [JSON_TYPE]: { type: 'object', required: ['reason'], properties: { document: TEXT, patient_id: TEXT, encounter_id: TEXT, category: { enum: DOCUMENT_CATEGORIES }, title: { type: 'string', maxLength: 1_000 }, reason: { type: 'string', minLength: 1, maxLength: 500 } }, additionalProperties: false } },
+  },
+  listJobs: { summary: 'List what goes on in the background, and how far it is', answers: answer(200, { type: 'object', required: ['jobs'], properties: { jobs: { type: 'array', items: schema('Job') } } }) },
+  readQuota: {
+    summary: 'Say how much the organisation holds of what it may',
+    answers: answer(200, { type: 'object', required: ['organisation', 'bytes', 'count', 'quotaBytes', 'quotaCount'], properties: { organisation: TEXT, bytes: { type: 'number' }, count: { type: 'number' }, quotaBytes: BOUND, quotaCount: BOUND } }),
+  },
   listEmergencies: {
     summary: 'List emergencies that wait for a review', answers: answer(200, page('emergencies', schema('Emergency'))),
     query: { _count: COUNT, reviewed: { schema: { enum: ['no', 'all'], default: 'no' }, about: 'all shows those that were reviewed' }, before: { schema: TEXT, about: 'Those declared before this one' } },
