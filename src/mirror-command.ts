@@ -1,5 +1,6 @@
 // `muniment mirror`: what HAPI has not yet, what it has otherwise, and what a person decides about it. Exit code 0 when
 // nothing is wrong, 1 when something was found, 2 when used wrongly.
+import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { OBSERVER_PREFIX } from './audit/who.ts';
@@ -15,7 +16,9 @@ import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked,
 import { mirroredOrganisation } from './mirror/mirror-status.ts';
 import { COMPARED_TYPES } from './mirror/our-side.ts';
 import type { ReconcileProgress } from './mirror/reconcile-progress.ts';
-import { printReport, reportKey } from './mirror/reconcile-report.ts';
+import { printReport } from './mirror/reconcile-report.ts';
+import { renderReportPage } from './mirror/report-page.ts';
+import { findReportSigner } from './mirror/report-signer.ts';
 import { runBackfill, runReconcile, type ComparisonConfig } from './mirror/run-reconcile.ts';
 import { openConfiguredDatabase, sharedSecret } from './open-parts.ts';
 import { tellFailure } from './operator-commands.ts';
@@ -27,17 +30,18 @@ const USAGE = `Usage: muniment mirror COMMAND [--org ORG] [--json]
   replay TYPE/ID|all [--reason TEXT]
                                 tries parked deliveries again; all: of ORG, or of all organisations
   skip TYPE/ID --reason TEXT    gives a parked version up
-  reconcile [--repair] [--ours] [--rate N] [--again] [--remove-others]
+  reconcile [--repair] [--ours] [--rate N] [--again] [--remove-others] [--html FILE]
                                 compares everything on both sides, and signs a report
     --repair         brings HAPI back to what is here
     --ours           looks only at what carries our meta.source at HAPI: for a HAPI that others write to as well
     --rate N         resources a second at most
     --again          begins anew, where a run was ended it goes on otherwise
     --remove-others  with --repair, removes at HAPI also what others made there
+    --html FILE      writes the report as a page for people as well
   backfill [--rate N] [--again] fills a HAPI that lacks what is here; writes go on meanwhile`;
 
 const OPTIONS = {
-  json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string' }, rate: { type: 'string' },
+  json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false }, reason: { type: 'string' }, org: { type: 'string' }, rate: { type: 'string' }, html: { type: 'string' },
   repair: { type: 'boolean', default: false }, ours: { type: 'boolean', default: false }, again: { type: 'boolean', default: false }, 'remove-others': { type: 'boolean', default: false },
 } as const;
 
@@ -47,6 +51,7 @@ interface Wish {
   reason: string | undefined;
   org: string | undefined;
   rate: number | undefined;
+  html: string | undefined;
   repair: boolean;
   ours: boolean;
   again: boolean;
@@ -67,7 +72,7 @@ function readWish(flags: readonly string[]): Wish | 'help' | undefined {
   if (values.help) return 'help';
   if (values.rate !== undefined && !/^[1-9]\d{0,8}$/.test(values.rate)) return undefined;
   return {
-    words: positionals, json: values.json, reason: values.reason, org: values.org, rate: values.rate === undefined ? undefined : Number(values.rate),
+    words: positionals, json: values.json, reason: values.reason, org: values.org, html: values.html, rate: values.rate === undefined ? undefined : Number(values.rate),
     repair: values.repair, ours: values.ours, again: values.again, removeOthers: values['remove-others'],
   };
 }
@@ -106,12 +111,14 @@ async function answerReconcile(database: Database, config: Config, wish: Wish): 
   process.once('SIGINT', end);
   try {
     if (wish.repair) await recordFilling(database, config, wish, 'mirror-reconcile', { repair: 'true', ...(wish.removeOthers ? { 'remove-others': 'true' } : {}) });
+    const signer = await findReportSigner(database, { dataDir: config.dataDir, keyFile: config.auditSigningKeyFile }, await sharedSecret(database, 'mirror-report'));
     const done = await runReconcile(comparisonConfig(database, config), {
       ...(wish.org === undefined ? {} : { org: wish.org }), scope: wish.ours ? 'ours' : 'all', repair: wish.repair, removeOthers: wish.removeOthers, again: wish.again,
       pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showProgress,
-    }, reportKey(await sharedSecret(database, 'mirror-report')));
+    }, signer);
     if (process.stderr.isTTY) process.stderr.write('\n');
     if (done === undefined) return { code: 1, value: 'Stopped; the next comparison goes on from here' };
+    if (wish.html !== undefined) await writeFile(wish.html, renderReportPage(done.report, done.jws, signer.verifier === undefined ? 'the key that the servers of the database share' : `the key of the log, ${signer.verifier}`), { mode: 0o600 });
     return { code: done.report.verdict === 'equal' ? 0 : 1, value: { ...done.report, signature: done.jws }, text: printReport(done.report, done.jws) };
   } finally {
     process.off('SIGINT', end);

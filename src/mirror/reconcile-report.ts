@@ -67,11 +67,11 @@ export function reportKey(secret: Buffer): KeyObject {
   return createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
 }
 
-/** Compact JWS; its header carries the public key, whose thumbprint (RFC 7638) is the kid. */
-export function signReport(report: ReconcileReport, key: KeyObject): string {
+/** Compact JWS; its header carries the public key, whose thumbprint (RFC 7638) is the kid, and the line of the log's key where it is that one. */
+export function signReport(report: ReconcileReport, key: KeyObject, verifier?: string): string {
   const { kty, crv, x } = createPublicKey(key).export({ format: 'jwk' });
   const kid = createHash('sha256').update(JSON.stringify({ crv, kty, x })).digest('base64url');
-  const signed = [{ alg: 'EdDSA', typ: 'JWT', kid, jwk: { kty, crv, x } }, report].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  const signed = [{ alg: 'EdDSA', typ: 'JWT', kid, jwk: { kty, crv, x }, ...(verifier === undefined ? {} : { verifier }) }, report].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
   return `${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`;
 }
 
@@ -83,7 +83,7 @@ export function readSignedReport(jws: string, key: KeyObject): ReconcileReport |
   return sound ? JSON.parse(Buffer.from(payload, 'base64url').toString()) as ReconcileReport : undefined;
 }
 
-const VERDICTS: Record<Verdict, string> = {
+export const VERDICTS: Record<Verdict, string> = {
   equal: 'Both sides hold the same.',
   drift: 'The two sides differ.',
   waiting: 'No difference was found, but some deliveries wait or are parked: nothing is said of them.',

@@ -1,5 +1,4 @@
 // One comparison from the configuration to the signed report, for the command line and for the server.
-import type { KeyObject } from 'node:crypto';
 import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { backfill, type BackfillOptions, type BackfillProgress } from './backfill.ts';
@@ -13,6 +12,7 @@ import { makeReport, signReport, type ReconcileReport } from './reconcile-report
 import { endRun, forgetUnseen, readDrift, type ReconcileProgress } from './reconcile-progress.ts';
 import { reconcile } from './reconcile.ts';
 import type { RepairParts } from './repair.ts';
+import type { ReportSigner } from './report-signer.ts';
 
 export interface ComparisonConfig extends HapiAddress {
   database: Pick<Database, 'workerTransaction'>;
@@ -51,7 +51,7 @@ export async function comparisonParts(config: ComparisonConfig, wish: Pick<Recon
 }
 
 /** Undefined when it was stopped: the next one goes on. */
-export async function runReconcile(config: ComparisonConfig, wish: ReconcileWish, key: KeyObject): Promise<{ report: ReconcileReport; jws: string } | undefined> {
+export async function runReconcile(config: ComparisonConfig, wish: ReconcileWish, { key, verifier }: ReportSigner): Promise<{ report: ReconcileReport; jws: string } | undefined> {
   const parts = await comparisonParts(config, wish);
   const types = comparedTypes(config);
   const run = await reconcile({ ...parts, ...wish, ...pick(parts), types });
@@ -62,7 +62,7 @@ export async function runReconcile(config: ComparisonConfig, wish: ReconcileWish
       ...pick(parts), hapiBase: parts.hapi.base, scope: wish.scope, repair: wish.repair, ...await leftOver(tx, parts.org),
     }, new Date());
     run.progress.left = report.driftCount;
-    const jws = signReport(report, key);
+    const jws = signReport(report, key, verifier);
     await endRun(tx, parts.org, 'reconcile', run, jws);
     return { report, jws };
   });

@@ -109,7 +109,7 @@ jest.setTimeout(60_000);
     expect(Math.max(...bundles)).toBe(PORTION);
     await eventually(() => store.sql('select from outbox'), (rows) => rows.length === 0, 20_000);
     const done = await runReconcile({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'all' },
-      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, reportKey(Buffer.from('test')));
+      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: reportKey(Buffer.from('test')) });
     expect(done?.report).toMatchObject({ verdict: 'equal' });
   });
 

@@ -1,7 +1,11 @@
 // muniment mirror from the command line, over a server that mirrors to the real HAPI, whose base stands in TEST_HAPI_URL.
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID, verify } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readVerifier } from '../../src/audit/checkpoint.ts';
 import { runMirrorCommand } from '../../src/mirror-command.ts';
 import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
@@ -73,6 +77,25 @@ jest.setTimeout(60_000);
     expect(held.meta.source).toBe(`urn:muniment:elsewhere/${theirs}/_history/1`);
     expect(await json('status')).toMatchObject({ code: 1, value: { drift: 1, lastReconcile: { org, differences: 1 } } });
     expect((await run('reconcile', '--ours')).said).toMatch(new RegExp(`^# Comparison of the mirror of ${org}[\\s\\S]*\\| ${theirs} \\| different \\|`));
+  });
+
+  it('writes the report for people as well, and signs it with the key of the log', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'muniment-report-'));
+    try {
+      const file = join(folder, 'report.html');
+      const { value } = await json('reconcile', '--ours', '--html', file) as { value: { signature: string } };
+      const [log] = await server.sql<{ verifier: string }>('select verifier from log_key order by ordinal desc limit 1');
+      const verifier = readVerifier(log?.verifier ?? '');
+      const [header, payload, signature] = value.signature.split('.') as [string, string, string];
+      expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toMatchObject({ alg: 'EdDSA', verifier: log?.verifier });
+      expect(verify(null, Buffer.from(`${header}.${payload}`), verifier!.publicKey, Buffer.from(signature, 'base64url'))).toBe(true);
+      expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({ verdict: 'drift', org });
+      const page = await readFile(file, 'utf8');
+      for (const part of [`<th scope="row">${theirs}</th>`, '<strong>drift</strong>', value.signature, log!.verifier]) expect(page).toContain(part);
+      expect(page).not.toContain('<script');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('fills what is lacking, and leaves the rest alone', async () => {

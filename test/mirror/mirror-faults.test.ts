@@ -54,7 +54,7 @@ jest.setTimeout(60_000);
   async function expectEqual(): Promise<void> {
     for (const end = Date.now() + 30_000; (await store.sql('select from outbox')).length > 0; await sleep(50)) if (Date.now() > end) throw new Error(`Not drained: ${JSON.stringify(await store.sql('select id, state, attempts, last_error, next_at from mirror_head where next_at is not null or state = $1', ['parked']))}`);
     const done = await runReconcile({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'writes' },
-      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, reportKey(Buffer.from('test')));
+      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: reportKey(Buffer.from('test')) });
     expect(done?.report).toMatchObject({ driftCount: 0, parked: 0, drift: [], verdict: 'equal' });
     for (const reference of references) {
       const versions = await historyOf(reference);

@@ -47,7 +47,7 @@ jest.setTimeout(60_000);
   async function compare(wish: Partial<ReconcileWish> = {}): Promise<ReconcileReport | undefined> {
     const done = await runReconcile({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'writes' }, {
       scope: 'ours', repair: false, removeOthers: false, again: false, pace: async () => {}, stop: new AbortController().signal, ...wish,
-    }, SECRET);
+    }, { key: SECRET });
     if (done === undefined) return undefined;
     expect(readSignedReport(done.jws, SECRET)).toEqual(done.report);
     return done.report;
@@ -214,7 +214,7 @@ jest.setTimeout(60_000);
     await publish(`DocumentReference/${randomUUID()}`, document('one'));
     await drain();
     const done = await runReconcile({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'writes' },
-      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, SECRET);
+      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: SECRET });
     const { report, jws } = done!;
     expect(printReport(report, jws)).toMatch(/^# Comparison of the mirror of r[0-9a-f]+\n\n\*\*equal\*\*: Both sides hold the same\.[\s\S]*\| DocumentReference \| 1 \| 1 \| 1 \| 1 \| 0 /);
     const [header, payload, signature] = jws.split('.') as [string, string, string];

@@ -97,7 +97,7 @@ jest.setTimeout(60_000);
     startWorker(environment);
     await drained();
     const done = await runReconcile({ ...settings(environment), database: store.database, publicBase: PUBLIC, access: 'writes' },
-      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, reportKey(Buffer.from('test')));
+      { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: reportKey(Buffer.from('test')) });
     expect(done?.report).toMatchObject({ verdict: 'equal', types: { DocumentReference: { atHapi: 1, compared: 1 } } });
     const access = createHapiAccess({ ...settings(environment), log: silent });
     const answered = await access.ask(org, { path: 'Patient?_count=1' }, { deadline: Date.now() + 10_000, bytesMax: 1_000_000 });

@@ -49,7 +49,7 @@ jest.setTimeout(60_000);
 
   async function report(org: string): Promise<ReconcileReport | undefined> {
     const done = await runReconcile({ database: store.database, baseUrl: HAPI ?? '', publicBase: PUBLIC, access: 'writes' },
-      { org, scope: 'all', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, reportKey(Buffer.from('test')));
+      { org, scope: 'all', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: reportKey(Buffer.from('test')) });
     return done?.report;
   }
 
