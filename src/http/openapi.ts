@@ -10,6 +10,7 @@ import { RETENTION_SCHEMAS } from '../adapters/describe-retention.ts';
 import { codesOf, declaredStatuses, schema, TEXT, type Parameter, type RowDescription, type Schema } from '../adapters/row-description.ts';
 import { describeFhir } from './describe-fhir.ts';
 import type { Route } from './match-route.ts';
+import { PUBLIC_ROWS } from './public-routes.ts';
 
 export interface OpenapiParts {
   /** Public base, without /fhir. */
@@ -130,8 +131,8 @@ function addServer(paths: Paths, metricsPort: number | undefined): void {
   add(paths, '/openapi', 'get', plain('This document as a page', { 200: { 'text/html': TEXT } }, 'get-openapi'));
   add(paths, '/health/live', 'get', plain('Say that the process runs', { 200: HEALTH }, 'get-health-live'));
   add(paths, '/health/ready', 'get', plain('Say whether each part works', { 200: HEALTH, 503: HEALTH }, 'get-health-ready'));
-  for (const [path, types] of [['/fhir/metadata', ['application/fhir+json', 'application/fhir+xml']], ['/fhir/$versions', ['application/json', 'application/fhir+json', 'application/fhir+xml']], ['/fhir/.well-known/smart-configuration', ['application/json']]] as const) {
-    add(paths, path, 'get', plain(`Public: ${path}`, { 200: Object.fromEntries(types.map((type) => [type, {}])), 304: {}, 400: OUTCOME, 406: OUTCOME, 503: OUTCOME }, `get${path.replaceAll(/[^a-z]+/g, '-')}`));
+  for (const { path, title, types } of PUBLIC_ROWS) {
+    add(paths, `/fhir${path}`, 'get', plain(title, { 200: Object.fromEntries(types.map((type) => [type, {}])), 304: {}, 400: OUTCOME, 406: OUTCOME, 503: OUTCOME }, `get-fhir${path.replaceAll(/[^a-z]+/g, '-')}`));
   }
   if (metricsPort === undefined) return;
   const metrics = { ...plain('Figures for Prometheus', { 200: { 'text/plain': TEXT } }, 'get-metrics'), servers: [{ url: `http://127.0.0.1:${metricsPort}` }] };

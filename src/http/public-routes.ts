@@ -21,8 +21,16 @@ export interface PublicParts {
   databaseAnswers: () => Promise<boolean>;
 }
 
-/** Below the FHIR base. */
-export const PUBLIC_PATHS: ReadonlySet<string> = new Set(['/metadata', '/$versions', '/.well-known/smart-configuration']);
+const FHIR_TYPES = ['application/fhir+json', 'application/fhir+xml'];
+
+/** Below the FHIR base, with the media types that they answer. */
+export const PUBLIC_ROWS = [
+  { path: '/metadata', title: 'Say what the server offers (CapabilityStatement)', types: FHIR_TYPES },
+  { path: '/$versions', title: 'Say which versions of FHIR are served', types: ['application/json', ...FHIR_TYPES] },
+  { path: '/.well-known/smart-configuration', title: 'Say how applications sign in (SMART App Launch)', types: ['application/json'] },
+] as const satisfies readonly { path: string; title: string; types: readonly string[] }[];
+
+export const PUBLIC_PATHS: ReadonlySet<string> = new Set(PUBLIC_ROWS.map(({ path }) => path));
 
 const MODES = new Set(['full', 'normative', 'terminology']);
 
