@@ -193,14 +193,16 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const replica = openConfiguredReplica(config);
   const scanner = openConfiguredScanner(config);
   const reader = openReader({ store, replica, database, metrics, logger });
+  const record = createScrubRecord({ database, observer, by: 'server' });
   stops.push(startScrubbing({
     database, stores: [store], replica, encrypted: config.production && config.storage.type !== 'local', days: config.scrubDays, bytesPerSecond: config.scrubBytesPerSecond, logger,
-    record: createScrubRecord({ database, observer, by: 'server' }), onQuarantined: metrics.quarantined,
+    record, onQuarantined: metrics.quarantined,
   }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const purging = { database, stores: [store], replica, content, fhirBase, observer, logger };
   stops.push(startFinishingPurges(purging));
-  const renditions = startRenditions({ database, stores: [store], reader, content, pictures: createPictureMaker(), logger, onEnd: metrics.pictured });
+  const pictures = createPictureMaker();
+  const renditions = startRenditions({ database, stores: [store], reader, content, pictures, record, logger, onEnd: metrics.pictured });
   stops.push(renditions.stop);
   metrics.gauges({ renditions_waiting: 'Small pictures that are to be made', renditions_failed: 'Images that no small picture can be made of' }, async () => {
     const { waiting, failed } = await renditions.status();
@@ -226,7 +228,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
   const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
-  const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), production: config.production, scrubDays: config.scrubDays, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
+  const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), pictures, production: config.production, scrubDays: config.scrubDays, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,
     health: healthRoutes(createReadiness(healthChecks(config, database, store, recorder, mirror, scanner)), () => draining()),

@@ -6,6 +6,8 @@ export interface KeyParts {
   org: string;
   /** Id of the patient, when known before the bytes. */
   patient: string | undefined;
+  /** For an image of a person: whose. */
+  profile?: { type: 'patient' | 'practitioner'; id: string } | undefined;
   now: Date;
   uuid: string;
   /** Sniffed or declared media type; decides {ext}. */
@@ -50,7 +52,9 @@ export function objectKey(template: string, parts: KeyParts): string {
     uuid: parts.uuid,
     ext: EXTENSIONS[(parts.mediaType ?? '').split(';')[0]?.trim().toLowerCase() ?? ''] ?? 'bin',
   };
-  return template.replace(PLACEHOLDER, (_whole, name: string) => values[name] ?? '');
+  // A layout that names patients has one of its own for images of people.
+  const layout = parts.profile !== undefined && template.includes('{patient}') ? `{org}/profiles/${parts.profile.type}/${segment(parts.profile.id)}/{uuid}.{ext}` : template;
+  return layout.replace(PLACEHOLDER, (_whole, name: string) => values[name] ?? '');
 }
 
 /** The key of a picture beside the object that it is made of, with a part by which no try meets another. */

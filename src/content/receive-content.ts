@@ -10,7 +10,7 @@ import type { ContentDigests } from './chunk-digests.ts';
 import { condemnContent, publishContent, stageContent, type StagedContent } from './content-rows.ts';
 import { ObjectExistsError, type ContentStore, type StoredObject } from './content-store.ts';
 import { checkDeclaredType, type TypeRules } from './declared-type.ts';
-import { objectKey, thumbnailKey } from './object-key.ts';
+import { objectKey, thumbnailKey, type KeyParts } from './object-key.ts';
 import { quotaOf, requireRoom, type Quota } from './quota.ts';
 import { startBytePass, type AnnouncedBytes, type BytePass } from './received-bytes.ts';
 import { startContentScan, type ContentScan, type ScanPolicy, type ScanResult } from './scan-content.ts';
@@ -35,6 +35,8 @@ export interface Reception extends AnnouncedBytes {
   creator: string;
   /** Id of the patient, for a key layout that holds it. */
   patient?: string | undefined;
+  /** For an image of a person: whose. */
+  profile?: KeyParts['profile'];
   /** Key of the object beside which it is kept, for what is made of that one. */
   beside?: string;
   claims?: ContentClaims;
@@ -92,7 +94,7 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
     const { org, declaredType, creator, now } = reception;
     const uuid = randomUUID();
     const key = reception.beside === undefined
-      ? objectKey(parts.keyTemplate, { org: org.name, patient: reception.patient, now: new Date(now), uuid, mediaType: sniffedType ?? declaredType })
+      ? objectKey(parts.keyTemplate, { org: org.name, patient: reception.patient, profile: reception.profile, now: new Date(now), uuid, mediaType: sniffedType ?? declaredType })
       : thumbnailKey(reception.beside, uuid);
     const staged = { org: org.id, id: newUuidV7(now), store: store.name, key };
     await stageContent(database, staged, { declaredType, sniffedType, creator });

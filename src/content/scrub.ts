@@ -28,7 +28,7 @@ export interface ScrubReport {
 }
 
 /** Out of service, or back: for its bytes, or for what the virus scanner or an administrator says of them. */
-export type ContentChange = 'quarantined' | 'restored' | 'infected' | 'cleared' | 'accepted';
+export type ContentChange = 'quarantined' | 'restored' | 'infected' | 'cleared' | 'accepted' | 'removed';
 
 /** Prepares the record of a change; what it answers is called in the transaction of the change, so that both are one commit. */
 export type ContentRecord = (row: ContentRow, change: ContentChange, what: string) => Promise<(tx: Transaction) => void>;

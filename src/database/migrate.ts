@@ -35,6 +35,7 @@ import * as rendition from '../../migrations/0030-rendition.ts';
 import * as accessEntityTime from '../../migrations/0031-access-entity-time.ts';
 import * as mirrorDecisions from '../../migrations/0032-mirror-decisions.ts';
 import * as mirrorAccess from '../../migrations/0033-mirror-access.ts';
+import * as profileImage from '../../migrations/0034-profile-image.ts';
 
 interface Migration {
   name: string;
@@ -75,6 +76,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0031-access-entity-time', up: accessEntityTime.up },
   { name: '0032-mirror-decisions', up: mirrorDecisions.up },
   { name: '0033-mirror-access', up: mirrorAccess.up },
+  { name: '0034-profile-image', up: profileImage.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -35,7 +35,7 @@ async function touched(database: Database, row: ContentRow): Promise<AccessEvent
 }
 
 const ASKED: Record<ContentChange, string> = {
-  quarantined: '$scrub', restored: '$scrub?restore=true', infected: '$scrub?rescan=true', cleared: '$scrub?rescan=true', accepted: '$scrub?accept=true',
+  quarantined: '$scrub', restored: '$scrub?restore=true', infected: '$scrub?rescan=true', cleared: '$scrub?rescan=true', accepted: '$scrub?accept=true', removed: '$retention',
 };
 
 /** AuditEvent outcome 8 for what goes out of service; the event is committed with the change. */
@@ -48,7 +48,7 @@ export function createScrubRecord({ database, observer, by }: ScrubRecordParts):
     const event: AccessEvent = {
       action: 'E', agent: by === 'server' ? {} : { client: 'muniment-scrub', issuer: observer, name: userInfo().username, subject: userInfo().username },
       bytes: { size: Number(row.size) }, entities: await touched(database, row), id, interaction: 'operation', layout: 1, observer, org: rows[0]?.name ?? String(row.org),
-      outcome: failed ? 8 : 0, ...(failed || change === 'accepted' ? { outcomeDesc: what } : {}), recorded: printInstant(now),
+      outcome: failed ? 8 : 0, ...(failed || change === 'accepted' || change === 'removed' ? { outcomeDesc: what } : {}), recorded: printInstant(now),
       request: { method: 'POST', url: ASKED[change] }, requestId: id, status: failed ? 500 : 200,
     };
     return (tx) => { recordInTransaction(tx, [{ org: row.org, event }]); };

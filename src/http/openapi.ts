@@ -2,6 +2,7 @@
 // statuses that the rows declare.
 import type { AdapterGroup } from '../adapters/adapter-route.ts';
 import { ADMIN_SCHEMAS } from '../adapters/describe-admin.ts';
+import { PROFILE_SCHEMAS } from '../adapters/describe-profiles.ts';
 import { DOCUMENT_SCHEMAS } from '../adapters/describe-documents.ts';
 import { GRAPHQL_SCHEMAS } from '../adapters/describe-files.ts';
 import { RECORD_SCHEMAS } from '../adapters/describe-records.ts';
@@ -49,7 +50,7 @@ const TAGS: Readonly<Record<string, string>> = {
 };
 
 const SCHEMAS: Readonly<Record<string, Schema>> = {
-  ...DOCUMENT_SCHEMAS, ...RECORD_SCHEMAS, ...ADMIN_SCHEMAS, ...RETENTION_SCHEMAS, ...DELIVERY_SCHEMAS, ...GRAPHQL_SCHEMAS,
+  ...DOCUMENT_SCHEMAS, ...PROFILE_SCHEMAS, ...RECORD_SCHEMAS, ...ADMIN_SCHEMAS, ...RETENTION_SCHEMAS, ...DELIVERY_SCHEMAS, ...GRAPHQL_SCHEMAS,
   Problem: {
     type: 'object', required: ['type', 'title', 'status', 'code', 'detail'],
     properties: {

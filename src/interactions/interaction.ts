@@ -22,7 +22,8 @@ export interface RequestBody {
   /** All of a text body, decompressed and decoded as UTF-8. Raises 413 `too-long` past `bytesMax`, 415 for an unknown coding. */
   text(bytesMax: number): Promise<string>;
   /** The bytes as they come. Raises 413 past `bytesMax`, `client-aborted` when the client ends early. */
-  stream(bytesMax: number): AsyncIterable<Buffer>;
+  /** `heldMax`: how many of them the caller holds at once, where it is more than what streams. */
+  stream(bytesMax: number, heldMax?: number): AsyncIterable<Buffer>;
   /** Bytes that came so far; none of an entry of a Bundle. */
   received?(): number;
   /** The resource, where it is an object already: an entry of a Bundle. */

@@ -28,6 +28,8 @@ export interface HapiAnswer {
   version: string | undefined;
   /** meta.source of the resource in the body. */
   source: string | undefined;
+  /** The resource of a GET, its decimals exact; empty for none. */
+  resource: JsonObject;
   /** Whether the body of a failure is an OperationOutcome: only then HAPI itself has spoken. */
   outcome: boolean;
   /** How long HAPI asks to be left alone (Retry-After in seconds), an hour at most. */
@@ -77,14 +79,14 @@ function headersOf({ ifMatch, waitForOthers }: HapiRequest): Record<string, stri
   };
 }
 
-const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, type: undefined, version: undefined, source: undefined, outcome: false };
+const NO_ANSWER: Omit<HapiAnswer, 'reason'> = { status: 0, type: undefined, version: undefined, source: undefined, resource: {}, outcome: false };
 
 function answerOf(status: number, headers: IncomingHttpHeaders, resource: JsonObject): HapiAnswer {
   const meta = isJsonObject(resource['meta']) ? resource['meta'] : {};
   const outcome = resource['resourceType'] === 'OperationOutcome';
   const seconds = headers['retry-after'] ?? '';
   return {
-    status, type: typeof resource['resourceType'] === 'string' ? resource['resourceType'] : undefined, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, outcome,
+    status, type: typeof resource['resourceType'] === 'string' ? resource['resourceType'] : undefined, version: versionOf(headers), source: typeof meta['source'] === 'string' ? meta['source'] : undefined, resource, outcome,
     reason: outcome ? diagnostics(resource['issue']) : 'not an OperationOutcome',
     ...(/^\d{1,9}$/.test(seconds) ? { retryAfterMs: Math.min(Number(seconds) * 1_000, RETRY_AFTER_MAX_MS) } : {}),
   };

@@ -33,6 +33,8 @@ export interface LeasedVersion {
   /** Id and canonical JSON of the access event of the write; the text is null when there is no such event. */
   event: string;
   eventText: string | null;
+  /** JSON of the Attachment for a photo at HAPI, 'null' to take ours out; null for a version of ours. */
+  photo: string | null;
   publishedAt: Date;
   seq: string;
   shard: number;
@@ -118,13 +120,13 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
     name: 'mirror-read-leased',
     text: `
       select m.org, g.name as "orgName", m.type, m.id, o.version, coalesce(r.deleted, h.deleted, false) as deleted,
-        coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.created_at as "publishedAt", o.seq, m.shard,
+        coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.photo, o.created_at as "publishedAt", o.seq, m.shard,
         m.attempts, m.refusals, m.hapi_version as "hapiVersion"
       from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id)
       join mirror_head m on m.org = k.org and m.type = k.type and m.id = k.id
       join organisation g on g.id = m.org
       cross join lateral (
-        select version, event, created_at, seq from outbox
+        select version, event, photo, created_at, seq from outbox
         where org = m.org and type = m.type and id = m.id and taken order by version, seq limit 1) o
       left join resource r on r.org = m.org and r.type = m.type and r.id = m.id and r.version = o.version
       left join resource_history h on h.org = m.org and h.type = m.type and h.id = m.id and h.version = o.version

@@ -6,6 +6,7 @@ import { ALIVE_PATH, callHapi, type HapiAnswer, type HapiRequest } from './call-
 import type { LeasedVersion } from './claim.ts';
 import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
 import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
+import { deliverPhoto } from './deliver-photo.ts';
 import { mirroredText, sourcedText } from './mirrored-text.ts';
 
 export interface DeliveryOptions extends HapiAddress {
@@ -53,6 +54,7 @@ export function createDelivery({ publicBase, timeoutMs = 15_000, access, ...addr
     perOrganisation: isPerOrganisation(address.baseUrl),
     async deliver(leased, stop) {
       const call = callTo(leased.orgName, stop);
+      if (leased.photo !== null) return deliverPhoto(leased, leased.photo, publicBase, call);
       if (access === 'off') return deliverVersion(leased, publicBase, call);
       // HAPI puts a placeholder where a reference points to what was deleted: a deletion comes after its Provenance.
       if (leased.deleted) {

@@ -96,6 +96,6 @@ export function failureOf(answer: HapiAnswer, { type, id, refusals }: Pick<Guard
   return { kind: 'again', reason, transport, refused, ...(answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs }) };
 }
 
-function again(reason: string): Exclude<DeliveryResult, { kind: 'delivered' | 'parked' }> {
+export function again(reason: string): Exclude<DeliveryResult, { kind: 'delivered' | 'parked' }> {
   return { kind: 'again', reason, transport: false, refused: false };
 }

@@ -8,8 +8,10 @@ import { ContentIntegrityError, type ContentReader } from '../content/read-conte
 import { publishContent, type ContentReceiver, type ReceivedContent } from '../content/receive-content.ts';
 import { eraseObject } from '../content/stored-object.ts';
 import type { Database } from '../database/database.ts';
+import type { ContentRecord } from '../content/scrub.ts';
 import type { ContentRow } from '../database/tables.ts';
 import type { Logger } from '../logger.ts';
+import { removeReplaced } from './replaced-images.ts';
 import { countRenditions, leaseRenditions, settleRendition, type DueRendition, type RenditionEnd } from './renditions.ts';
 
 export interface RenditionParts {
@@ -18,6 +20,8 @@ export interface RenditionParts {
   reader: ContentReader;
   content: ContentReceiver;
   pictures: PictureMaker;
+  /** Of bytes that are removed after their time. */
+  record: ContentRecord;
   logger: Logger;
   /** How a picture ended: made, failed, or waiting again. */
   onEnd?: (outcome: RenditionEnd['state']) => void;
@@ -37,15 +41,15 @@ const HOUR_MS = 3_600_000;
 const LATER_MAX_MS = 15 * 60_000;
 
 /** Who made what has no user. */
-export const MADE_HERE = 'urn:muniment:server||';
-export const PICTURE_RULES = { allowedTypes: ['image/*'] };
+const MADE_HERE = 'urn:muniment:server||';
+const PICTURE_RULES = { allowedTypes: ['image/*'] };
 
-export async function* oneBuffer(bytes: Buffer): AsyncGenerator<Buffer> {
+async function* oneBuffer(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
 /** What becomes of a picture that was not made. */
-export function endOfFailure(error: unknown, attempts: number): RenditionEnd {
+function endOfFailure(error: unknown, attempts: number): RenditionEnd {
   if (error instanceof PictureError && error.kind === 'image') return { state: 'failed', failure: error.message };
   if (error instanceof PictureError && error.kind === 'limit') return attempts + 1 >= LIMIT_TRIES ? { state: 'failed', failure: error.message } : { state: 'waiting', delayMs: AGAIN_MS, failure: error.message };
   // Out of service now; looked at again when a good copy may be back.
@@ -151,6 +155,7 @@ export function startRenditions(parts: RenditionParts): RenditionWorker {
     if (Date.now() >= tidyAt) {
       tidyAt = Date.now() + TIDY_MS;
       await tidyRenditions(parts);
+      await removeReplaced(parts);
     }
     return await makeRenditions(parts, signal) === LEASED_MAX;
   };

@@ -31,6 +31,14 @@ export function queueThumbnail(tx: Transaction, { org, id, received }: { org: Or
   });
 }
 
+/** A picture that was made together with its image. */
+export async function insertRendition(tx: Transaction, made: { org: OrgId; source: string; binary: string; edge: number; content: string; width: number; height: number }): Promise<void> {
+  await tx.query(
+    `insert into rendition (org, source, "binary", edge, state, content, width, height) values ($1, $2, $3, $4, 'made', $5, $6, $7)`,
+    [made.org, made.source, made.binary, made.edge, made.content, made.width, made.height],
+  );
+}
+
 /** Leases what is due, the oldest first; what another server leases at this moment is passed over. */
 export async function leaseRenditions(tx: Transaction, count: number, leaseMs: number): Promise<DueRendition[]> {
   const lease = randomUUID();

@@ -244,6 +244,7 @@ outbox.event uuid not null
 outbox.lane smallint not null default 1
 outbox.created_at timestamp(3) with time zone not null default now()
 outbox.taken boolean not null default false
+outbox.photo text
 patient_file.org integer not null
 patient_file.id bigint not null
 patient_file.document text collate "C" not null
@@ -300,6 +301,9 @@ rendition.width integer
 rendition.height integer
 rendition.failure text
 rendition.created_at timestamp(3) with time zone not null default now()
+replaced_image.org integer not null
+replaced_image.binary text collate "C" not null
+replaced_image.remove_at timestamp with time zone not null
 resource.org integer not null
 resource.type smallint not null
 resource.id text collate "C" not null
@@ -483,6 +487,7 @@ rendition rendition_check CHECK (state <> 'made'::text OR content IS NOT NULL)
 rendition rendition_check1 CHECK (state <> 'failed'::text OR failure IS NOT NULL)
 rendition rendition_pkey PRIMARY KEY (org, source, edge)
 rendition rendition_state_check CHECK (state = ANY (ARRAY['waiting'::text, 'made'::text, 'failed'::text]))
+replaced_image replaced_image_pkey PRIMARY KEY (org, "binary")
 resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
 resource resource_pkey PRIMARY KEY (org, type, id)
 resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
@@ -577,6 +582,8 @@ CREATE INDEX rendition_binary ON public.rendition USING btree (org, "binary")
 CREATE INDEX rendition_content ON public.rendition USING btree (org, content) WHERE (content IS NOT NULL)
 CREATE INDEX rendition_due ON public.rendition USING btree (due_at) WHERE (state = 'waiting'::text)
 CREATE UNIQUE INDEX rendition_pkey ON public.rendition USING btree (org, source, edge)
+CREATE INDEX replaced_image_due ON public.replaced_image USING btree (remove_at)
+CREATE UNIQUE INDEX replaced_image_pkey ON public.replaced_image USING btree (org, "binary")
 CREATE INDEX resource_date ON public.resource USING btree (org, type, date_lo, id) WHERE (NOT deleted)
 CREATE INDEX resource_deleted ON public.resource USING btree (org, type, last_updated, id) WHERE deleted
 CREATE UNIQUE INDEX resource_master_identifier ON public.resource USING btree (org, type, master_identifier) WHERE ((NOT deleted) AND (master_identifier IS NOT NULL))
@@ -637,6 +644,7 @@ policy_version enabled forced
 purge enabled forced
 purged_version enabled forced
 rendition enabled forced
+replaced_image enabled forced
 resource enabled forced
 resource_history enabled forced
 search_composite enabled forced
@@ -705,6 +713,8 @@ purged_version own_organisation PERMISSIVE ALL to muniment_app using (org = ( SE
 purged_version worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 rendition own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 rendition worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+replaced_image own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+replaced_image worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -781,6 +791,8 @@ purged_version to muniment_app: insert, select
 purged_version to muniment_worker: select
 rendition to muniment_app: insert, select, update
 rendition to muniment_worker: delete, select, update
+replaced_image to muniment_app: delete, insert, select, update
+replaced_image to muniment_worker: select
 resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
