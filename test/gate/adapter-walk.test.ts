@@ -40,7 +40,7 @@ const seen = ({ answer, events }: { answer: Answer; events: unknown[] }): object
 
 describe('the rows of the ways in beside FHIR', () => {
   it('are there, each below its prefix', () => {
-    expect(server.adapters.map(({ prefix }) => prefix).sort()).toEqual(['admin', 'api/medical-records', 'api/patients', 'documents', 'files', 'graphql', 'uploads']);
+    expect(server.adapters.map(({ prefix }) => prefix).sort()).toEqual(['admin', 'api/medical-records', 'api/patients', 'documents', 'files', 'graphql', 'profiles', 'uploads']);
     expect(rows().length).toBeGreaterThan(30);
   });
 
