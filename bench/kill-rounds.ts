@@ -34,13 +34,13 @@ interface Kept {
   sha256: string;
 }
 
-interface Server {
+export interface Server {
   base: string;
   child: ChildProcess;
   token: string;
 }
 
-async function start(dataDir: string, port: number): Promise<{ server: Server; ms: number }> {
+export async function start(dataDir: string, port: number): Promise<{ server: Server; ms: number }> {
   const began = performance.now();
   const environment = { ...process.env, DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: '0', LOG_LEVEL: 'error' };
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], { cwd: PROJECT, env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -97,7 +97,7 @@ const HALVES = {
   'versions without an access event': `select count(*)::int as n from outbox o where not exists (select from access_event e where e.org = o.org and e.id = o.event)`,
 };
 
-async function countHalves(dataDir: string): Promise<Record<string, number>> {
+export async function countHalves(dataDir: string): Promise<Record<string, number>> {
   const password = (await readFile(join(dataDir, 'postgres', 'password'), 'utf8')).trim();
   const port = Number((await readFile(join(dataDir, 'postgres', 'pgdata', 'postmaster.pid'), 'utf8')).split('\n')[3]);
   const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'muniment' });

@@ -227,7 +227,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const rooms = createBodyRooms(config.inflightBytesMax);
   metrics.gauges({ bodies_held_bytes: 'Bytes of request bodies that may be held in memory now' }, () => ({ bodies_held_bytes: rooms.taken() }));
   let draining = (): boolean => false;
-  const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies) };
+  const access = { perform, logger, rooms, proxies: trustedProxies(config.trustedProxies), requiresTls: config.baseUrl.startsWith('https:') };
   const adapters = buildAdapters({ ...parts, lend: createThumbnailLender(parts), pictures, production: config.production, scrubDays: config.scrubDays, organisations, operatorOrg, finishPurge: (org, id) => finishPurge(purging, org, id), aim: (asked) => aim(routes, asked), database, uploads: createUploadPartStore({ database, store, keyTemplate: config.storage.keyTemplate }) });
   const app = buildPipeline({
     baseUrl: config.baseUrl, corsOrigins: config.corsOrigins,

@@ -40,6 +40,8 @@ const HEADER_PAIRS = 50;
 
 const malformed = (diagnostics: string, cause?: unknown): FhirError => fhirError('malformed-form', diagnostics, { cause });
 
+const nameTooLong = ({ fieldBytesMax }: FormLimits): FhirError => fhirError('too-long', `The name of a field may have ${FIELD_NAME_BYTES} bytes, its value ${fieldBytesMax}`);
+
 function openParser({ contentType }: RequestBody, limits: FormLimits): Busboy {
   if (contentType === undefined || !/^multipart\/form-data\s*(?:;|$)/i.test(contentType)) {
     throw fhirError('media-type', 'Files are sent as multipart/form-data', { members: { allowedTypes: ['multipart/form-data'] } });
@@ -47,7 +49,7 @@ function openParser({ contentType }: RequestBody, limits: FormLimits): Busboy {
   try {
     return busboy({
       headers: { 'content-type': contentType }, highWaterMark: BUFFER_BYTES, fileHwm: BUFFER_BYTES, defParamCharset: 'utf8', preservePath: true,
-      limits: { files: limits.filesMax, fields: limits.fieldsMax, fieldSize: limits.fieldBytesMax, fieldNameSize: FIELD_NAME_BYTES, headerPairs: HEADER_PAIRS },
+      limits: { files: limits.filesMax, fields: limits.fieldsMax, fieldSize: limits.fieldBytesMax, headerPairs: HEADER_PAIRS },
     });
   } catch (error) {
     throw malformed('multipart/form-data needs a boundary', error);
@@ -100,7 +102,10 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
   };
   failed.catch(() => { /* Whoever waits for it hears of it. */ });
   const inTurn = turns(FILES_AT_ONCE);
+  // The parser's own bound of names is for urlencoded forms alone.
+  const tooLong = (name: string | undefined): boolean => Buffer.byteLength(name ?? '') > FIELD_NAME_BYTES;
   parser.on('file', (field: string | undefined, stream: Readable, { filename, mimeType }) => {
+    if (tooLong(field)) fail(nameTooLong(limits));
     stream.on('error', () => { /* Its reader hears of it. */ });
     const file = { index: taking.length, field: field ?? '', sentName: filename as string | undefined, contentType: mimeType, bytes: bytesOf(stream) };
     // What is not read to its end would hold up everything behind it.
@@ -108,8 +113,8 @@ export async function readMultipart<Taken>(body: RequestBody, limits: FormLimits
     taken.catch(fail);
     taking.push(taken);
   });
-  parser.on('field', (name: string | undefined, value, { nameTruncated, valueTruncated }) => {
-    if (nameTruncated || valueTruncated) fail(fhirError('too-long', `The name of a field may have ${FIELD_NAME_BYTES} bytes, its value ${limits.fieldBytesMax}`));
+  parser.on('field', (name: string | undefined, value, { valueTruncated }) => {
+    if (tooLong(name) || valueTruncated) fail(nameTooLong(limits));
     fields.push([name ?? '', value]);
   });
   parser.on('filesLimit', () => { fail(fhirError('too-many-entries', `The form may have ${limits.filesMax} files`)); });

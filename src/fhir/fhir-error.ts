@@ -40,6 +40,7 @@ export const ERRORS = {
   'token-expired': { status: 401, code: 'expired', text: 'The token has expired' },
   'forbidden': { status: 403, code: 'forbidden', text: 'The scope or the role does not allow this' },
   'consent-denied': { status: 403, code: 'suppressed', text: 'A consent of the patient withholds this, or consents cannot be asked for and the document is labelled restricted' },
+  'insecure-transport': { status: 403, code: 'security', text: 'The request came to a proxy without TLS, which this server requires' },
   'organisation-disabled': { status: 403, code: 'forbidden', text: 'The organisation is disabled: nothing of it is served, and nothing is deleted' },
   'not-found': { status: 404, code: 'not-found', text: 'No such resource or version' },
   'unknown-type': { status: 404, code: 'not-supported', text: 'This server does not have that resource type or path' },

@@ -22,6 +22,7 @@ import { createEntryAccess } from './entry-access.ts';
 import { keyFingerprint, keptResult, readKey } from './idempotency-key.ts';
 import { joinConsents, overriddenIn, type AskConsents } from './join-consents.ts';
 import { recordInTransaction, type AccessRecorder } from './record-access.ts';
+import { recordedProgress } from './recorded-progress.ts';
 import type { RefusalRecord } from './record-refusals.ts';
 import type { Throttle } from './record-throttled.ts';
 
@@ -194,7 +195,8 @@ export function createGate(parts: GateParts): Perform {
       const principal = identified instanceof Promise ? await identified : identified;
       circumstances.principal = principal;
       await checkRates(principal, circumstances);
-      const context = await admit(passage, request, principal, circumstances);
+      const admitted = await admit(passage, request, principal, circumstances);
+      const context = request.progress === undefined ? admitted : { ...admitted, request: { ...request, progress: recordedProgress(request.progress, () => recordProgress(circumstances, admitted.org.id)) } };
       const started = performance.now();
       const outcome = await runOnce(passage, context, circumstances).finally(() => parts.throttle.charge(principal, costOf(passage, request, started)));
       parts.throttle.charge(principal, costOfAnswer(outcome));
@@ -207,6 +209,13 @@ export function createGate(parts: GateParts): Perform {
       throw error;
     }
   };
+
+  /** The row of a request that tells how far it is, before it tells anything. */
+  async function recordProgress(circumstances: AccessCircumstances, org: number): Promise<void> {
+    const now = Date.now();
+    const event = describeAccess({ ...circumstances, eventId: newUuidV7(now), now }, 200, { outcomeDesc: 'The request is under way, and how far it is is told' });
+    await recorder.record([{ org, event }]);
+  }
 
   /** The second row of a transfer that was cut: by the client, or because the bytes were found wrong on the way. */
   async function recordTransfer(circumstances: AccessCircumstances, outcome: Outcome, org: number, end: { sent: number; integrity: boolean }): Promise<void> {

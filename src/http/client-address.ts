@@ -32,6 +32,14 @@ function isTrusted(address: string, trusted: BlockList): boolean {
   return family !== 0 && trusted.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
+/** Whether a proxy that is trusted says that the client came to it without TLS (X-Forwarded-Proto; Forwarded, RFC 7239). Of several proxies the first one is asked, which the client came to. */
+export function cameInClear(peer: string | undefined, header: (name: string) => string | undefined, trusted: BlockList): boolean {
+  if (peer === undefined || !isTrusted(peer, trusted)) return false;
+  const plain = header('x-forwarded-proto')?.split(',')[0];
+  const protocol = plain ?? /(?:^|;)\s*proto\s*=\s*"?([A-Za-z]+)"?/i.exec((header('forwarded') ?? '').split(',')[0] ?? '')?.[1];
+  return protocol !== undefined && /^(?:http|ws)$/i.test(protocol.trim());
+}
+
 /** The nearest proxy's word is the last one. */
 function forwardedFor(header: (name: string) => string | undefined): string[] {
   const plain = header('x-forwarded-for');

@@ -1,5 +1,5 @@
 // Server-sent events (html.spec.whatwg.org, 9.2) for a client that follows its own request: how far it has come, and at last
-// the answer that it would have had. What is held here stands in the answer alone, which leaves once it is recorded.
+// the answer that it would have had. Steps and answer leave once the record has them.
 import type { ServerResponse } from 'node:http';
 
 export interface EventStream {
@@ -22,8 +22,10 @@ export function openEventStream(response: ServerResponse, headers: Readonly<Reco
   };
   return {
     tell(step) {
+      // The last event is the answer.
+      if (response.writableEnded || response.destroyed) return;
       begin();
-      if (!response.destroyed) response.write(printEvent('progress', JSON.stringify(step)));
+      response.write(printEvent('progress', JSON.stringify(step)));
     },
     began: () => response.headersSent,
     end(event, json = '{}') {

@@ -3,11 +3,11 @@
 import type { BlockList, Socket } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import type { Request, Response } from 'express';
-import { FhirError } from '../fhir/fhir-error.ts';
+import { FhirError, fhirError } from '../fhir/fhir-error.ts';
 import type { Perform } from '../gate/perform.ts';
 import type { FhirRequest, FhirResponse, Passage } from '../interactions/interaction.ts';
 import type { Logger } from '../logger.ts';
-import { clientAddress } from './client-address.ts';
+import { cameInClear, clientAddress } from './client-address.ts';
 import type { BodyRooms } from './body-room.ts';
 import { openBody, sendAnswer } from './exchange.ts';
 import { openEventStream } from './event-stream.ts';
@@ -22,6 +22,8 @@ export interface AccessParts {
   rooms: BodyRooms;
   /** Proxies whose word on the client's address counts. */
   proxies: BlockList;
+  /** Clients reach this server by TLS alone. */
+  requiresTls: boolean;
 }
 
 /** What was asked for, and the form that the answers of this doorway have. */
@@ -52,7 +54,8 @@ export async function serveAccess(parts: AccessParts, request: Request, response
   const events = access.events === true ? openEventStream(response, headers) : undefined;
   if (events !== undefined) fhirRequest.progress = events.tell;
   try {
-    const performed = await parts.perform(access.passage, fhirRequest).finally(() => { room.leave(); });
+    const passage = parts.requiresTls && cameInClear(request.socket.remoteAddress, header, parts.proxies) ? inClear(access.passage) : access.passage;
+    const performed = await parts.perform(passage, fhirRequest).finally(() => { room.leave(); });
     const shown = await access.present(performed.response, fhirRequest);
     if (events !== undefined) { events.end('result', shown.body); return; }
     const end = await sendAnswer(response, request.method, { ...shown, headers: { ...headers, ...shown.headers } });
@@ -66,6 +69,9 @@ export async function serveAccess(parts: AccessParts, request: Request, response
     if (!request.complete && !request.destroyed && !waits) throwAwayRest(request);
   }
 }
+
+/** A refusal that is recorded like any other. The token was sent in clear, so it is not looked at; there is no redirect, which would send it once more. */
+const inClear = (passage: Passage): Passage => ({ ...passage, identify: () => Promise.reject(fhirError('insecure-transport', 'Use https: this request came without TLS')) });
 
 /** DER of what the client showed in the handshake, where it was asked and did. */
 function shownCertificate(socket: Socket): Buffer | undefined {

@@ -109,6 +109,32 @@ describe('a bulk upload', () => {
     expect(events[3]?.[1]).toMatchObject({ success: true, total: 3 });
   });
 
+  it('tells nothing before the record says that it is under way, and nothing at all where that cannot be recorded', async () => {
+    const under = 'The request is under way, and how far it is is told';
+    const requestId = randomUUID();
+    const form = new Response(formOf([...pdfs(1), ...pdfs(1)], { patient_id: randomUUID() }));
+    const whole = Buffer.from(await form.arrayBuffer());
+    // The second file never comes: what is told until then was recorded already.
+    const half = async function* (): AsyncGenerator<Buffer> { yield whole.subarray(0, whole.length - 100); await new Promise(() => { /* The client hangs. */ }); };
+    const end = new AbortController();
+    const response = await fetch(`${documents.base}/bulk`, {
+      method: 'POST', body: half(), duplex: 'half', signal: end.signal,
+      headers: { 'authorization': `Bearer ${await server.token()}`, 'content-type': form.headers.get('content-type') ?? '', 'accept': 'text/event-stream', 'x-request-id': requestId },
+    } as unknown as RequestInit);
+    const events = await fhir.auditOf(requestId);
+    expect(events.map((event: { outcomeDesc?: string }) => event.outcomeDesc)).toEqual([under]);
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    end.abort();
+    await server.sql('alter table access_event rename to access_event_away');
+    try {
+      const unrecorded = await bulk(pdfs(2), { patient_id: randomUUID() }, '/bulk', { accept: 'text/event-stream' });
+      expect(unrecorded.text).not.toContain('event: progress');
+      expect(unrecorded.status).toBe(503);
+    } finally {
+      await server.sql('alter table access_event_away rename to access_event');
+    }
+  });
+
   it('that fails tells so as the last event; one that never began is an ordinary problem', async () => {
     const failed = await bulk([...pdfs(1), broken], { patient_id: randomUUID() }, '/bulk', { accept: 'text/event-stream' });
     expect(JSON.parse(/event: error\ndata: (.*)\n\n$/.exec(failed.text)?.[1] ?? '{}')).toMatchObject({ status: 415, code: 'media-type', files: [{ status: 'rolled-back' }, { status: 'failed' }] });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { clientAddress, trustedProxies } from '../../src/http/client-address.ts';
+import { cameInClear, clientAddress, trustedProxies } from '../../src/http/client-address.ts';
 
 const TRUSTED = trustedProxies(['10.0.0.0/8', '192.168.1.1', '2001:db8::/32']);
 
@@ -26,5 +26,21 @@ describe('the address of a client', () => {
     fc.assert(fc.property(fc.string(), fc.string(), (plain, forwarded) => {
       expect(clientAddress('10.0.0.1', (name) => ({ 'x-forwarded-for': plain, forwarded })[name], TRUSTED)).toMatch(/^[0-9a-fA-F.:]+(%\S+)?$/);
     }));
+  });
+});
+
+describe('whether a request came without TLS', () => {
+  it.each<[string, string | undefined, Record<string, string>, boolean]>([
+    ['a trusted proxy says http', '10.1.2.3', { 'x-forwarded-proto': 'http' }, true],
+    ['a trusted proxy says https', '10.1.2.3', { 'x-forwarded-proto': 'https' }, false],
+    ['the first of several counts, which the client came to', '10.1.2.3', { 'x-forwarded-proto': 'http, https' }, true],
+    ['the first of several was reached by TLS', '10.1.2.3', { 'x-forwarded-proto': 'HTTPS, http' }, false],
+    ['Forwarded says so', '10.1.2.3', { forwarded: 'for=1.2.3.4;proto=http' }, true],
+    ['Forwarded says https', '10.1.2.3', { forwarded: 'for=1.2.3.4;proto="https"' }, false],
+    ['a stranger\'s word counts for nothing', '203.0.113.9', { 'x-forwarded-proto': 'http' }, false],
+    ['nothing is said', '10.1.2.3', {}, false],
+    ['the peer is gone', undefined, { 'x-forwarded-proto': 'http' }, false],
+  ])('%s', (_what, peer, headers, expected) => {
+    expect(cameInClear(peer, (name) => headers[name], TRUSTED)).toBe(expected);
   });
 });
