@@ -40,6 +40,7 @@ import { type Route } from './http/match-route.ts';
 import { buildRoutes, type RouteParts } from './http/routes.ts';
 import { printCapabilities } from './interactions/capabilities.ts';
 import { replayResult } from './interactions/replay-result.ts';
+import { startForwarding } from './log/forward-record.ts';
 import { startLog, type LogWorker } from './log/log-worker.ts';
 import { createLogProofs } from './log/read-proofs.ts';
 import type { Logger } from './logger.ts';
@@ -107,6 +108,16 @@ function startMirror(config: Config, database: Database, logger: Logger, metrics
 
 function openReadThrough({ mirrorBaseUrl, mirrorSecurity, fhirBase }: Config, database: Database, logger: Logger): { outside?: ReadThrough } {
   return mirrorBaseUrl === undefined ? {} : { outside: createReadThrough({ baseUrl: mirrorBaseUrl.reveal(), security: mirrorSecurity, publicBase: fhirBase, database, log: logger }) };
+}
+
+/** Answers what ends it. */
+function forwardRecord(target: NonNullable<Config['syslog']>, database: Database, logger: Logger, metrics: Metrics): () => Promise<void> {
+  const forwarder = startForwarding({ database, logger, target });
+  metrics.gauges({ record_forward_waiting: 'Leaves of the log that the audit repository has not yet', record_forward_lag_seconds: 'Age of the oldest event that it has not yet' }, async () => {
+    const { lagSeconds, waiting } = await forwarder.status();
+    return { record_forward_waiting: waiting, record_forward_lag_seconds: lagSeconds };
+  });
+  return () => forwarder.stop();
 }
 
 function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, log: LogWorker, mirror: MirrorWorker | undefined): void {
@@ -189,6 +200,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const reindex = await startReindexing({ database, fhirBase, logger });
   stops.push(reindex.stop);
   registerGauges(metrics, database, recorder, log, mirror);
+  if (config.syslog !== undefined) stops.push(forwardRecord(config.syslog, database, logger, metrics));
 
   const replica = openConfiguredReplica(config);
   const scanner = openConfiguredScanner(config);

@@ -5,6 +5,7 @@ import { readAddresses, readOrigins, readTls, type TlsConfig } from './network.t
 import { readRates, type RateConfig } from './rates.ts';
 import { Reader, UNITS } from './read-environment.ts';
 import { Secret } from './secrets.ts';
+import { readSyslog, type SyslogConfig } from './syslog.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
 import type { Environment } from './env.ts';
 
@@ -60,6 +61,8 @@ export interface Config {
   metricsPort: number;
   /** undefined = the key in DATA_DIR. */
   auditSigningKeyFile: string | undefined;
+  /** Whom the record is handed to; undefined = nobody. */
+  syslog: SyslogConfig | undefined;
   scrubDays: number;
   scrubBytesPerSecond: number;
   /** undefined = not limited. */
@@ -182,6 +185,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),
     metricsPort: reader.port('METRICS_PORT', port + 6464 > 65_535 ? 0 : port + 6464, 0),
     auditSigningKeyFile: reader.text('AUDIT_SIGNING_KEY_FILE'),
+    syslog: readSyslog(reader),
     scrubDays: reader.days('SCRUB_DAYS', 90),
     scrubBytesPerSecond: reader.bytes('SCRUB_BYTES_PER_SECOND', 32 * UNITS['MiB']!),
     rates: readRates(reader, production),

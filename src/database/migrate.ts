@@ -36,6 +36,7 @@ import * as accessEntityTime from '../../migrations/0031-access-entity-time.ts';
 import * as mirrorDecisions from '../../migrations/0032-mirror-decisions.ts';
 import * as mirrorAccess from '../../migrations/0033-mirror-access.ts';
 import * as profileImage from '../../migrations/0034-profile-image.ts';
+import * as recordForward from '../../migrations/0035-record-forward.ts';
 
 interface Migration {
   name: string;
@@ -77,6 +78,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0032-mirror-decisions', up: mirrorDecisions.up },
   { name: '0033-mirror-access', up: mirrorAccess.up },
   { name: '0034-profile-image', up: profileImage.up },
+  { name: '0035-record-forward', up: recordForward.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

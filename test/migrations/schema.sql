@@ -288,6 +288,11 @@ purged_version.id text collate "C" not null
 purged_version.version integer not null
 purged_version.purge uuid not null
 purged_version.sha256 bytea
+record_forward.target text not null
+record_forward.position bigint not null default 0
+record_forward.holder uuid
+record_forward.lease_until timestamp with time zone not null default '-infinity'::timestamp with time zone
+record_forward.forwarded_at timestamp(3) with time zone
 rendition.org integer not null
 rendition.source uuid not null
 rendition.binary text collate "C" not null
@@ -483,6 +488,7 @@ purge purge_pkey PRIMARY KEY (org, id)
 purge purge_state_check CHECK (state = ANY (ARRAY['requested'::text, 'withdrawn'::text, 'approved'::text, 'done'::text]))
 purged_version purged_version_pkey PRIMARY KEY (org, type, id, version)
 purged_version purged_version_sha256_check CHECK (octet_length(sha256) = 32)
+record_forward record_forward_pkey PRIMARY KEY (target)
 rendition rendition_check CHECK (state <> 'made'::text OR content IS NOT NULL)
 rendition rendition_check1 CHECK (state <> 'failed'::text OR failure IS NOT NULL)
 rendition rendition_pkey PRIMARY KEY (org, source, edge)
@@ -578,6 +584,7 @@ CREATE UNIQUE INDEX purge_pkey ON public.purge USING btree (org, id)
 CREATE INDEX purge_unfinished ON public.purge USING btree (org, id) WHERE (state = 'approved'::text)
 CREATE UNIQUE INDEX purged_version_pkey ON public.purged_version USING btree (org, type, id, version)
 CREATE INDEX purged_version_purge ON public.purged_version USING btree (org, purge)
+CREATE UNIQUE INDEX record_forward_pkey ON public.record_forward USING btree (target)
 CREATE INDEX rendition_binary ON public.rendition USING btree (org, "binary")
 CREATE INDEX rendition_content ON public.rendition USING btree (org, content) WHERE (content IS NOT NULL)
 CREATE INDEX rendition_due ON public.rendition USING btree (due_at) WHERE (state = 'waiting'::text)
@@ -643,6 +650,7 @@ policy_rule enabled forced
 policy_version enabled forced
 purge enabled forced
 purged_version enabled forced
+record_forward off
 rendition enabled forced
 replaced_image enabled forced
 resource enabled forced
@@ -789,6 +797,7 @@ purge to muniment_app: insert, select, update
 purge to muniment_worker: select, update
 purged_version to muniment_app: insert, select
 purged_version to muniment_worker: select
+record_forward to muniment_worker: insert, select, update
 rendition to muniment_app: insert, select, update
 rendition to muniment_worker: delete, select, update
 replaced_image to muniment_app: delete, insert, select, update
