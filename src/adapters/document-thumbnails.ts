@@ -63,7 +63,7 @@ export function pictureOutcome(reader: ContentReader, { request }: { request: Pi
   const contentType = row.declared_type ?? 'application/octet-stream';
   const size = Number(row.size);
   const headers = {
-    'Content-Type': contentType, 'ETag': tag, 'Cache-Control': 'private, no-cache', 'Content-Disposition': 'inline', 'Content-Security-Policy': "default-src 'none'; sandbox",
+    'Content-Type': contentType, 'ETag': tag, 'Content-Disposition': 'inline', 'Content-Security-Policy': "default-src 'none'; sandbox",
     'Cross-Origin-Resource-Policy': 'same-site', 'Referrer-Policy': 'no-referrer', 'Repr-Digest': `sha-256=:${sha256.toString('base64')}:`,
   };
   const bytes = { contentType, size };

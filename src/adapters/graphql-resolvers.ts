@@ -108,7 +108,7 @@ const bytesOf = (data: unknown): AsyncIterable<Buffer> => {
   return (async function* () { yield Buffer.from(text, 'base64'); })();
 };
 
-async function upload(caller: GraphqlCaller, { forEntity, data, filename, contentType, security }: Arguments): Promise<Members> {
+async function upload(caller: GraphqlCaller, { forEntity, data, filename, contentType, security, fileTypeOverride }: Arguments): Promise<Members> {
   const { encryption = 'AES256', accessWindow, allowedIps } = (security ?? {}) as Members;
   if (encryption !== 'AES256' && encryption !== null) throw fhirError('business-rule', 'Files are encrypted as the store is set up to: AES256', { expression: 'security.encryption' });
   const minutes = windowMinutes(accessWindow);
@@ -125,6 +125,7 @@ async function upload(caller: GraphqlCaller, { forEntity, data, filename, conten
   };
   const created = await caller.call('POST', 'Binary', { contentType: String(contentType), bytes: counted() }, {
     'content-type': String(contentType), 'prefer': 'return=minimal', ...(typeof forEntity === 'string' ? { 'x-security-context': forEntity } : {}),
+    ...(typeof fileTypeOverride === 'string' ? { 'x-type-override': fileTypeOverride } : {}),
   });
   const id = idIn(created);
   caller.handles.set(name, id);

@@ -82,7 +82,7 @@ type Query {
   allowedTypes: [String!]!
 }
 type Mutation {
-  uploadFile(forEntity: String, data: Upload!, filename: String!, contentType: String!, security: SecurityInput): UploadedFile!
+  uploadFile(forEntity: String, data: Upload!, filename: String!, contentType: String!, security: SecurityInput, fileTypeOverride: String): UploadedFile!
   createDocumentReference(resource: DocumentReferenceInput!): DocumentReference!
   createMedia(resource: MediaInput!): Media!
   refreshFileUrl(url: String, sasToken: String, minutes: Int): SignedUrl!

@@ -126,6 +126,19 @@ describe('the requests of the guide', () => {
     }
   });
 
+  it('take a type that is not allowed with fileTypeOverride, from those who may override, with its reason in the record', async () => {
+    const query = 'mutation ($data: Upload!, $why: String) { uploadFile(data: $data, filename: "scan.dat", contentType: "application/x-scanner-raw", fileTypeOverride: $why) { id } }';
+    const data = Buffer.from('a type that nobody allows').toString('base64');
+    const refused = (await ask(admin, query, { data })).json.errors[0].extensions;
+    expect(refused).toMatchObject({ code: 'media-type', status: 415, allowedTypes: expect.any(Array) });
+    const practitioner = await as({ roles: ['practitioner'], user: 'Practitioner/p' });
+    expect((await ask(practitioner, query, { data, why: 'I want to' })).json.errors[0].extensions).toMatchObject({ code: 'forbidden', status: 403 });
+    const requestId = randomUUID();
+    const { json } = await ask(admin, query, { data, why: 'Evidence of case 12' }, { 'x-request-id': requestId });
+    expect([json.errors, json.data.uploadFile.id]).toEqual([undefined, expect.any(String)]);
+    expect((await admin.auditOf(requestId)).some(({ outcomeDesc }: { outcomeDesc?: string }) => outcomeDesc?.includes('Evidence of case 12') === true)).toBe(true);
+  });
+
   it('bind it to a DocumentReference by its handle, with Provenance', async () => {
     const { id } = await upload('discharge-2024.pdf', PDF, 'application/pdf');
     const requestId = randomUUID();

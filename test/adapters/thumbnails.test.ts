@@ -54,6 +54,7 @@ describe('a picture', () => {
     const answer = await open(json.thumbnail_url);
     expect([answer.status, answer.headers.get('content-type'), answer.headers.get('cross-origin-resource-policy')]).toEqual([200, 'image/webp', 'cross-origin']);
     expect(answer.headers.get('content-disposition')).toMatch(/^inline/);
+    expect(answer.headers.get('cache-control')).toBe('private, no-store');
     const { width, height, format: made, exif } = await sharp(answer.bytes).metadata();
     expect([width, height, made, exif]).toEqual([128, 256, 'webp', undefined]);
     const digest = createHash('sha256').update(answer.bytes).digest();
