@@ -11,6 +11,7 @@ import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { patientEntity } from '../interactions/write-outcome.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { requireNoHold } from '../resources/legal-holds.ts';
+import { readAllVersions } from '../log/read-versions.ts';
 import { purgeResource } from '../resources/purge-resource.ts';
 import { decidePurge, insertPurge, listPurges, readPurge, type Purge, type PurgeState } from '../resources/purges.ts';
 import { lockNewest } from '../resources/read-version.ts';
@@ -60,12 +61,12 @@ function shownPurge({ id, reference, state, reason, requested, requestedBy, deci
     id, reference, state, reason, requested: { at: printInstant(requested.getTime()), by: personOf(requestedBy) },
     ...(decided === undefined ? {} : { [state === 'withdrawn' ? 'withdrawn' : 'approved']: { at: printInstant(decided.at.getTime()), by: personOf(decided.by), ...(decided.reason === undefined ? {} : { reason: decided.reason }) } }),
     ...(retention === undefined ? {} : { retention: { class: retention.class, until: printInstant(retention.until.getTime()) } }),
-    ...(done === undefined ? {} : { done: printInstant(done.getTime()) }), ...(certificate === undefined ? {} : { certificate: `DocumentReference/${certificate}` }),
+    ...(done === undefined ? {} : { done: printInstant(done.getTime()) }), ...(certificate === undefined || done === undefined ? {} : { certificate: `DocumentReference/${certificate}` }),
   };
 }
 
-const touched = (purges: readonly Purge[]): Outcome['entities'] => purges.flatMap(({ id, reference, certificate }) => [
-  { reference, role: 'data' as const }, { reference: `urn:muniment:purge:${id}`, role: 'data' as const }, ...(certificate === undefined ? [] : [{ reference: `DocumentReference/${certificate}`, role: 'data' as const }]),
+const touched = (purges: readonly Purge[]): Outcome['entities'] => purges.flatMap(({ id, reference, certificate, done }) => [
+  { reference, role: 'data' as const }, { reference: `urn:muniment:purge:${id}`, role: 'data' as const }, ...(certificate === undefined || done === undefined ? [] : [{ reference: `DocumentReference/${certificate}`, role: 'data' as const }]),
 ]);
 const answer = (status: number, purge: Purge, headers: Record<string, string> = {}): Outcome => ({ response: jsonAnswer(status, shownPurge(purge), headers), entities: touched([purge]) });
 const unknown = (): Error => fhirError('not-found', 'There is no such purge');
@@ -192,15 +193,17 @@ export function approvePurge(parts: PurgeAdminParts): Interaction {
       const by = creatorOf(principal);
       if (isSamePerson(purge.requestedBy, by)) throw fhirError('business-rule', 'A purge is approved by somebody else than whoever requested it');
       const { row, retention } = await requirePurgeable(tx, context, purge.type, purge.resource);
-      const purged = await purgeResource(tx, { purge: purge.id, fhirBase: parts.fhirBase, now, event: eventId }, row);
+      const purged = await purgeResource(tx, { purge: purge.id, fhirBase: parts.fhirBase, now, event: eventId, readVersions: readAllVersions }, row);
       const decided = { at: new Date(now), by, reason };
-      await decidePurge(tx, org.id, purge.id, { state: 'approved', decided, retention: { class: retention.class, until: new Date(retention.until) } });
+      const certificate = newUuidV7(now);
+      await decidePurge(tx, org.id, purge.id, { state: 'approved', decided, certificate, retention: { class: retention.class, until: new Date(retention.until) } });
       note?.(`Purge approved: ${reason}`);
       const outcome = answer(200, { ...purge, state: 'approved', decided, retention: { class: retention.class, until: new Date(retention.until) } });
       const targets = purged.map(({ reference, last }) => `${reference}/_history/${last}`);
       return {
         ...outcome,
         entities: [...patientEntity(row.patient), ...targets.map((reference) => ({ reference, role: 'data' as const })), { reference: `urn:muniment:purge:${purge.id}`, role: 'data' }],
+        purge: { versions: purged.flatMap(({ versions }) => versions), requestedBy: purge.requestedBy, approvedBy: by, certificate: `DocumentReference/${certificate}` },
         write: { activity: 'DELETE', targets, sources: targets.map((reference) => ({ role: 'removal' as const, reference })), authors: [] },
         complete: async () => {
           // What is not done now is done by the server later: the answer says how far it is.

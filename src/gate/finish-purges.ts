@@ -64,7 +64,8 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 async function issueCertificate(parts: PurgeParts, org: { id: OrgId; name: string }, purge: Purge): Promise<void> {
   const { database, content, fhirBase, observer } = parts;
   const now = Date.now();
-  const [event, id] = [newUuidV7(now), newUuidV7(now)];
+  const event = newUuidV7(now);
+  const id = purge.certificate ?? newUuidV7(now);
   const creator = [observer, 'muniment', 'muniment-purge'].join('|');
   const trace = await database.readTransaction(org.id, (tx) => readPurgedTrace(tx, org.id, purge.id));
   if (trace.bytes.some(({ removed }) => !removed)) throw new Error('Bytes of the purge are still there');
@@ -81,7 +82,7 @@ async function issueCertificate(parts: PurgeParts, org: { id: OrgId; name: strin
         moved: [{ attachment, expression: 'DocumentReference.content[0].attachment', contentType: CERTIFICATE_TYPE, bytes, received }],
         reader: { org: org.id, creator, system: true, confined: false, limited: false, restriction: () => undefined, fhirBase },
       });
-      await finishPurgeRow(tx, org.id, purge.id, id, now);
+      await finishPurgeRow(tx, org.id, purge.id, now);
       recordInTransaction(tx, [{ org: org.id, event: certificateEvent(parts, org.name, purge, { id, event, now, binaries: made.map((binary) => `Binary/${binary.id}/_history/${binary.version}`) }) }]);
     });
   } catch (error) {

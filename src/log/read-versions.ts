@@ -25,7 +25,6 @@ interface VersionRow {
   body: string | null;
   bytes: number | null;
   sha256: string | null;
-  purged_sha256: string | null;
   content: string | null;
   content_sha256: string | null;
   content_chunks: Buffer | null;
@@ -36,17 +35,13 @@ const STORED = 'last_updated, method, deleted, body, content';
 
 function statement(columns: string): string {
   return `select t.ordinal, v.last_updated, v.method, v.deleted, ${columns}, v.content,
-      encode(p.sha256, 'hex') as purged_sha256, encode(c.sha256, 'hex') as content_sha256, c.chunk_digests as content_chunks, c.size as content_size
+      encode(c.sha256, 'hex') as content_sha256, c.chunk_digests as content_chunks, c.size as content_size
     from unnest($1::int[], $2::smallint[], $3::text[], $4::int[]) with ordinality as t (org, type, id, version, ordinal)
     left join lateral (
       select ${STORED} from resource r where r.org = t.org and r.type = t.type and r.id = t.id and r.version = t.version
       union all select ${STORED} from resource_history h where h.org = t.org and h.type = t.type and h.id = t.id and h.version = t.version
       limit 1) v on true
     left join content c on c.org = t.org and c.id = v.content
-    -- Only a purge that the record tells of explains a text that is gone.
-    left join purged_version p on v.body is null and p.org = t.org and p.type = t.type and p.id = t.id and p.version = t.version
-      and exists (select from access_entity x join access_event e on e.org = x.org and e.id = x.event
-        where x.org = t.org and x.reference = 'urn:muniment:purge:' || p.purge and e.write and e.outcome = 0)
     order by t.ordinal`;
 }
 
@@ -59,7 +54,7 @@ function toVersion(row: VersionRow): ReadVersion | undefined {
   if (row.last_updated === null) return undefined;
   return {
     lastUpdated: row.last_updated.toISOString(), method: row.method,
-    sha256: row.body === null ? row.sha256 ?? row.purged_sha256 ?? undefined : sha256(row.body),
+    sha256: row.body === null ? row.sha256 ?? undefined : sha256(row.body),
     content: row.content === null ? undefined : {
       id: row.content, sha256: row.content_sha256, size: row.content_size === null ? null : Number(row.content_size),
       chunks: row.content_chunks === null ? null : sha256(row.content_chunks),

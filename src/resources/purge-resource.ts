@@ -1,5 +1,6 @@
 // A purge inside its transaction: a tombstone is the newest version, the texts of all before it are gone and their digests
 // stay, and the bytes that nobody else uses are marked to go in every version of their object.
+import type { PurgedVersion } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { RESOURCE_TYPES, typeName } from '../fhir/resource-type.ts';
@@ -13,17 +14,22 @@ export interface PurgeStep {
   now: number;
   /** Id of the access event. */
   event: string;
+  /** All versions of one resource as the log has them. */
+  readVersions(tx: Transaction, resource: { org: number; type: number; id: string }): Promise<PurgedVersion[]>;
 }
 
 export interface PurgedResource {
   reference: string;
   /** The version before the tombstone. */
   last: number;
+  /** What was there, before it was taken: the record names it. */
+  versions: PurgedVersion[];
 }
 
 /** The texts and whom they were about. Digests are written first: without them the database refuses. */
 async function eraseVersions(tx: Transaction, step: PurgeStep, previous: VersionRow): Promise<PurgedResource> {
   const { org, type, id } = previous;
+  const versions = await step.readVersions(tx, { org, type, id });
   await publishDeletion(tx, { type: typeName(type), previous, fhirBase: step.fhirBase, now: step.now, event: step.event });
   await tx.query(
     `insert into purged_version (org, type, id, version, purge, sha256)
@@ -33,7 +39,7 @@ async function eraseVersions(tx: Transaction, step: PurgeStep, previous: Version
   );
   await tx.query('update resource_history set body = null, patient = null where org = $1 and type = $2 and id = $3 and (body is not null or patient is not null)', [org, type, id]);
   await tx.query('update resource set patient = null where org = $1 and type = $2 and id = $3', [org, type, id]);
-  return { reference: `${typeName(type)}/${id}`, last: previous.version };
+  return { reference: `${typeName(type)}/${id}`, last: previous.version, versions };
 }
 
 /** Whether a document other than this one, that was not purged, uses the Binary or did in an older version. */

@@ -21,7 +21,7 @@ export interface Purge {
   /** What was decided on. */
   retention?: { class: string; until: Date };
   done?: Date;
-  /** Id of the DocumentReference. */
+  /** Id of the DocumentReference, which is there once it is done. */
   certificate?: string;
 }
 
@@ -77,13 +77,14 @@ export async function listPurges(tx: Transaction, org: OrgId, { before, state, l
   return rows.map(purgeOf);
 }
 
-export async function decidePurge(tx: Transaction, org: OrgId, id: string, { state, decided, retention }: Required<Pick<Purge, 'state' | 'decided'>> & Pick<Purge, 'retention'>): Promise<void> {
+export async function decidePurge(tx: Transaction, org: OrgId, id: string, { state, decided, retention, certificate }: Required<Pick<Purge, 'state' | 'decided'>> & Pick<Purge, 'retention' | 'certificate'>): Promise<void> {
   await tx.query(
-    'update purge set state = $3, decided_at = $4, decided_by = $5, decision = $6, class = $7, retained_until = $8 where org = $1 and id = $2',
-    [org, id, state, decided.at, decided.by, decided.reason ?? null, retention?.class ?? null, retention?.until ?? null],
+    'update purge set state = $3, decided_at = $4, decided_by = $5, decision = $6, class = $7, retained_until = $8, certificate = $9 where org = $1 and id = $2',
+    [org, id, state, decided.at, decided.by, decided.reason ?? null, retention?.class ?? null, retention?.until ?? null, certificate ?? null],
   );
 }
 
-export async function finishPurgeRow(tx: Transaction, org: OrgId, id: string, certificate: string, now: number): Promise<void> {
-  await tx.query(`update purge set state = 'done', certificate = $3, done_at = $4 where org = $1 and id = $2 and state = 'approved'`, [org, id, certificate, new Date(now)]);
+/** Its bytes are gone, and the certificate is there. */
+export async function finishPurgeRow(tx: Transaction, org: OrgId, id: string, now: number): Promise<void> {
+  await tx.query(`update purge set state = 'done', done_at = $3 where org = $1 and id = $2 and state = 'approved'`, [org, id, new Date(now)]);
 }
