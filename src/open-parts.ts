@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BucketConfig, Config } from './config/config.ts';
+import { ConfigurationError, type BucketConfig, type Config } from './config/config.ts';
 import type { ContentStore } from './content/content-store.ts';
 import { createScanner, type Scanner } from './content/scanner.ts';
 import { openFilesystemStore } from './content/stores/filesystem.ts';
@@ -93,6 +93,17 @@ export async function openConfiguredStore(config: Config, database: Database): P
 
 function openBucket(name: string, { endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
   return openS3Store({ name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } });
+}
+
+/** Raises ConfigurationError where production would keep bytes in a bucket without versions, or without encryption at rest. */
+export async function requireProtection({ production, storage }: Config, store: ContentStore): Promise<void> {
+  if (!production || store.protection === undefined) return;
+  const { versioned, encrypted } = await store.protection();
+  const problems = [
+    ...(versioned ? [] : [`The bucket ${storage.bucket} keeps no versions: turn versioning on, or what is overwritten or deleted there is lost`]),
+    ...(encrypted ? [] : [`The bucket ${storage.bucket} does not encrypt what it keeps: turn its default encryption on (SSE-S3 or SSE-KMS)`]),
+  ];
+  if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
 /** The second store, where there is one. It is not needed to serve: it may be down while the server starts. */

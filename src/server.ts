@@ -12,6 +12,7 @@ import type { Scanner } from './content/scanner.ts';
 import { createPictureMaker } from './content/pictures.ts';
 import { createUploadPartStore } from './content/upload-parts.ts';
 import { haltedStores } from './content/epoch-fence.ts';
+import { replicaStatus, startReplicating } from './content/replicate.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
 import type { ContentStore } from './content/content-store.ts';
@@ -51,7 +52,7 @@ import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
-import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, sharedSecret } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, requireProtection, sharedSecret } from './open-parts.ts';
 import { createThumbnailLender } from './operations/lend-thumbnails.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createGrantKeys } from './resources/grant-keys.ts';
@@ -143,6 +144,15 @@ function registerGauges(metrics: Metrics, database: Database, recorder: AccessRe
   });
 }
 
+/** Answers the stop. */
+function startReplica(replica: ContentStore, store: ContentStore, database: Database, metrics: Metrics, logger: Logger): () => Promise<void> {
+  metrics.gauges({ replica_waiting: 'Contents that the replica has not yet', replica_lag_seconds: 'Since when the oldest of them is published' }, async () => {
+    const { waiting, lagSeconds } = await replicaStatus(database);
+    return { replica_waiting: waiting, replica_lag_seconds: lagSeconds };
+  });
+  return startReplicating({ database, stores: [store], replica, logger });
+}
+
 /** Reads that tell the database, the log and the metrics what they found wrong. */
 function openReader({ store, replica, database, metrics, logger }: { store: ContentStore; replica: ContentStore | undefined; database: Database; metrics: Metrics; logger: Logger }): ContentReader {
   return createContentReader({
@@ -183,6 +193,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(log.stop);
   const store = await openConfiguredStore(config, database);
   await store.probe();
+  await requireProtection(config, store);
 
   const metrics = createMetrics();
   const organisations = createOrganisations(database, !config.production);
@@ -203,6 +214,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   if (config.syslog !== undefined) stops.push(forwardRecord(config.syslog, database, logger, metrics));
 
   const replica = openConfiguredReplica(config);
+  if (replica !== undefined) stops.push(startReplica(replica, store, database, metrics, logger));
   const scanner = openConfiguredScanner(config);
   const reader = openReader({ store, replica, database, metrics, logger });
   const record = createScrubRecord({ database, observer, by: 'server' });

@@ -37,7 +37,9 @@ export const minioEngine: Engine = {
   furnish: async (context) => {
     const client = clientFor(context);
     if (!(await client.bucketExists(BUCKET))) await client.makeBucket(BUCKET);
+    // As production demands it.
     await client.setBucketVersioning(BUCKET, { Status: 'Enabled' });
+    await client.setBucketEncryption(BUCKET, { Rule: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }] });
   },
   environment: ({ folders, port }) => {
     const { storageAccessKey, storageSecretKey } = engineCredentials(folders);

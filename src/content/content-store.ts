@@ -36,8 +36,15 @@ export interface ContentStore {
   versions?(key: string): Promise<StoredObject[]>;
   /** Removes the object; a missing one is no error. */
   remove(key: string, version?: string): Promise<void>;
+  /** What the store says of an object that it was just given: whether it keeps versions, and encrypts. Only where a store can say. */
+  protection?(): Promise<StoreProtection>;
   /** Proves by a real small write and read that the store works now; rejects with the reason. */
   probe(): Promise<void>;
+}
+
+export interface StoreProtection {
+  versioned: boolean;
+  encrypted: boolean;
 }
 
 /** The key is taken. Keys are random, so this is a fault of ours, or a request of ours that took effect twice. */

@@ -37,6 +37,7 @@ import * as mirrorDecisions from '../../migrations/0032-mirror-decisions.ts';
 import * as mirrorAccess from '../../migrations/0033-mirror-access.ts';
 import * as profileImage from '../../migrations/0034-profile-image.ts';
 import * as recordForward from '../../migrations/0035-record-forward.ts';
+import * as replica from '../../migrations/0036-replica.ts';
 
 interface Migration {
   name: string;
@@ -79,6 +80,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0033-mirror-access', up: mirrorAccess.up },
   { name: '0034-profile-image', up: profileImage.up },
   { name: '0035-record-forward', up: recordForward.up },
+  { name: '0036-replica', up: replica.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -57,6 +57,9 @@ export interface ContentRow {
   /** The virus, or why there is no verdict. */
   scan_finding: string | null;
   scanned_at: Date | null;
+  /** When the replica had it; null while it has not. */
+  replicated_at: Date | null;
+  replica_until: Date | null;
   /** The purge that takes its bytes. */
   purge: string | null;
 }

@@ -72,6 +72,8 @@ async function purgeBinary(tx: Transaction, step: PurgeStep, binary: VersionRow)
 export async function purgeResource(tx: Transaction, step: PurgeStep, locked: VersionRow): Promise<PurgedResource[]> {
   if (locked.type === RESOURCE_TYPES.Binary) return [await purgeBinary(tx, step, locked)];
   const purged = [await eraseVersions(tx, step, locked)];
+  // Of a record with drawings the draft stands beside its document.
+  await tx.query(`update medical_record set drawing_data = '{}', form_data = '{}', patient_id = null where org = $1 and document = $2`, [locked.org, locked.id]);
   const { rows } = await tx.query<{ binary: string }>('select distinct u."binary" from attachment_use u where u.org = $1 and u.type = $2 and u.id = $3 order by u."binary"', [locked.org, locked.type, locked.id]);
   for (const { binary } of rows) {
     const row = await lockNewest(tx, locked.org, RESOURCE_TYPES.Binary, binary);

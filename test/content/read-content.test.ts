@@ -37,7 +37,7 @@ async function keep(size: number): Promise<Kept> {
   const { sha256, sha1, chunkDigests } = pass.finish();
   const row: ContentRow = {
     org: 1, id: randomUUID(), state: 'live', store: 'local', key, store_version: null, size: String(size), sha256, sha1, chunk_bytes: CHUNK_BYTES, chunk_digests: chunkDigests,
-    declared_type: null, sniffed_type: null, creator: null, created_at: new Date(), published_at: new Date(), verified_at: null, quarantine_reason: null, replica_key: null, scan_verdict: null, scan_engine: null, scan_signatures: null, scan_finding: null, scanned_at: null, purge: null,
+    declared_type: null, sniffed_type: null, creator: null, created_at: new Date(), published_at: new Date(), verified_at: null, quarantine_reason: null, replica_key: null, scan_verdict: null, scan_engine: null, scan_signatures: null, scan_finding: null, scanned_at: null, replicated_at: null, replica_until: null, purge: null,
   };
   return { bytes, row, path: join(directory, key) };
 }

@@ -76,7 +76,7 @@ const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).dig
     const { sha1, chunkDigests } = pass.finish();
     const rowOf = (key: string, version: string | null): ContentRow => ({
       org: 1, id: randomUUID(), state: 'live', store: 'minio', key, store_version: version, size: String(bytes.length), sha256: sha256(bytes), sha1, chunk_bytes: MIB, chunk_digests: chunkDigests,
-      declared_type: null, sniffed_type: null, creator: null, created_at: new Date(), published_at: new Date(), verified_at: null, quarantine_reason: null, replica_key: null, scan_verdict: null, scan_engine: null, scan_signatures: null, scan_finding: null, scanned_at: null, purge: null,
+      declared_type: null, sniffed_type: null, creator: null, created_at: new Date(), published_at: new Date(), verified_at: null, quarantine_reason: null, replica_key: null, scan_verdict: null, scan_engine: null, scan_signatures: null, scan_finding: null, scanned_at: null, replicated_at: null, replica_until: null, purge: null,
     });
     const rescued: string[] = [];
     const reader = createContentReader({ stores: [at], onDamage: async () => undefined, onRescue: (_row, _chunk, from) => { rescued.push(from); } });

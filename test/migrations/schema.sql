@@ -91,6 +91,8 @@ content.scan_signatures text
 content.scan_finding text
 content.scanned_at timestamp(3) with time zone
 content.purge uuid
+content.replicated_at timestamp(3) with time zone
+content.replica_until timestamp(3) with time zone
 content_use.org integer not null
 content_use.bytes bigint not null
 content_use.count bigint not null
@@ -537,6 +539,7 @@ CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
 CREATE INDEX content_purge ON public.content USING btree (org, purge) WHERE (purge IS NOT NULL)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
 CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (state = 'staging'::text)
+CREATE INDEX content_unreplicated ON public.content USING btree (published_at) WHERE ((replicated_at IS NULL) AND (state = 'live'::text))
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
 CREATE UNIQUE INDEX content_use_pkey ON public.content_use USING btree (org)
 CREATE UNIQUE INDEX file_handle_pkey ON public.file_handle USING btree (org, creator, name, "binary")

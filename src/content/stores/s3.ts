@@ -1,7 +1,7 @@
 // Any S3: what is sent carries its SHA-256, so that the store refuses other bytes than were meant. Bytes go in by
 // requests of our own, since the minio client holds whole parts in memory; it reads and removes.
 import { randomUUID } from 'node:crypto';
-import type { ContentStore, PutOptions, StoredObject } from '../content-store.ts';
+import type { ContentStore, PutOptions, StoredObject, StoreProtection } from '../content-store.ts';
 import { createS3Caller, reaching, storedObject, storeError, unreachable } from './s3-call.ts';
 import { checksumOf, cutParts, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
 import { openS3Reading } from './s3-reading.ts';
@@ -83,6 +83,17 @@ export function openS3Store(options: S3Options): ContentStore {
     await reading.remove(key, version);
   }
 
+  /** By an object of ours, not by the bucket's settings: they need rights that a server should not have. */
+  async function protection(): Promise<StoreProtection> {
+    const key = `.probe/${randomUUID()}`;
+    const body = Buffer.from('probe');
+    const part = { pieces: [body], size: body.length };
+    const { version } = await putBuffered(key, part, checksumOf(part));
+    try {
+      return { versioned: version !== undefined, encrypted: (await stat(key, version))?.encryption !== undefined };
+    } finally { await reading.remove(key, version); }
+  }
+
   return {
     name: options.name,
     lengthProves: false,
@@ -91,6 +102,7 @@ export function openS3Store(options: S3Options): ContentStore {
     get: (key, range, { version } = {}) => reading.get(key, range, version),
     versions: (key) => reading.versions(key),
     remove: (key, version) => reading.remove(key, version),
+    protection: () => reaching(protection()),
     probe: () => reaching(probe()),
   };
 }
