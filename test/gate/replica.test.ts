@@ -39,7 +39,7 @@ const PRODUCTION: Environment = { NODE_ENV: 'production', ALLOW_EMBEDDED_IN_PROD
 
   async function listed(bucket: string): Promise<Listed[]> {
     const found: Listed[] = [];
-    for await (const one of client.listObjects(bucket, '', true, { IncludeVersion: true })) found.push(one as unknown as Listed);
+    for await (const one of client.listObjects(bucket, '', true, { IncludeVersion: true })) found.push(one);
     return found;
   }
 

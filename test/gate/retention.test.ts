@@ -5,6 +5,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import sharp from 'sharp';
 import { runRetentionCommand } from '../../src/retention-command.ts';
 import { runVerifyCommand } from '../../src/verify-command.ts';
 import { eventually } from '../support/eventually.ts';
@@ -177,6 +178,17 @@ describe('a purge', () => {
     expect(events[0]).toMatchObject({ outcomeDesc: 'Purge approved: Reviewed, nothing speaks against it' });
     expect(JSON.stringify(events[0].entity)).toContain(`${reference}/_history/2`);
     expect(await server.sql(`select 1 from outbox o where o.id = $1 and o.version = 3`, [reference.split('/')[1]])).toHaveLength(1);
+  });
+
+  it('takes the small pictures of an image along', async () => {
+    const own = await house();
+    const picture = await sharp({ create: { width: 600, height: 400, channels: 3, background: '#845' } }).jpeg().toBuffer();
+    const reference = await created(own.one, tagged('temporary', { content: [{ attachment: { contentType: 'image/jpeg', data: picture.toString('base64') } }] }));
+    const made = async (): Promise<{ content: string }[]> => server.sql(`select d.content from rendition d join attachment_use u on u.org = d.org and u."binary" = d."binary" where u.id = $1 and d.content is not null`, [reference.split('/')[1]]);
+    const pictures = await eventually(made, (rows) => rows.length > 0, 30_000);
+    await aged(reference, '2 days');
+    expect((await purged(own, reference)).json.state).toBe('done');
+    expect(await server.sql(`select distinct state from content where id = any($1::uuid[])`, [pictures.map(({ content }) => content)])).toEqual([{ state: 'gone' }]);
   });
 
   it('is approved by somebody else, whatever client they come with; once, and while it is open', async () => {
