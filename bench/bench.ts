@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { openByteScenarios } from './byte-scenarios.ts';
 import { PROJECT } from './child-server.ts';
 import { runMemoryScenario } from './memory-scenario.ts';
+import { runMirrorScenario } from './mirror-scenario.ts';
 import { runRecordWriter } from './record-writer.ts';
 import { keepResult, memoryRow, recordRows, scenarioRows, searchRow, tableHead } from './report.ts';
 import { loadRequestScenarios } from './request-scenarios.ts';
@@ -22,7 +23,10 @@ const XML = 'xml';
 const MEMORY = 'memory-1g';
 const SEARCH_ALL = 'search-all';
 const RECORD = 'record';
+/** Only when it is named: it needs a HAPI. */
+const MIRROR = 'mirror';
 const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD];
+const NAMED_ONLY: readonly string[] = [MIRROR];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -36,8 +40,8 @@ type Closers = (() => Promise<void> | void)[];
 
 function readRun(): Run {
   const { values, positionals } = parseArgs({ options: { quick: { type: 'boolean', default: false } }, allowPositionals: true });
-  const unknown = positionals.filter((name) => !NAMES.includes(name));
-  if (unknown.length > 0) throw new Error(`No scenario is named ${unknown.join(', ')}; there are ${NAMES.join(', ')}`);
+  const unknown = positionals.filter((name) => ![...NAMES, ...NAMED_ONLY].includes(name));
+  if (unknown.length > 0) throw new Error(`No scenario is named ${unknown.join(', ')}; there are ${[...NAMES, ...NAMED_ONLY].join(', ')}`);
   return { names: new Set(positionals.length === 0 ? NAMES : positionals), quick: values.quick, rounds: values.quick ? 3 : 5 };
 }
 
@@ -95,6 +99,12 @@ async function runRecord(run: Run): Promise<void> {
   await keepResult(RECORD, result, { quick: run.quick, rounds: 1 });
 }
 
+async function runMirror(run: Run): Promise<void> {
+  if (!run.names.has(MIRROR)) return;
+  const result = await runMirrorScenario(run.quick ? 1_000 : 10_000, print);
+  await keepResult(MIRROR, result, { quick: run.quick, rounds: 1 });
+}
+
 /** Servers of one group run together and end before those of the next begin. */
 async function withClosers(work: (closers: Closers) => Promise<void>): Promise<void> {
   const closers: Closers = [];
@@ -117,6 +127,7 @@ async function main(): Promise<void> {
   await runMemory(run);
   await runSearches(run);
   await runRecord(run);
+  await runMirror(run);
 }
 
 main().catch((error: unknown) => {

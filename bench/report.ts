@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT } from './child-server.ts';
 import type { MemoryResult } from './memory-scenario.ts';
+import type { MirrorResult } from './mirror-scenario.ts';
 import type { RecordResult } from './record-writer.ts';
 import type { ScenarioResult } from './scenario.ts';
 import type { SearchAllResult, SearchTime } from './search-all.ts';
@@ -51,7 +52,7 @@ export function recordRows(result: RecordResult): string {
 }
 
 /** Writes bench/results/DATE-NAME.json; tells its path. */
-export async function keepResult(name: string, result: ScenarioResult | MemoryResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
+export async function keepResult(name: string, result: ScenarioResult | MemoryResult | MirrorResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
   const folder = join(PROJECT, 'bench/results');
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();

@@ -1,10 +1,12 @@
 // `npm run soak [-- ROUNDS]`: rounds of kill -9 under load, 200 unless told; `npm run soak -- bulk [ROUNDS]`: in the middle of bulk
-// uploads, 10 unless told. The report is kept in bench/results.
+// uploads, 10 unless told; `npm run soak -- mirror [ROUNDS] [SEED]`: faults of the mirror, 100 unless told. The report is kept in bench/results.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { seeded } from '../test/support/faulty-proxy.ts';
 import { runBulkKills } from './bulk-kills.ts';
 import { runKillRounds } from './kill-rounds.ts';
+import { runMirrorRounds } from './mirror-rounds.ts';
 
 interface Soaked {
   name: string;
@@ -26,10 +28,19 @@ async function soakUploads(dataDir: string, rounds: number): Promise<Soaked> {
   return { name: 'soak', report, holds: report.broken.length === 0 && isWhole(report.halves), line: `${report.rounds} rounds, ${report.answered} answers of 201, ${report.broken.length} broken, halves ${JSON.stringify(report.halves)}` };
 }
 
-const [first, second] = process.argv.slice(2);
+async function soakMirror(dataDir: string, rounds: number, seed: number): Promise<Soaked> {
+  const report = await runMirrorRounds({ rounds, dataDir, random: seeded(seed), tell: (line) => { process.stdout.write(`${line}\n`); } });
+  return { name: 'soak-mirror', report: { ...report, seed }, holds: report.broken.length === 0, line: `${report.rounds} rounds, ${report.versions} versions, ${report.deletions} deletions, ${report.broken.length} broken` };
+}
+
+function soakNamed(dataDir: string, [first, second, third]: string[]): Promise<Soaked> {
+  if (first === 'bulk') return soakBulk(dataDir, Number(second ?? 10));
+  return first === 'mirror' ? soakMirror(dataDir, Number(second ?? 100), Number(third ?? Date.now() % 1_000_000)) : soakUploads(dataDir, Number(first ?? 200));
+}
+
 const dataDir = await mkdtemp(join(tmpdir(), 'muniment-soak-'));
 try {
-  const { name, report, holds, line } = first === 'bulk' ? await soakBulk(dataDir, Number(second ?? 10)) : await soakUploads(dataDir, Number(first ?? 200));
+  const { name, report, holds, line } = await soakNamed(dataDir, process.argv.slice(2));
   const folder = join(import.meta.dirname, 'results');
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${new Date().toISOString().slice(0, 19).replaceAll(':', '')}-${name}.json`);
