@@ -1,5 +1,5 @@
 // A verifier of its own: RFC 9162 2.1.1 as it is written, recursively, and notes by WebCrypto. It shares nothing with the server.
-// Standard input: {verifier, leaves: [text], checkpoints: [note]}; standard output: the verdict on each checkpoint.
+// Standard input: {verifier, leaves: [text], checkpoints: [note]}, or {logs: [such]}; standard output: the verdict on each checkpoint.
 import { webcrypto } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 
@@ -23,9 +23,15 @@ async function verdict(note, leaves, name, id, key) {
   return (await treeHash(leaves.slice(0, Number(size)))).toString('base64') === root ? 'sound' : 'another tree';
 }
 
-const { verifier, leaves, checkpoints } = JSON.parse(await text(process.stdin));
-const [name, id, encoded] = [verifier.split('+')[0], verifier.split('+')[1], verifier.split('+').slice(2).join('+')];
-const key = await webcrypto.subtle.importKey('raw', Buffer.from(encoded, 'base64').subarray(1), 'Ed25519', false, ['verify']);
-const verdicts = [];
-for (const note of checkpoints) verdicts.push(await verdict(note, leaves, name, id, key));
-process.stdout.write(JSON.stringify(verdicts));
+async function verdicts({ verifier, leaves, checkpoints }) {
+  const [name, id, encoded] = [verifier.split('+')[0], verifier.split('+')[1], verifier.split('+').slice(2).join('+')];
+  const key = await webcrypto.subtle.importKey('raw', Buffer.from(encoded, 'base64').subarray(1), 'Ed25519', false, ['verify']);
+  const said = [];
+  for (const note of checkpoints) said.push(await verdict(note, leaves, name, id, key));
+  return said;
+}
+
+const input = JSON.parse(await text(process.stdin));
+const all = [];
+for (const log of input.logs ?? []) all.push(await verdicts(log));
+process.stdout.write(JSON.stringify(input.logs === undefined ? await verdicts(input) : all));
