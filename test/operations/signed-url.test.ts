@@ -83,10 +83,16 @@ describe('$signed-url', () => {
     expect((await open(url, { method: 'OPTIONS', headers: { origin: 'https://app.example', 'access-control-request-method': 'GET' } })).status).toBe(204);
   });
 
-  it('shows inline what was asked to be, still in a sandbox where it could act', async () => {
-    const html = (await doctor.post('Binary', '<p>x</p>', { 'content-type': 'text/html' })).json.id as string;
-    const shown = await open((await sign(doctor, `Binary/${html}`, { disposition: 'inline' })).url);
-    expect([shown.headers.get('content-disposition'), shown.headers.get('content-security-policy')]).toEqual(['inline', "default-src 'none'; sandbox"]);
+  it.each([
+    ['text/plain', 'A note', 'inline', "default-src 'none'; sandbox"],
+    ['application/pdf', '%PDF-1.4\n%%EOF', 'inline', "default-src 'none'"],
+    ['text/html', '<p>x</p>', 'attachment', "default-src 'none'; sandbox"],
+    ['image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg"/>', 'attachment', "default-src 'none'; sandbox"],
+  ])('%s that was asked for inline is shown as its type allows', async (type, text, disposition, policy) => {
+    const created = await doctor.post('Binary', text, { 'content-type': type });
+    expect(created.status).toBe(201);
+    const shown = await open((await sign(doctor, `Binary/${created.json.id}`, { disposition: 'inline' })).url);
+    expect([shown.headers.get('content-disposition'), shown.headers.get('content-security-policy')]).toEqual([disposition, policy]);
   });
 
   it('refuses limits that are wrong, foreign to the method or misspelt, so that none is lost', async () => {
