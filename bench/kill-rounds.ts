@@ -97,11 +97,17 @@ const HALVES = {
   'versions without an access event': `select count(*)::int as n from outbox o where not exists (select from access_event e where e.org = o.org and e.id = o.event)`,
 };
 
-export async function countHalves(dataDir: string): Promise<Record<string, number>> {
+/** A connection as the owner of the embedded database of a server that runs on this folder. */
+export async function openOwner(dataDir: string): Promise<pg.Client> {
   const password = (await readFile(join(dataDir, 'postgres', 'password'), 'utf8')).trim();
   const port = Number((await readFile(join(dataDir, 'postgres', 'pgdata', 'postmaster.pid'), 'utf8')).split('\n')[3]);
   const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'muniment' });
   await client.connect();
+  return client;
+}
+
+export async function countHalves(dataDir: string): Promise<Record<string, number>> {
+  const client = await openOwner(dataDir);
   try {
     const counts: Record<string, number> = {};
     for (const [what, query] of Object.entries(HALVES)) counts[what] = ((await client.query(query)).rows[0] as { n: number }).n;

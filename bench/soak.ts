@@ -1,5 +1,7 @@
 // `npm run soak [-- ROUNDS]`: rounds of kill -9 under load, 200 unless told; `npm run soak -- bulk [ROUNDS]`: in the middle of bulk
-// uploads, 10 unless told; `npm run soak -- mirror [ROUNDS] [SEED]`: faults of the mirror, 100 unless told. The report is kept in bench/results.
+// uploads, 10 unless told; `npm run soak -- reads [ROUNDS] [SEED]`: in the middle of reads, 200 unless told;
+// `npm run soak -- mirror [ROUNDS] [SEED]`: faults of the mirror, 100 unless told. The report is kept in bench/results.
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +9,7 @@ import { seeded } from '../test/support/faulty-proxy.ts';
 import { runBulkKills } from './bulk-kills.ts';
 import { runKillRounds } from './kill-rounds.ts';
 import { runMirrorRounds } from './mirror-rounds.ts';
+import { runReadKills } from './read-kills.ts';
 
 interface Soaked {
   name: string;
@@ -28,6 +31,18 @@ async function soakUploads(dataDir: string, rounds: number): Promise<Soaked> {
   return { name: 'soak', report, holds: report.broken.length === 0 && isWhole(report.halves), line: `${report.rounds} rounds, ${report.answered} answers of 201, ${report.broken.length} broken, halves ${JSON.stringify(report.halves)}` };
 }
 
+async function soakReads(dataDir: string, rounds: number, seed: number): Promise<Soaked> {
+  const report = await runReadKills({ rounds, readersAtOnce: 16, dataDir, random: seeded(seed), tell: (line) => { process.stdout.write(`${line}\n`); } });
+  const { answered, cut, lost, recordedUnanswered, strange } = report;
+  // Exit code 0: nothing wrong with the log either, over all the kills.
+  const { status, stdout } = spawnSync(process.execPath, ['--import', 'tsx', 'src/main.ts', 'verify', '--json'], { env: { ...process.env, DATA_DIR: dataDir }, encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 });
+  const verified = JSON.parse(stdout) as { findingCount: number };
+  return {
+    name: 'soak-reads', report: { ...report, seed, findings: verified.findingCount }, holds: lost.length === 0 && strange === 0 && status === 0,
+    line: `${rounds} rounds, answers ${JSON.stringify(answered)}, ${lost.length} without their event; ${cut} cut off, ${recordedUnanswered} of them recorded; ${strange} events of nobody, ${verified.findingCount} findings of verify`,
+  };
+}
+
 async function soakMirror(dataDir: string, rounds: number, seed: number): Promise<Soaked> {
   const report = await runMirrorRounds({ rounds, dataDir, random: seeded(seed), tell: (line) => { process.stdout.write(`${line}\n`); } });
   return { name: 'soak-mirror', report: { ...report, seed }, holds: report.broken.length === 0, line: `${report.rounds} rounds, ${report.versions} versions, ${report.deletions} deletions, ${report.broken.length} broken` };
@@ -35,6 +50,7 @@ async function soakMirror(dataDir: string, rounds: number, seed: number): Promis
 
 function soakNamed(dataDir: string, [first, second, third]: string[]): Promise<Soaked> {
   if (first === 'bulk') return soakBulk(dataDir, Number(second ?? 10));
+  if (first === 'reads') return soakReads(dataDir, Number(second ?? 200), Number(third ?? Date.now() % 1_000_000));
   return first === 'mirror' ? soakMirror(dataDir, Number(second ?? 100), Number(third ?? Date.now() % 1_000_000)) : soakUploads(dataDir, Number(first ?? 200));
 }
 
