@@ -66,7 +66,10 @@ export interface Database {
 }
 
 /** Ways through a table that never pay for a page of an index, but are chosen while a new table looks empty. */
-const WHOLE_TABLE_PLANS = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin'];
+const WHOLE_TABLE_PLANS = ['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_material'];
+
+/** Settings of each connection: a named statement is planned once, and its plan follows indexes. */
+export const PLAN_ONCE: readonly string[] = ['plan_cache_mode = force_generic_plan', ...WHOLE_TABLE_PLANS.map((plan) => `${plan} = off`)];
 
 /** Inside a transaction: the statements that follow are planned for the values they come with. */
 export const PLAN_FOR_VALUES = ['plan_cache_mode = force_custom_plan', ...WHOLE_TABLE_PLANS.map((plan) => `${plan} = on`)].map((setting) => `set local ${setting}`).join('; ');
@@ -106,7 +109,7 @@ function openPool(url: LoginUrl, role: string | undefined, max: number, silenceM
     query_timeout: silenceMs,
     keepAlive: true,
     pipeline: true,
-    options: ['-c plan_cache_mode=force_generic_plan', ...WHOLE_TABLE_PLANS.map((plan) => `-c ${plan}=off`), ...(role === undefined ? [] : [`-c role=${role}`])].join(' '),
+    options: [...PLAN_ONCE, ...(role === undefined ? [] : [`role = ${role}`])].map((setting) => `-c ${setting.replaceAll(' ', '')}`).join(' '),
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});

@@ -2,7 +2,7 @@
 // long the record gets.
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
-import type { Statement, Transaction } from '../../src/database/database.ts';
+import { PLAN_ONCE, type Statement, type Transaction } from '../../src/database/database.ts';
 import { searchSource } from '../../src/resources/search-source.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';
 import type { RecordType } from '../../src/search/record-type.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
     ('DocumentReference/' || substr(e.id::text, 30), 2), (case when e.write then 'Patient/rare' else 'Patient/busy' end, 1), (case when e.write then 'Practitioner/author' else 'Practitioner/busy' end, 3), (case when e.write then 'Media/source' else 'Media/busy' end, 4)) r (reference, role)`);
   await owner.query('analyze');
   // As the server's own connections have it.
-  await app.query(`set role muniment_app; set app.org = '1'; set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off`);
+  await app.query(['role = muniment_app', "app.org = '1'", ...PLAN_ONCE].map((setting) => `set ${setting}`).join('; '));
 }, 120_000);
 afterAll(async () => {
   await app.end();

@@ -10,7 +10,7 @@ import { indexHash, tokenKeys } from '../../src/search/index-hash.ts';
 import { parseIncludes } from '../../src/search/parse-include.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';
 import { SEARCH_PARAMETERS } from '../../src/search/search-parameters.ts';
-import type { Statement, Transaction } from '../../src/database/database.ts';
+import { PLAN_ONCE, type Statement, type Transaction } from '../../src/database/database.ts';
 import { createDatabase } from '../support/start-muniment.ts';
 
 const ROWS = 20_000;
@@ -49,7 +49,7 @@ beforeAll(async () => {
   }
   await owner.query('analyze');
   // As the server's own connections have it.
-  await app.query(`set role muniment_app; set app.org = '1'; set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off`);
+  await app.query(['role = muniment_app', "app.org = '1'", ...PLAN_ONCE].map((setting) => `set ${setting}`).join('; '));
 }, 120_000);
 afterAll(async () => {
   await app.end();
