@@ -50,6 +50,11 @@ async function serveUntilEnded(config: Config, logger: Logger): Promise<number> 
   return reason === undefined ? 0 : 1;
 }
 
+/** What failed, and what the part outside said: whoever starts a server may know which bucket or host it was. */
+function withReason({ message, cause }: Error): string {
+  return cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message;
+}
+
 /** Exit code: 0 after a clean end, 1 when a part failed, 2 when used or configured wrongly. */
 export async function runServeCommand(flags: readonly string[], environment: Environment): Promise<number> {
   if (flags.length > 0) {
@@ -61,7 +66,7 @@ export async function runServeCommand(flags: readonly string[], environment: Env
     const config = loadConfig(environment);
     return await serveUntilEnded(config, createLogger(config.logLevel));
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
+    process.stderr.write(`${withReason(error as Error)}\n`);
     return error instanceof ConfigurationError ? 2 : 1;
   }
 }

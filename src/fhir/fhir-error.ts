@@ -1,5 +1,6 @@
 // The one error of this server: an HTTP status, an issue code of R4's list (http://hl7.org/fhir/issue-type),
 // a text that is safe to show and, where it can be named, the place of the fault as a FHIRPath expression.
+import { asFhirString } from './fhir-string.ts';
 
 export type IssueSeverity = 'fatal' | 'error' | 'warning' | 'information';
 
@@ -136,15 +137,10 @@ export class FhirError extends Error {
   }
 }
 
-/** A text that may quote what was sent, as a string of R4 (datatypes.html#string): without control characters, and no half of a surrogate pair. */
-function asString(text: string): string {
-  return (text as string & { toWellFormed(): string }).toWellFormed().replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd');
-}
-
 /** The issue that belongs to a stable code. */
 export function issueOf(detail: ErrorDetail, diagnostics: string, expression?: string): Issue {
-  const issue: Issue = { severity: 'error', code: ERRORS[detail].code, detail, diagnostics: asString(diagnostics) };
-  if (expression !== undefined) issue.expression = asString(expression);
+  const issue: Issue = { severity: 'error', code: ERRORS[detail].code, detail, diagnostics: asFhirString(diagnostics) };
+  if (expression !== undefined) issue.expression = asFhirString(expression);
   return issue;
 }
 

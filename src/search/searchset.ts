@@ -1,4 +1,5 @@
 // The Bundle of a search (R4 search.html 3.1.1.6). Entries are texts already: nothing stored is parsed again.
+import { asFhirString } from '../fhir/fhir-string.ts';
 
 export interface SearchsetEntry {
   fullUrl: string;
@@ -42,7 +43,7 @@ export function ignoredNotes(ignored: readonly string[]): SearchNote[] {
 }
 
 function outcomeEntry(notes: readonly SearchNote[]): string {
-  return JSON.stringify({ resource: { resourceType: 'OperationOutcome', issue: notes }, search: { mode: 'outcome' } });
+  return JSON.stringify({ resource: { resourceType: 'OperationOutcome', issue: notes.map((note) => ({ ...note, diagnostics: asFhirString(note.diagnostics) })) }, search: { mode: 'outcome' } });
 }
 
 function entryText({ fullUrl, text, mode = 'match' }: SearchsetEntry): string {

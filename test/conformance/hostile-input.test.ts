@@ -68,6 +68,13 @@ describe('in searches', () => {
     expect([short.status, short.json.issue[0].code]).toEqual([400, 'too-costly']);
   });
 
+  it.each(['a\u000cb', 'a\u0007', '\u007f', '\ufffe'])('a note that quotes a name with what XML cannot hold is one of both formats', async (name) => {
+    for (const format of ['json', 'xml']) {
+      const answer = await client.call(`Media/_search?_format=${format}`, { method: 'POST', body: `${encoded(name)}=1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+      expect([answer.status, answer.text.includes(`left out: ${name.replace(/[^a-z]/g, '\ufffd')}`)]).toEqual([200, true]);
+    }
+  });
+
   it('a URL of 8 KB is understood', async () => {
     const answer = await client.get(`DocumentReference?_id=${kept},${'x'.repeat(8_000)}`);
     answered(answer);
@@ -76,12 +83,15 @@ describe('in searches', () => {
 
   it('anything at all has an answer', async () => {
     const names = Object.values(SEARCH_PARAMETERS).flatMap((parameters) => parameters.map(({ name }) => name));
-    const query = fc.array(fc.tuple(fc.oneof(fc.constantFrom(...names, '_sort', '_count', '_include', '_revinclude', '_has', '_elements', '_summary', '_format'), fc.string({ maxLength: 12 })), fc.constantFrom('', ':not', ':missing', ':exact', ':text', ':x', ':identifier'), fc.string({ unit: 'binary', maxLength: 30 })), { maxLength: 4 });
-    await fc.assert(fc.asyncProperty(fc.constantFrom('DocumentReference', 'Media', 'List', 'AuditEvent', 'Provenance'), query, async (type, pairs) => {
+    const query = fc.array(fc.tuple(fc.oneof(fc.constantFrom(...names, '_sort', '_count', '_include', '_revinclude', '_has', '_elements', '_summary', '_format'), fc.string({ unit: 'binary', maxLength: 12 })), fc.constantFrom('', ':not', ':missing', ':exact', ':text', ':x', ':identifier'), fc.string({ unit: 'binary', maxLength: 30 })), { maxLength: 4 });
+    await fc.assert(fc.asyncProperty(fc.constantFrom('DocumentReference', 'Media', 'List', 'AuditEvent', 'Provenance'), query, fc.constantFrom('json', 'xml'), fc.boolean(), async (type, pairs, format, posted) => {
       const text = pairs.map(([name, modifier, value]) => `${encoded(name + modifier)}=${encoded(value)}`).join('&');
-      const answer = await client.call(`${type}?${text}`, { headers: { accept: 'application/fhir+json' } });
+      const headers = { accept: `application/fhir+${format}` };
+      const answer = posted
+        ? await client.call(`${type}/_search`, { method: 'POST', body: text, headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' } })
+        : await client.call(`${type}?${text}`, { headers });
       expect(answer.status).toBeLessThan(500);
-    }), { numRuns: 150 });
+    }), { numRuns: 300 });
   });
 });
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { issueOf } from '../../src/fhir/fhir-error.ts';
 import { informationElement, issueElement, printIssues } from '../../src/fhir/operation-outcome.ts';
 import { parseJson, type JsonObject } from '../../src/fhir/json.ts';
 import { printXml } from '../../src/fhir/print-xml.ts';
 
-const issue = (diagnostics: string, expression?: string): object => issueElement({ severity: 'error', code: 'invalid', detail: 'invalid-parameter', diagnostics, ...(expression === undefined ? {} : { expression }) });
+const issue = (diagnostics: string, expression?: string): object => issueElement(issueOf('invalid-parameter', diagnostics, expression));
 const shown = (diagnostics: string): string => (issue(diagnostics) as { diagnostics: string }).diagnostics;
 
 describe('an OperationOutcome', () => {
