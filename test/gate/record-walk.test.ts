@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogger } from '../../src/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { openSocket, requestHead } from '../support/raw-http.ts';
 import { documentReference, fhirClient, media, type Answer, type Call, type FhirClient } from '../support/fhir-client.ts';
 import { startMuniment, type TestMuniment, type TokenOptions } from '../support/start-muniment.ts';
+import { withoutTables } from '../support/withheld-tables.ts';
 import { bodyKind, nameOf, recipeBook, type Recipe, type RecipeBook, type Row } from './route-recipes.ts';
 
 let server: TestMuniment;
@@ -15,7 +17,7 @@ let book: RecipeBook;
 const made: Record<string, string> = {};
 
 beforeAll(async () => {
-  server = await startMuniment();
+  server = await startMuniment({}, createLogger('error', { write: () => {} }));
   admin = fhirClient(server.fhirBase, await server.token());
   book = recipeBook(admin, server.routes);
   for (const type of ['DocumentReference', 'Binary']) made[type] = await book.idOf({ method: 'GET', path: type, type: type as Row['type'], code: 'read' });
@@ -53,6 +55,9 @@ async function varied(row: Row, change: (recipe: Recipe) => { path?: string; cal
   const { path = recipe.path, call = {} } = change(recipe);
   return recorded(path, { ...recipe.call, ...call, headers: { ...recipe.call.headers, ...call.headers } });
 }
+
+/** Rows that need no table: what this server defines, a validation of what came; and a batch, whose entries fail inside its 200. */
+const needsNoTable = (row: Row): boolean => /^(StructureDefinition|SearchParameter|CodeSystem|ValueSet|OperationDefinition)$/.test(row.type) || row.code === 'batch' || (row.method === 'POST' && row.path.endsWith('$validate'));
 
 /** A refusal as the client and the record have it. */
 function expectRefusal({ answer, events }: { answer: Answer; events: Events }, status: number): void {
@@ -172,6 +177,17 @@ describe('every row of the route table', () => {
       expectRefusal(await varied(row, () => ({ call: { body: broken } })), 422);
     });
   });
+
+  it('answers a failure of ours with 500 and nothing of its reason, and leaves one event of outcome 8', async () => {
+    await walk((row) => !needsNoTable(row), async (row) => {
+      const { path, call } = await book.success(row);
+      const requestId = randomUUID();
+      const answer = await withoutTables(server, () => admin.call(path, { ...call, headers: { ...call.headers, 'x-request-id': requestId } }));
+      const events = await admin.auditOf(requestId);
+      expect({ status: answer.status, code: answer.json?.issue?.[0]?.code, outcomes: events.map(({ outcome }) => outcome) }).toEqual({ status: 500, code: 'exception', outcomes: ['8'] });
+      expect(answer.text).not.toMatch(/permission|relation|resource_history/);
+    });
+  }, 180_000);
 
   it('stands on a path whose other methods are 405, with what is offered there in Allow, and recorded', async () => {
     await walk(all, async (row) => {

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { mintToken } from '../../src/access/development-issuer.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Environment } from '../../src/config/env.ts';
-import { createLogger } from '../../src/logger.ts';
+import { createLogger, type Logger } from '../../src/logger.ts';
 import { startServer, type RunningServer } from '../../src/server.ts';
 import { TEMPLATE } from './global-setup.ts';
 
@@ -74,17 +74,18 @@ export function minioEnvironment(): Environment | undefined {
   };
 }
 
-export async function startMuniment(overrides: Environment = {}): Promise<TestMuniment> {
+/** `logger` takes what the server would print. */
+export async function startMuniment(overrides: Environment = {}, logger?: Logger): Promise<TestMuniment> {
   const dataDir = await mkdtemp(join(tmpdir(), 'muniment-data-'));
-  const server = await start(await createDatabase(), dataDir, overrides);
+  const server = await start(await createDatabase(), dataDir, overrides, logger);
   return { ...server, stop: async () => { await server.stop(); await rm(dataDir, { recursive: true, force: true }); } };
 }
 
-async function start(ownerUrl: string, dataDir: string, overrides: Environment): Promise<TestMuniment> {
+async function start(ownerUrl: string, dataDir: string, overrides: Environment, logger?: Logger): Promise<TestMuniment> {
   const port = await freePort();
   const environment: Environment = { PORT: String(port), DATA_DIR: dataDir, DATABASE_URL: ownerUrl, METRICS_PORT: '0', LOG_LEVEL: 'error', ...overrides };
   const config = loadConfig(environment);
-  const running = await startServer(config, createLogger(config.logLevel), (reason) => { throw new Error(reason); });
+  const running = await startServer(config, logger ?? createLogger(config.logLevel), (reason) => { throw new Error(reason); });
   return {
     ...running, dataDir, ownerUrl,
     token: ({ scope = 'user/*.cruds', org = 'demo', user = 'Practitioner/demo', roles = ['admin'], client = 'muniment-cli', ttlSeconds = 3_600, patient } = {}) =>
