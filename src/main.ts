@@ -22,7 +22,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   policy     explain --as ROLE --can ACTION  says what a policy permits, and which rule decides
   sweep      says which bytes were never published; --apply removes them
   verify     [--since DATE | --export DIR] [--key FILE]  compares the record with its signed log
-  record     export --to DIR  writes the record as files that are verified without the database
+  record     export --to DIR  writes the record as files that are verified without the database; remove  takes out what is old
   scrub      [--all] [--restore]  compares bytes at rest with their digests
   retention  lists what is due for review
   hold       list | show | place | lift   legal holds

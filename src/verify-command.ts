@@ -46,7 +46,8 @@ async function keysOf(path: string): Promise<TrustedKey[]> {
 }
 
 /** What was named, else what this folder trusts, else what is configured. */
-async function trustedKeys(paths: readonly string[], { dataDir, auditSigningKeyFile }: Config): Promise<TrustedKey[]> {
+/** The keys of the files; without any the one in DATA_DIR, or that of AUDIT_SIGNING_KEY_FILE. */
+export async function trustedKeys(paths: readonly string[], { dataDir, auditSigningKeyFile }: Config): Promise<TrustedKey[]> {
   if (paths.length > 0) return (await Promise.all(paths.map(keysOf))).flat();
   if (await readIfThere(publicPath(dataDir)) !== undefined) return keysOf(publicPath(dataDir));
   return auditSigningKeyFile === undefined ? [] : keysOf(auditSigningKeyFile);
@@ -77,6 +78,7 @@ function printed(report: VerifyReport): string {
     ...(findingCount > findings.length ? [`… and ${findingCount - findings.length} more`] : []),
     `${report.origin}: leaves ${start} to ${size}: ${events} events and ${versions} versions compared, ${checkpoints} checkpoints`,
     ...(purged === 0 ? [] : [`${purged} versions were purged, each as the leaf of its purge names it`]),
+    ...(report.removed === 0 ? [] : [`${report.removed} events from before ${report.removedBefore} were exported and removed, as a signed statement in the log says`]),
     sealed === undefined ? 'No checkpoint of a trusted key' : `Sealed up to ${sealed.size} at ${sealed.at}`,
     `${unsealed} leaves wait for a checkpoint, ${waiting} events for their leaf`,
     ...(report.keyGiven ? [] : ['No key was given: signatures were compared with the keys that the database names, which proves nothing against whoever owns it']),

@@ -105,6 +105,8 @@ export interface AccessEvent {
   bytes?: { contentType?: string; range?: string; size?: number; sent?: number };
   write?: AccessWrite;
   purge?: AccessPurge;
+  /** Signed statement by which old accesses are removed from the record. */
+  removal?: string;
   /** Id of the grant that was made, renewed or revoked. */
   grant?: string;
   /** How many equal refusals this row counts (a flood of 401). */

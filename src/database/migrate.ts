@@ -38,6 +38,7 @@ import * as mirrorAccess from '../../migrations/0033-mirror-access.ts';
 import * as profileImage from '../../migrations/0034-profile-image.ts';
 import * as recordForward from '../../migrations/0035-record-forward.ts';
 import * as replica from '../../migrations/0036-replica.ts';
+import * as recordRemoval from '../../migrations/0037-record-removal.ts';
 
 interface Migration {
   name: string;
@@ -81,6 +82,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0034-profile-image', up: profileImage.up },
   { name: '0035-record-forward', up: recordForward.up },
   { name: '0036-replica', up: replica.up },
+  { name: '0037-record-removal', up: recordRemoval.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

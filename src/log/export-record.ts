@@ -9,6 +9,7 @@ import { PLAN_FOR_VALUES, type Database, type Transaction } from '../database/da
 import { finishExport, isThere, keepProgress, readManifest, readProgress, RowFile, SCHEMA, writeWhole, type ExportManifest } from './export-files.ts';
 import { readState } from './log-state.ts';
 import { findPurged } from './purged-versions.ts';
+import { removedSize } from './read-removal.ts';
 import { readVersions } from './read-versions.ts';
 import { checkpointAt, newestCheckpoint } from './seal-checkpoint.ts';
 import { readHead } from './tree-ranges.ts';
@@ -35,13 +36,16 @@ const hexOf = (head: TreeHead): string[] => head.peaks.map((peak) => peak.toStri
 /** A new export: from the end of the one before, or from the first leaf, to the newest checkpoint. */
 async function plan(tx: Transaction, after: ExportManifest | undefined): Promise<ExportManifest> {
   const { origin } = await readState(tx);
-  const size = after?.end.size ?? 0;
+  // What was removed is in exports that were made before.
+  const removed = await removedSize(tx);
+  const size = after?.end.size ?? removed;
   const newest = await newestCheckpoint(tx);
   if (newest === undefined) throw new ExportError('Nothing is sealed yet: there is no checkpoint to export up to');
   if (after !== undefined && (after.origin !== origin || (await checkpointAt(tx, size))?.note !== after.end.checkpoint)) throw new ExportError('The export before is not the beginning of this log');
+  if (size < removed) throw new ExportError(`Accesses below leaf ${removed} were removed: only what follows can be exported`);
   if (newest.size === size) throw new ExportError('Nothing was sealed since the export before');
   return {
-    format: 'muniment-record-1', origin, start: { size, peaks: hexOf(await readHead(tx, size)), checkpoint: after?.end.checkpoint ?? null },
+    format: 'muniment-record-1', origin, start: { size, peaks: hexOf(await readHead(tx, size)), checkpoint: (await checkpointAt(tx, size))?.note ?? null },
     end: { size: newest.size, checkpoint: newest.note, sealedAt: newest.sealedAt }, keys: await readKeys(tx), files: [],
   };
 }

@@ -1,6 +1,6 @@
 // What a verification finds wrong, in words for people and with a place.
 export type FindingKind =
-  | 'event-changed' | 'event-missing' | 'event-without-leaf' | 'index-changed'
+  | 'event-changed' | 'event-missing' | 'event-without-leaf' | 'index-changed' | 'removal-changed'
   | 'version-changed' | 'version-missing' | 'version-without-leaf' | 'content-changed' | 'content-missing'
   | 'leaves-missing' | 'leaves-changed' | 'subtree-changed' | 'tail-missing' | 'state-changed'
   | 'checkpoint-changed' | 'checkpoint-missing' | 'checkpoint-unsigned' | 'database-older' | 'file-damaged' | 'file-missing' | 'row-changed' | 'key-changed' | 'log-replaced';

@@ -1,6 +1,7 @@
 // Leaves against what they are leaves of: events by their stored text, versions by text, dates and digests.
 import { leafHash, type AccessEvent } from '../audit/access-event.ts';
 import { indexAccess, type AccessIndex } from '../audit/access-index.ts';
+import type { Removal } from '../audit/removal-statement.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
@@ -61,6 +62,15 @@ function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
   const index = indexAccess(event);
   if (columnsOf(event, index) !== row.columns) return 'the columns that searches go by differ from its text';
   return hasItsEntities(index, entities) ? undefined : 'the rows by which searches find it are not those of its text';
+}
+
+/** Events that are not there and that a removal covers: below its place, and without a version behind them. What wrote one is never removed. */
+async function findRemoved(tx: Transaction, rows: readonly LeafRow[], removal: Removal | undefined): Promise<Set<LeafRow>> {
+  const gone = rows.filter((row) => !isVersion(row) && row.body === null && Number(row.index) < (removal?.size ?? 0));
+  if (gone.length === 0) return new Set();
+  const { rows: writes } = await tx.query<{ index: string }>('select index - 1 as index from log_leaf where index = any($1::bigint[]) and version is not null', [gone.map(({ index }) => Number(index) + 1)]);
+  const wrote = new Set(writes.map(({ index }) => index));
+  return new Set(gone.filter(({ index }) => !wrote.has(index)));
 }
 
 function checkEvent(row: LeafRow, entities: EntityRows, findings: Findings): void {
@@ -137,15 +147,18 @@ export interface CheckedLeaves {
   versions: number;
   /** Versions whose text or bytes went with a purge that has its leaf. */
   purged: number;
+  /** Events that are gone as the statement of a removal says. */
+  removed: number;
 }
 
 /** Compares a page of leaves with the rows that they are leaves of. */
-export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], findings: Findings): Promise<CheckedLeaves> {
+export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], findings: Findings, removal?: Removal): Promise<CheckedLeaves> {
   const versions = rows.filter(isVersion);
-  const checked = { events: 0, ...(versions.length === 0 ? { versions: 0, purged: 0 } : await checkVersions(tx, versions, findings)) };
+  const removed = await findRemoved(tx, rows, removal);
+  const checked = { events: 0, removed: removed.size, ...(versions.length === 0 ? { versions: 0, purged: 0 } : await checkVersions(tx, versions, findings)) };
   const entities = await readEntities(tx, rows.flatMap((row) => (row.body === null ? [] : [row.event])));
   for (const row of rows) {
-    if (isVersion(row)) continue;
+    if (isVersion(row) || removed.has(row)) continue;
     checkEvent(row, entities.get(entityKey(row.org, row.event)) ?? NO_ENTITIES, findings);
     if (row.body !== null) checked.events += 1;
   }

@@ -2,8 +2,10 @@
 // checkpoints that DATA_DIR keeps. Memory does not grow with the log.
 import { openCheckpoint } from '../audit/checkpoint.ts';
 import { EMPTY_TREE, treeRoot, type TreeHead } from '../audit/merkle-log.ts';
+import type { Removal } from '../audit/removal-statement.ts';
 import { PLAN_FOR_VALUES, type Database, type Transaction } from '../database/database.ts';
 import { Findings, type Finding } from './findings.ts';
+import { readRemoval } from './read-removal.ts';
 import { readState, type LogState } from './log-state.ts';
 import { readHead } from './tree-ranges.ts';
 import { findEventsWithoutLeaf, findVersionsWithoutLeaf } from './verify-completeness.ts';
@@ -33,6 +35,9 @@ export interface VerifyReport {
   versions: number;
   /** Versions whose text or bytes went with a purge that has its leaf. */
   purged: number;
+  /** Events that were removed from the record as a signed statement in the log says; before when they were recorded. */
+  removed: number;
+  removedBefore: string | undefined;
   checkpoints: number;
   /** The newest checkpoint that a trusted key signed. */
   sealed: { size: number; at: string } | undefined;
@@ -61,8 +66,8 @@ async function headSince(tx: Transaction, since: Date, trust: Trust): Promise<Tr
 type Walked = CheckedLeaves;
 
 /** Each leaf once, the next page on its way while one is compared. */
-async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings: Findings, onProgress: VerifyWish['onProgress']): Promise<Walked> {
-  const walked = { events: 0, versions: 0, purged: 0 };
+async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings: Findings, removal: Removal | undefined, onProgress: VerifyWish['onProgress']): Promise<Walked> {
+  const walked = { events: 0, versions: 0, purged: 0, removed: 0 };
   const end = await lastLeaf(tx);
   let coming = readLeaves(tx, tree.head.size);
   for (let start = tree.head.size; start < end; start += LEAVES_AT_ONCE) {
@@ -76,7 +81,8 @@ async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings:
       await tree.append(page.slice(at, to).map(({ hash }) => hash));
       at = to;
     }
-    const { events, purged, versions } = await checkLeaves(tx, page, findings);
+    const { events, purged, removed, versions } = await checkLeaves(tx, page, findings, removal);
+    walked.removed += removed;
     walked.events += events;
     walked.versions += versions;
     walked.purged += purged;
@@ -100,7 +106,11 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
     const trust = trustOf(await readKeys(tx), state.origin, keys, findings);
     const start = since === undefined ? EMPTY_TREE : await headSince(tx, since, trust);
     const tree = new TreeCheck(tx, state.origin, trust, findings, start);
-    const walked = await walk(tx, tree, state, findings, onProgress);
+    const removal = await readRemoval(tx, state.origin, trust.verifiers, findings);
+    const walked = await walk(tx, tree, state, findings, removal, onProgress);
+    if (removal !== undefined && walked.removed > removal.events) {
+      findings.add({ kind: 'event-missing', what: `Below leaf ${removal.size} ${walked.removed} events are gone, and ${removal.events} were removed`, leaves: { start: 0, end: removal.size } });
+    }
     tree.requireSigned();
     const earlier = start.size === 0 ? { events: 0, versions: 0 } : await countBefore(tx, start.size);
     const waiting = await findEventsWithoutLeaf(tx, state, walked.events + earlier.events, findings);
@@ -109,7 +119,7 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
     await findEntitiesWithoutEvent(tx, findings);
     const { newest, head, checkpoints } = tree;
     return {
-      origin: state.origin, size: head.size, start: start.size, ...walked, checkpoints,
+      origin: state.origin, size: head.size, start: start.size, ...walked, removedBefore: removal?.before, checkpoints,
       sealed: newest === undefined ? undefined : { size: newest.size, at: newest.sealedAt },
       unsealed: head.size - (newest?.size ?? start.size), waiting, keyGiven: trust.given, fileCompared: before !== undefined,
       findingCount: findings.count, findings: findings.named,
@@ -118,7 +128,7 @@ export async function verifyLog({ database, keys, dataDir, since, onProgress }: 
 }
 
 /** Rows that the leaves before are of: that they are there is compared, what they hold is not. */
-async function countBefore(tx: Transaction, size: number): Promise<Omit<Walked, 'purged'>> {
+async function countBefore(tx: Transaction, size: number): Promise<Omit<Walked, 'purged' | 'removed'>> {
   const { rows: [row] } = await tx.query<{ events: string; versions: string }>(
     `select count(*) filter (where l.version is null and exists (select from access_event e where e.org = l.org and e.id = l.event)) as events,
       count(*) filter (where l.version is not null and (exists (select from resource r where r.org = l.org and r.type = l.type and r.id = l.id and r.version = l.version)

@@ -137,6 +137,11 @@ log_leaf.type smallint
 log_leaf.id text collate "C"
 log_leaf.version integer
 log_leaf.hash bytea not null
+log_removal.size bigint not null
+log_removal.statement text not null
+log_removal.org integer not null
+log_removal.event uuid not null
+log_removal.recorded_at timestamp(3) with time zone not null default now()
 log_state.single boolean not null default true
 log_state.origin text not null
 log_state.size bigint not null default 0
@@ -450,6 +455,7 @@ log_leaf log_leaf_check CHECK ((type IS NULL) = (version IS NULL) AND (id IS NUL
 log_leaf log_leaf_hash_check CHECK (octet_length(hash) = 32)
 log_leaf log_leaf_index_check CHECK (index >= 0)
 log_leaf log_leaf_pkey PRIMARY KEY (index)
+log_removal log_removal_pkey PRIMARY KEY (size)
 log_state log_state_pkey PRIMARY KEY (single)
 log_state log_state_single_check CHECK (single)
 log_subtree log_subtree_pkey PRIMARY KEY (height, "position")
@@ -553,6 +559,7 @@ CREATE UNIQUE INDEX log_key_verifier_key ON public.log_key USING btree (verifier
 CREATE UNIQUE INDEX log_leaf_event ON public.log_leaf USING btree (org, event) WHERE (version IS NULL)
 CREATE UNIQUE INDEX log_leaf_pkey ON public.log_leaf USING btree (index)
 CREATE UNIQUE INDEX log_leaf_version ON public.log_leaf USING btree (org, type, id, version) WHERE (version IS NOT NULL)
+CREATE UNIQUE INDEX log_removal_pkey ON public.log_removal USING btree (size)
 CREATE UNIQUE INDEX log_state_pkey ON public.log_state USING btree (single)
 CREATE UNIQUE INDEX log_subtree_pkey ON public.log_subtree USING btree (height, "position")
 CREATE INDEX medical_record_appointment ON public.medical_record USING btree (org, appointment_id, id)
@@ -633,6 +640,7 @@ legal_hold enabled forced
 log_checkpoint off
 log_key off
 log_leaf off
+log_removal off
 log_state off
 log_subtree off
 medical_record enabled forced
@@ -748,10 +756,10 @@ upload_part own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELEC
 -- grants on tables and sequences
 access_entity to muniment_app: insert, select
 access_entity to muniment_audit: insert
-access_entity to muniment_worker: select
+access_entity to muniment_worker: delete, select
 access_event to muniment_app: insert, select
 access_event to muniment_audit: insert
-access_event to muniment_worker: select
+access_event to muniment_worker: delete, select
 access_grant to muniment_app: delete, insert, select, update
 access_grant to muniment_worker: select
 alias_sequence to muniment_app: insert, select, update
@@ -770,6 +778,7 @@ legal_hold to muniment_worker: select
 log_checkpoint to muniment_worker: insert, select
 log_key to muniment_worker: insert, select
 log_leaf to muniment_worker: insert, select
+log_removal to muniment_worker: insert, select
 log_state to muniment_worker: select, update
 log_subtree to muniment_worker: insert, select
 medical_record to muniment_app: insert, select, update
@@ -863,6 +872,13 @@ resource_history.body to muniment_app: update
 resource_history.patient to muniment_app: update
 
 -- functions
+CREATE OR REPLACE FUNCTION public.below_removal(of_org integer, of_event uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+      select exists (select from log_leaf l where l.org = of_org and l.event = of_event and l.version is null and l.index < (select max(size) from log_removal))
+    $function$
 CREATE OR REPLACE FUNCTION public.count_content()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -883,6 +899,26 @@ AS $function$
     begin
       raise exception 'The record is appended to, never changed';
     end $function$
+CREATE OR REPLACE FUNCTION public.refuse_entity_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      if tg_op = 'DELETE' and not exists (select from access_event e where e.org = old.org and e.id = old.event) and below_removal(old.org, old.event) then
+        return old;
+      end if;
+      raise exception 'The record is appended to, never changed';
+    end $function$
+CREATE OR REPLACE FUNCTION public.refuse_event_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      if tg_op = 'DELETE' and not old.write and old.recorded < now() - interval '8 years' and below_removal(old.org, old.id) then
+        return old;
+      end if;
+      raise exception 'The record is appended to, never changed';
+    end $function$
 CREATE OR REPLACE FUNCTION public.refuse_history_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -900,9 +936,9 @@ AS $function$
     $function$
 
 -- triggers
-CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entity FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entity FOR EACH ROW EXECUTE FUNCTION refuse_entity_change()
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
-CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_event_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER content_counted AFTER UPDATE OF state ON content FOR EACH ROW EXECUTE FUNCTION count_content()
 CREATE TRIGGER log_checkpoint_append_only BEFORE DELETE OR UPDATE ON log_checkpoint FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -910,6 +946,8 @@ CREATE TRIGGER log_checkpoint_no_truncate BEFORE TRUNCATE ON log_checkpoint FOR 
 CREATE TRIGGER log_key_append_only BEFORE DELETE OR UPDATE ON log_key FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_leaf_append_only BEFORE DELETE OR UPDATE ON log_leaf FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_leaf_no_truncate BEFORE TRUNCATE ON log_leaf FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_removal_append_only BEFORE DELETE OR UPDATE ON log_removal FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER log_removal_no_truncate BEFORE TRUNCATE ON log_removal FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_subtree_append_only BEFORE DELETE OR UPDATE ON log_subtree FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_rule_append_only BEFORE DELETE OR UPDATE ON policy_rule FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_version_append_only BEFORE DELETE OR UPDATE ON policy_version FOR EACH ROW EXECUTE FUNCTION refuse_change()

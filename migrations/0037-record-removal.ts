@@ -1,0 +1,46 @@
+// The record is removed where it is old: the statements by which accesses were removed, and the one way that triggers leave
+// open. What wrote something stays; of the rest goes what is older than eight years and below what a statement names.
+import type { Knex } from 'knex';
+
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    -- Leaves below size whose events may be gone; the statement is a signed note that the leaf of the event holds as well.
+    create table log_removal (
+      size bigint primary key,
+      statement text not null,
+      org int not null,
+      event uuid not null,
+      recorded_at timestamptz(3) not null default now()
+    );
+    grant select, insert on log_removal to muniment_worker;
+    create trigger log_removal_append_only before update or delete on log_removal for each row execute function refuse_change();
+    create trigger log_removal_no_truncate before truncate on log_removal for each statement execute function refuse_change();
+
+    create function below_removal(of_org int, of_event uuid) returns boolean language sql stable as $$
+      select exists (select from log_leaf l where l.org = of_org and l.event = of_event and l.version is null and l.index < (select max(size) from log_removal))
+    $$;
+
+    create function refuse_event_change() returns trigger language plpgsql as $$
+    begin
+      if tg_op = 'DELETE' and not old.write and old.recorded < now() - interval '8 years' and below_removal(old.org, old.id) then
+        return old;
+      end if;
+      raise exception 'The record is appended to, never changed';
+    end $$;
+    drop trigger access_event_append_only on access_event;
+    create trigger access_event_append_only before update or delete on access_event for each row execute function refuse_event_change();
+
+    -- What a removed event was found by goes behind it.
+    create function refuse_entity_change() returns trigger language plpgsql as $$
+    begin
+      if tg_op = 'DELETE' and not exists (select from access_event e where e.org = old.org and e.id = old.event) and below_removal(old.org, old.event) then
+        return old;
+      end if;
+      raise exception 'The record is appended to, never changed';
+    end $$;
+    drop trigger access_entity_append_only on access_entity;
+    create trigger access_entity_append_only before update or delete on access_entity for each row execute function refuse_entity_change();
+
+    grant delete on access_event, access_entity to muniment_worker;
+  `);
+}
