@@ -39,11 +39,14 @@ interface Makers {
   other: string;
 }
 
+/** Stands in everything that is content of a document here: it may be in no record and in no log. */
+export const CONTENT = 'told-to-the-doctor-alone';
+
 const JSON_BODY = { 'content-type': 'application/json' };
 const TUS = { 'tus-resumable': '1.0.0' };
 const REASON = { reason: 'A walk through all rows' };
-const MARKER = { type: 'marker', content: { text: 'Here', coordinates: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } } };
-const medicalRecord = (): object => ({ appointment_id: 1, template_id: 2, patient_id: `p-${randomUUID()}`, drawing_data: { lines: [], shapes: [], stageSize: { width: 8, height: 6 } }, form_data: { notes: 'a' } });
+const MARKER = { type: 'marker', content: { text: CONTENT, coordinates: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } } };
+const medicalRecord = (): object => ({ appointment_id: 1, template_id: 2, patient_id: `p-${randomUUID()}`, drawing_data: { lines: [], shapes: [], stageSize: { width: 8, height: 6 } }, form_data: { notes: CONTENT } });
 const json = (method: string, body: object, headers: Record<string, string> = {}): Call => ({ method, body: Buffer.from(JSON.stringify(body)), headers: { ...JSON_BODY, ...headers } });
 const get = (path: string): AdapterRecipe => ({ path, status: 200 });
 
@@ -56,7 +59,7 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
     return answer;
   };
   const form: Makers['form'] = async (path, fields, count = 1) => {
-    const files = Array.from({ length: count }, (_, at) => ({ bytes: somePdf(), name: `${at}.pdf`, field: count === 1 ? 'file' : 'files' }));
+    const files = Array.from({ length: count }, (_, at) => ({ bytes: Buffer.concat([somePdf(), Buffer.from(CONTENT)]), name: `${at}.pdf`, field: count === 1 ? 'file' : 'files' }));
     const encoded = new Response(formOf(files, fields));
     return { path, status: 201, call: { method: 'POST', body: Buffer.from(await encoded.arrayBuffer()), headers: { 'content-type': encoded.headers.get('content-type') ?? '' } } };
   };
@@ -76,7 +79,7 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
       return `DocumentReference/${id}`;
     },
     async grant(method) {
-      const { json: { id } } = await client.post('Binary', 'lent bytes', { 'content-type': 'text/plain' });
+      const { json: { id } } = await client.post('Binary', `lent ${CONTENT}`, { 'content-type': 'text/plain' });
       const { json: answer } = await client.post(`Binary/${id}/$signed-url`, { resourceType: 'Parameters', parameter: [{ name: 'method', valueCode: method }] });
       return (answer as { parameter: { name: string; valueUrl?: string }[] }).parameter.find(({ name }) => name === 'url')?.valueUrl?.split('/files/')[1] ?? '';
     },
@@ -96,7 +99,7 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
       await send(path, undefined, { method: 'PUT', body: await picture(), headers: { 'content-type': 'image/jpeg' } });
       return path;
     },
-    binary: async () => (await client.post('Binary', 'unlinked bytes', { 'content-type': 'text/plain' })).json.id,
+    binary: async () => (await client.post('Binary', `unlinked ${CONTENT}`, { 'content-type': 'text/plain' })).json.id,
   };
 }
 
@@ -107,7 +110,7 @@ async function newPolicy({ send }: Makers): Promise<AdapterRecipe> {
 
 const RECIPES: Record<string, Recipe> = {
   'GET files/[token]': async ({ grant }) => get(`files/${await grant('GET')}`),
-  'PUT files/[token]': async ({ grant }) => ({ path: `files/${await grant('PUT')}`, status: 200, call: { method: 'PUT', body: 'new bytes', headers: { 'content-type': 'text/plain' } } }),
+  'PUT files/[token]': async ({ grant }) => ({ path: `files/${await grant('PUT')}`, status: 200, call: { method: 'PUT', body: `new ${CONTENT}`, headers: { 'content-type': 'text/plain' } } }),
   'POST documents': ({ form }) => form('documents', { patient_id: randomUUID() }),
   'POST documents/upload': ({ form }) => form('documents/upload', { patient_id: randomUUID() }),
   'POST documents/bulk': async ({ form }) => ({ ...await form('documents/bulk', { patient_id: randomUUID() }, 3), events: 4 }),
@@ -131,7 +134,7 @@ const RECIPES: Record<string, Recipe> = {
   'POST api/medical-records/$import-saved-state': async () => ({ path: 'api/medical-records/$import-saved-state', status: 201, call: json('POST', { lines: [], shapes: [], stageSize: { width: 8, height: 6 }, appointment_id: 5, patient_id: `p-${randomUUID()}`, savedAt: '2025-12-10T10:00:00Z' }) }),
   'GET api/medical-records': async () => get('api/medical-records?patient_id=of-nobody'),
   'GET api/medical-records/[id]': async ({ record }) => get(`api/medical-records/${await record()}`),
-  'PATCH api/medical-records/[id]/draft': async ({ record }) => ({ path: `api/medical-records/${await record()}/draft`, status: 200, call: json('PATCH', { form_data: { notes: 'b' } }, { 'if-match': '"1"' }) }),
+  'PATCH api/medical-records/[id]/draft': async ({ record }) => ({ path: `api/medical-records/${await record()}/draft`, status: 200, call: json('PATCH', { form_data: { notes: `${CONTENT} b` } }, { 'if-match': '"1"' }) }),
   'POST api/medical-records/[id]/finalise': async ({ record }) => ({ path: `api/medical-records/${await record()}/finalise`, status: 200, call: { method: 'POST' } }),
   // The document, and the signed URL that is answered with it.
   'POST api/patients/[id]/files': async ({ form }) => ({ ...await form(`api/patients/p-${randomUUID().slice(0, 8)}/files`, {}), events: 2 }),
