@@ -39,6 +39,7 @@ import * as profileImage from '../../migrations/0034-profile-image.ts';
 import * as recordForward from '../../migrations/0035-record-forward.ts';
 import * as replica from '../../migrations/0036-replica.ts';
 import * as recordRemoval from '../../migrations/0037-record-removal.ts';
+import * as outboxEvent from '../../migrations/0038-outbox-event.ts';
 
 interface Migration {
   name: string;
@@ -83,6 +84,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0035-record-forward', up: recordForward.up },
   { name: '0036-replica', up: replica.up },
   { name: '0037-record-removal', up: recordRemoval.up },
+  { name: '0038-outbox-event', up: outboxEvent.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { commitWithoutWaiting, LEASE_MS, type OrgRange } from './claim.ts';
+import { namedIn, referenceKey, underWay } from './precedence.ts';
 
 export interface AccessPortion {
   org: OrgId;
@@ -54,7 +55,15 @@ export async function claimAccesses(tx: Transaction, orgs: OrgRange, countMax: n
       order by written_in, id limit $4`,
     values: [mine.org, mine.writtenIn, mine.event, countMax],
   });
-  return { ...mine, lease, leaseUntil, events: events.rows };
+  return { ...mine, lease, leaseUntil, events: await untilUnderWay(tx, mine.org, events.rows) };
+}
+
+/** Those before the first one that names what is on its way to HAPI: documents come before what tells of them. */
+async function untilUnderWay(tx: Transaction, org: OrgId, events: AccessPortion['events']): Promise<AccessPortion['events']> {
+  const named = events.map(({ text }) => namedIn(text).map((reference) => ({ ...reference, org, before: null })));
+  const missing = await underWay(tx, named.flat());
+  const first = named.findIndex((references) => references.some((reference) => missing.has(referenceKey(reference))));
+  return first === -1 ? events : events.slice(0, first);
 }
 
 export interface AccessSettlement {

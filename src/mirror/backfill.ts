@@ -8,6 +8,7 @@ import { ABSENT, writeGuarded, type DeliveryResult } from './guarded-write.ts';
 import { portions } from './compare.ts';
 import { endLeases, leaseIdleHeads, type LeaseEnd } from './lease-heads.ts';
 import { sourceVersion } from './mirrored-text.ts';
+import { referencesIn } from './precedence.ts';
 import { countOurs, readOursAfter, sentText, type ComparedType, type OurResource } from './our-side.ts';
 import { endRun, openRun, saveRun, type Run } from './reconcile-progress.ts';
 import { readVersionsSince, type RepairParts } from './repair.ts';
@@ -116,16 +117,16 @@ interface Sent {
   trouble: string | undefined;
 }
 
-/** Under leases of their own, eight at once. What is not leased is with the worker, or parked. */
+/** Under leases of their own, eight at once, and one at a time what refers to others of ours. What is not leased is with the worker, or parked. */
 async function send(options: BackfillOptions, type: ComparedType, lacking: readonly OurResource[], theirs: ReadonlyMap<string, TheirResource>): Promise<Sent> {
   const { database, org } = options;
   const lease = randomUUID();
   const leaseUntil = Date.now() + LEASE_MS;
   const mine = await database.workerTransaction((tx) => leaseIdleHeads(tx, org, type, lacking.map(({ id }) => id), lease));
-  const queue = lacking.filter(({ id }) => mine.has(id));
-  const ends: LeaseEnd[] = [...queue.map(({ id, version }) => ({ id, version, hapiVersion: undefined }))];
+  const leased = lacking.filter(({ id }) => mine.has(id));
+  const ends: LeaseEnd[] = leased.map(({ id, version }) => ({ id, version, hapiVersion: undefined }));
   const outcome: Sent = { sent: 0, refused: [], trouble: undefined };
-  async function work(): Promise<void> {
+  async function work(queue: OurResource[]): Promise<void> {
     for (let row = queue.shift(); row !== undefined && outcome.trouble === undefined && !options.stop.aborted; row = queue.shift()) {
       const { id, version } = row;
       await options.pace(1);
@@ -139,7 +140,10 @@ async function send(options: BackfillOptions, type: ComparedType, lacking: reado
     }
     if (options.stop.aborted) outcome.trouble ??= 'Stopped';
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const alone = (row: OurResource): boolean => type !== 'Provenance' && row.text !== null && referencesIn(row.text).length > 0;
+  const [together, after] = [leased.filter((row) => !alone(row)), leased.filter(alone)];
+  await Promise.all(Array.from({ length: AT_ONCE }, () => work(together)));
+  await work(after);
   await database.workerTransaction((tx) => endLeases(tx, org, type, lease, ends));
   return outcome;
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { typeName, type ResourceType } from '../fhir/resource-type.ts';
+import { referenceKey, referencesIn, underWay, type OwnReference } from './precedence.ts';
 
 /** Deliveries are spread over so many shards by patient. */
 export const SHARDS = 64;
@@ -35,6 +36,10 @@ export interface LeasedVersion {
   eventText: string | null;
   /** JSON of the Attachment for a photo at HAPI, 'null' to take ours out; null for a version of ours. */
   photo: string | null;
+  /** Nothing of the same write comes behind it, so the Provenance of the write does. */
+  lastOfWrite: boolean;
+  /** `Type/id` of ours that has to be at HAPI first. */
+  waitsFor: string | null;
   publishedAt: Date;
   seq: string;
   shard: number;
@@ -68,12 +73,15 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
         where g.id between $1 and $2 limit ${TAKE_MAX}
       ), taken as (
         update outbox o set taken = true from fresh f where o.org = f.org and o.seq = f.seq
-        returning o.org, o.type, o.id, o.lane, o.created_at
+        returning o.org, o.type, o.id, o.lane, o.created_at, o.event
       ), heads as (
         insert into mirror_head (org, type, id, lane, shard, next_at)
         select t.org, t.type, t.id, t.lane, hashtextextended(coalesce(
-            (select patient from resource where org = t.org and type = t.type and id = t.id), t.id), 0) & ${SHARDS - 1}, t.created_at
-        from (select org, type, id, min(lane) as lane, min(created_at) as created_at from taken group by org, type, id) t
+            (select patient from resource where org = t.org and type = t.type and id = t.id),
+            -- A Binary goes with the document that came with it.
+            (select r.patient from outbox w join resource r on r.org = w.org and r.type = w.type and r.id = w.id where w.org = t.org and w.event = t.event and r.patient is not null limit 1),
+            t.id), 0) & ${SHARDS - 1}, t.created_at
+        from (select org, type, id, min(lane) as lane, min(created_at) as created_at, (array_agg(event))[1] as event from taken group by org, type, id) t
         order by t.org, t.type, t.id
         on conflict (org, type, id) do update set shard = excluded.shard, next_at = coalesce(mirror_head.next_at, excluded.next_at)
       )
@@ -85,7 +93,7 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
 
 /**
  * Leases up to `countMax` due heads of a lane, oldest first, one for each shard of `shards`, and reads their lowest
- * pending version. Heads that another worker is about to lease are passed over.
+ * pending version. What one write made comes in the order of its types: bytes, documents, lists. Heads that another worker is about to lease are passed over.
  */
 export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], countMax: number): Promise<LeasedVersion[]> {
   const leaseUntil = Date.now() + LEASE_MS;
@@ -101,7 +109,7 @@ export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, sh
         cross join unnest($5::int[]) as s(shard) cross join lateral (
           select org, type, id, next_at from mirror_head
           where org = g.id and lane = $4 and shard = s.shard and state = 'waiting' and next_at <= now()
-          order by next_at limit 1 for update skip locked) h
+          order by next_at, type, id limit 1 for update skip locked) h
         where g.id between $1 and $2 and g.id <> all ($3::int[])
         order by h.next_at limit $6
       )
@@ -116,12 +124,14 @@ export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, sh
 
 /** A statement of its own: its snapshot is younger than the locks, so what another worker just settled is gone in it. */
 async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; type: number; id: string }[], leaseUntil: number): Promise<LeasedVersion[]> {
-  const { rows } = await tx.query<Omit<LeasedVersion, 'type' | 'lease' | 'leaseUntil'> & { type: number }>({
+  const { rows } = await tx.query<Omit<LeasedVersion, 'type' | 'lease' | 'leaseUntil' | 'waitsFor'> & { type: number; earlierType: number | null; earlierId: string | null }>({
     name: 'mirror-read-leased',
     text: `
       select m.org, g.name as "orgName", m.type, m.id, o.version, coalesce(r.deleted, h.deleted, false) as deleted,
         coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.photo, o.created_at as "publishedAt", o.seq, m.shard,
-        m.attempts, m.refusals, m.hapi_version as "hapiVersion"
+        m.attempts, m.refusals, m.hapi_version as "hapiVersion",
+        not exists (select from outbox x where x.org = m.org and x.event = o.event and x.photo is null and (x.type, x.id) > (m.type, m.id)) as "lastOfWrite",
+        f.type as "earlierType", f.id as "earlierId"
       from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id)
       join mirror_head m on m.org = k.org and m.type = k.type and m.id = k.id
       join organisation g on g.id = m.org
@@ -130,11 +140,21 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
         where org = m.org and type = m.type and id = m.id and taken order by version, seq limit 1) o
       left join resource r on r.org = m.org and r.type = m.type and r.id = m.id and r.version = o.version
       left join resource_history h on h.org = m.org and h.type = m.type and h.id = m.id and h.version = o.version
-      left join access_event e on e.org = m.org and e.id = o.event`,
+      left join access_event e on e.org = m.org and e.id = o.event
+      left join lateral (
+        select x.type, x.id from outbox x left join mirror_head y on y.org = x.org and y.type = x.type and y.id = x.id
+        where x.org = m.org and x.event = o.event and x.photo is null and (x.type, x.id) < (m.type, m.id) and coalesce(y.state, 'waiting') = 'waiting' limit 1) f on true`,
     values: [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id)],
   });
   if (rows.length < heads.length) await rest(tx, lease, heads.filter((head) => !rows.some(({ org, type, id }) => org === head.org && type === head.type && id === head.id)));
-  return rows.map((row) => ({ ...row, type: typeName(row.type), lease, leaseUntil }));
+  const referred = rows.map(({ org, seq, text, photo }): OwnReference[] => (text === null || photo !== null ? [] : referencesIn(text).map((reference) => ({ ...reference, org, before: seq }))));
+  const missing = await underWay(tx, referred.flat());
+  return rows.map(({ earlierType, earlierId, ...row }, position) => {
+    const target = referred[position]?.find((reference) => missing.has(referenceKey(reference)));
+    const earlier = earlierType === null || earlierId === null || row.photo !== null || !row.lastOfWrite ? undefined : { type: earlierType, id: earlierId };
+    const before = target ?? earlier;
+    return { ...row, type: typeName(row.type), waitsFor: before === undefined ? null : `${typeName(before.type)}/${before.id}`, lease, leaseUntil };
+  });
 }
 
 /** A repair that was killed leaves a head behind that is due and has nothing to deliver. */

@@ -5,7 +5,7 @@ import { parseJson } from '../fhir/json.ts';
 import { ALIVE_PATH, callHapi, type HapiAnswer, type HapiRequest } from './call-hapi.ts';
 import type { LeasedVersion } from './claim.ts';
 import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
-import { ABSENT, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
+import { ABSENT, again, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';
 import { deliverPhoto } from './deliver-photo.ts';
 import { mirroredText, sourcedText } from './mirrored-text.ts';
 
@@ -25,7 +25,7 @@ export interface Delivery {
   call(orgName: string, request: HapiRequest, stop: AbortSignal): Promise<HapiAnswer>;
   /** Each organisation has a HAPI, or a partition of one, of its own. */
   readonly perOrganisation: boolean;
-  /** `delivered` when the version and its Provenance are both there. `stop` ends it early with `again`. */
+  /** `delivered` when the version is there, and with the last one of a write its Provenance. `stop` ends it early with `again`. */
   deliver(leased: LeasedVersion, stop: AbortSignal): Promise<DeliveryResult>;
   /** Whether the HAPI of an organisation answers, `inside` = as it does to whom it lets in; never rejects. */
   probe(orgName: string, stop: AbortSignal, inside?: boolean): Promise<boolean>;
@@ -55,6 +55,7 @@ export function createDelivery({ publicBase, timeoutMs = 15_000, access, ...addr
     async deliver(leased, stop) {
       const call = callTo(leased.orgName, stop);
       if (leased.photo !== null) return deliverPhoto(leased, leased.photo, publicBase, call);
+      if (leased.waitsFor !== null && !leased.deleted) return again(`Waits for ${leased.waitsFor}, which HAPI has to have first`);
       if (access === 'off') return deliverVersion(leased, publicBase, call);
       // HAPI puts a placeholder where a reference points to what was deleted: a deletion comes after its Provenance.
       if (leased.deleted) {
@@ -62,7 +63,8 @@ export function createDelivery({ publicBase, timeoutMs = 15_000, access, ...addr
         return before.kind === 'delivered' ? deliverVersion(leased, publicBase, call) : before;
       }
       const written = await deliverVersion(leased, publicBase, call);
-      const after = written.kind === 'delivered' ? await record(leased, call) : written;
+      if (written.kind !== 'delivered' || !leased.lastOfWrite) return written;
+      const after = await record(leased, call);
       return after.kind === 'delivered' ? written : after;
     },
     async probe(orgName, stop, inside = false) {

@@ -582,6 +582,7 @@ CREATE UNIQUE INDEX mirror_run_pkey ON public.mirror_run USING btree (org, kind,
 CREATE UNIQUE INDEX mirror_skip_pkey ON public.mirror_skip USING btree (org, type, id, version, skipped_at)
 CREATE UNIQUE INDEX organisation_name_key ON public.organisation USING btree (name)
 CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
+CREATE INDEX outbox_event ON public.outbox USING btree (org, event)
 CREATE INDEX outbox_new ON public.outbox USING btree (org, seq) WHERE (NOT taken)
 CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (org, seq)
 CREATE INDEX outbox_resource ON public.outbox USING btree (org, type, id, version)
