@@ -135,7 +135,8 @@ export interface LinkParts {
 
 /**
  * Checks every attachment without data that points below this server's Binary: it must name one that the caller may
- * read, and the claims must hold. Unknown, foreign and hidden are the same 422 `unknown-binary`. The URL becomes absolute.
+ * read, and the claims must hold. Unknown, foreign and hidden are the same 422 `unknown-binary`. The URL becomes absolute, and a missing
+ * contentType that of the Binary.
  */
 export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resource: JsonObject, type: string): Promise<LinkedBinary[]> {
   const linked = new Map<string, LinkedBinary>();
@@ -147,6 +148,7 @@ export async function linkBinaries(parts: LinkParts, reader: BinaryReader, resou
     if (binary === undefined || !((binary.creator === reader.creator && !reader.confined) || await parts.mayRead(binary))) throw unknownBinary(expression);
     checkClaims(readClaims(attachment, expression), binary, expression);
     parts.mayHold(binary.contentType, `${expression}.url`);
+    attachment['contentType'] ??= binary.contentType;
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, binary);
     linked.set(id, { id, version: binary.version });
   }

@@ -60,6 +60,12 @@ describe('linking', () => {
     expect((await colleague.get(`Binary/${json.id}`)).text).toBe('mine');
   });
 
+  it('tells the media type of the Binary where the attachment has none, and leaves one that it has', async () => {
+    const { json } = await upload(writer, 'mine');
+    const typeOf = async (more: object): Promise<string> => (await writer.post('DocumentReference', documentReference({ content: [{ attachment: { url: `Binary/${json.id}`, ...more } }] }))).json.content[0].attachment.contentType;
+    expect([await typeOf({}), await typeOf({ contentType: 'text/markdown' })]).toEqual(['text/plain', 'text/markdown']);
+  });
+
   it('unknown, foreign and hidden Binaries are the same 422, a version and a path below one too, and nothing is kept', async () => {
     const { json: hidden } = await upload(colleague, 'theirs');
     const { json: foreign } = await upload(foreigner, 'theirs');
