@@ -1,11 +1,11 @@
 // Between the inputs of GraphQL and FHIR JSON, and back. Pure.
 import { DOCUMENT_CATEGORIES } from '../access/policy.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { ALTERNATE_HASH, HASH_ALGORITHMS } from '../resources/attachments.ts';
 import { CATEGORY_SYSTEM } from './document-fields.ts';
 
 export type Members = Record<string, unknown>;
 
-const ALTERNATE_HASH = 'http://hl7.org/fhir/StructureDefinition/alternate-hash';
 const HANDLE = /^(?:azure-blob|s3|muniment):\/\/(.+)$/s;
 const GEOMETRY = ['height', 'width', 'frames', 'duration'] as const;
 
@@ -27,7 +27,7 @@ function withHash({ hash, ...attachment }: Members, place: string): Members {
   if (sha256 === undefined && /^sha/i.test(hash)) throw fhirError('claim-mismatch', 'The hash is sha256: and 64 hexadecimal digits', { expression: `${place}.hash` });
   if (sha256 === undefined) return { ...attachment, hash };
   const extension = [{ url: ALTERNATE_HASH, extension: [
-    { url: 'algorithm', valueCoding: { code: 'SHA-256' } },
+    { url: 'algorithm', valueCoding: { system: HASH_ALGORITHMS, code: 'SHA-256' } },
     { url: 'hash', valueString: sha256.toString('base64') },
   ] }];
   return { ...attachment, extension };

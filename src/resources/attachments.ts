@@ -9,8 +9,8 @@ import { findAttachments } from '../validation/find-attachments.ts';
 import type { BinaryReader } from './binary-access.ts';
 import type { LinkTargetLoader } from './load-link-target.ts';
 
-const ALTERNATE_HASH = 'http://hl7.org/fhir/StructureDefinition/alternate-hash';
-const ALGORITHMS = 'http://hl7.org/fhir/CodeSystem/integrity-check-algorithms';
+export const ALTERNATE_HASH = 'http://hl7.org/fhir/StructureDefinition/alternate-hash';
+export const HASH_ALGORITHMS = 'http://hl7.org/fhir/CodeSystem/integrity-check-algorithms';
 /** Attachment.size is an unsignedInt: a larger file has none. */
 const SIZE_MAX = 2_147_483_647;
 
@@ -114,7 +114,7 @@ export function describeBytes(attachment: JsonObject, url: string, digests: Dige
   attachment['extension'] = [...others, {
     url: ALTERNATE_HASH,
     extension: [
-      { url: 'algorithm', valueCoding: { system: ALGORITHMS, code: 'SHA-256' } },
+      { url: 'algorithm', valueCoding: { system: HASH_ALGORITHMS, code: 'SHA-256' } },
       { url: 'hash', valueString: digests.sha256.toString('base64') },
     ],
   }];
