@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { ObjectExistsError, type ContentStore } from '../../src/content/content-store.ts';
 import { openS3Store } from '../../src/content/stores/s3.ts';
+import { partBytes } from '../../src/content/stores/s3-multipart.ts';
 import { collect, inPieces, manyPieces, MIB } from './byte-sources.ts';
 
 type Behaviour = (request: IncomingMessage, response: ServerResponse, count: number) => void;
@@ -45,6 +46,13 @@ const refuse = (status: number, code: string): Behaviour => (request, response) 
 const bytes = randomBytes(1_000);
 const sha256 = createHash('sha256').update(bytes).digest();
 const put = (store: ContentStore): Promise<unknown> => store.put('k', inPieces(bytes), { size: bytes.length, sha256: () => sha256 });
+
+it.each([0, 1, 8 * MIB, 50 * 1024 * MIB, 79 * 1024 * MIB, 5 * 1024 * 1024 * MIB])('%d bytes are 10,000 parts at most, each of 8 MiB to 5 GiB', (size) => {
+  const bytes = partBytes(size);
+  expect(Math.ceil(size / bytes)).toBeLessThanOrEqual(10_000);
+  expect(bytes).toBeGreaterThanOrEqual(8 * MIB);
+  expect(bytes).toBeLessThanOrEqual(5 * 1024 * MIB);
+});
 
 describe('the S3 store and a server in trouble', () => {
   it('is unavailable soon after the server fell silent, whatever was asked', async () => {

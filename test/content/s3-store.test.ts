@@ -102,6 +102,16 @@ const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).dig
     expect(await store.stat(key)).toEqual({ size: bytes.length });
   });
 
+  it('stores what is more than one PUT takes in parts', async () => {
+    const bytes = randomBytes(17 * MIB);
+    const key = newKey();
+    const most = openS3Store({ ...credentials, name: 'minio', endpoint: endpoint ?? '', bucket, putBytesMax: bytes.length - 1 });
+    await most.put(key, inPieces(bytes), known(bytes));
+    // The store has digests of the parts alone.
+    expect(await store.stat(key)).toEqual({ size: bytes.length });
+    expect(sameBytes(await collect(await store.get(key, { start: 0, length: bytes.length })), bytes)).toBe(true);
+  });
+
   it('gives ranges, and fewer bytes past the end', async () => {
     const bytes = randomBytes(3 * MIB);
     const key = newKey();

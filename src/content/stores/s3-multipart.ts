@@ -1,11 +1,12 @@
-// Bytes of unknown length go in parts, each hashed before it is sent. Two parts are on their way while a third is
-// gathered: 24 MiB at most, whatever the length.
+// Bytes of unknown length, and more than one PUT takes, go in parts, each hashed before it is sent. Two parts are on their
+// way while a third is gathered: 24 MiB up to a length of 78 GiB.
 import { createHash } from 'node:crypto';
 import type { StoredObject } from '../content-store.ts';
 import { storedObject, storeError, type S3Caller } from './s3-call.ts';
 
-/** 10,000 parts, as many as S3 takes, are 80 GiB. */
 export const PART_BYTES = 8 * 1024 * 1024;
+/** As many as S3 takes for one object: 78 GiB in parts of PART_BYTES. */
+const PARTS_MAX = 10_000;
 const PARTS_IN_FLIGHT = 2;
 
 export interface Part {
@@ -13,18 +14,23 @@ export interface Part {
   size: number;
 }
 
-/** Parts of PART_BYTES, the last one shorter; one empty part when there are no bytes. Nothing is copied. */
-export async function* cutParts(bytes: AsyncIterable<Buffer>): AsyncGenerator<Part> {
+/** Bytes of a part, so that `size` bytes are 10,000 parts at most: whole MiB, and PART_BYTES at least. */
+export function partBytes(size: number): number {
+  return Math.max(PART_BYTES, Math.ceil(size / PARTS_MAX / 1024 ** 2) * 1024 ** 2);
+}
+
+/** Parts of `bytesMax`, the last one shorter; one empty part when there are no bytes. Nothing is copied. */
+export async function* cutParts(bytes: AsyncIterable<Buffer>, bytesMax = PART_BYTES): AsyncGenerator<Part> {
   let part: Part = { pieces: [], size: 0 };
   let first = true;
   for await (const piece of bytes) {
     for (let at = 0; at < piece.length;) {
-      if (part.size === PART_BYTES) {
+      if (part.size === bytesMax) {
         yield part;
         first = false;
         part = { pieces: [], size: 0 };
       }
-      const taken = piece.subarray(at, at + PART_BYTES - part.size);
+      const taken = piece.subarray(at, at + bytesMax - part.size);
       part.pieces.push(taken);
       part.size += taken.length;
       at += taken.length;

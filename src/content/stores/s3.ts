@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ContentStore, PutOptions, StoredObject, StoreProtection } from '../content-store.ts';
 import { createS3Caller, reaching, storedObject, storeError, unreachable } from './s3-call.ts';
-import { checksumOf, cutParts, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
+import { checksumOf, cutParts, partBytes, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
 import { openS3Reading } from './s3-reading.ts';
 import { openTransport } from './s3-request.ts';
 import type { S3Credentials } from './s3-signature.ts';
@@ -17,7 +17,12 @@ export interface S3Options extends S3Credentials {
   bucket: string;
   /** For tests; how long the store may be silent while we wait for it. */
   silenceMs?: number;
+  /** For tests; what one PUT takes. */
+  putBytesMax?: number;
 }
+
+/** S3 takes no more in one PUT. */
+const PUT_BYTES_MAX = 5 * 1024 ** 3;
 
 /** Stores that are not known to take a checksum behind the bytes: what is large goes there in parts. */
 const WITHOUT_TRAILER = new Set(['r2']);
@@ -30,7 +35,7 @@ async function* following(first: Part, rest: AsyncIterable<Part>): AsyncGenerato
 /** A store on one bucket of an S3 endpoint, addressed by path. Opens no connection by itself. */
 export function openS3Store(options: S3Options): ContentStore {
   const endpoint = new URL(options.endpoint);
-  const silenceMs = options.silenceMs ?? SILENCE_MS;
+  const { silenceMs = SILENCE_MS, putBytesMax = PUT_BYTES_MAX } = options;
   const transport = openTransport(endpoint, silenceMs);
   const call = createS3Caller(transport, endpoint, options.bucket, options);
   const reading = openS3Reading(endpoint, options.bucket, options, transport.agent, silenceMs);
@@ -46,10 +51,10 @@ export function openS3Store(options: S3Options): ContentStore {
   }
 
   async function put(key: string, bytes: AsyncIterable<Buffer>, { size, sha256 }: PutOptions): Promise<StoredObject> {
-    if (size !== undefined && size > PART_BYTES && sha256 !== undefined && !WITHOUT_TRAILER.has(options.name)) {
+    if (size !== undefined && size > PART_BYTES && size <= putBytesMax && sha256 !== undefined && !WITHOUT_TRAILER.has(options.name)) {
       return putStreamed(call, key, bytes, size, () => sha256().toString('base64'));
     }
-    const parts = cutParts(bytes);
+    const parts = cutParts(bytes, partBytes(size ?? 0));
     try {
       const first = (await parts.next()).value as Part;
       const second = await parts.next();
