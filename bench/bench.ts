@@ -12,7 +12,7 @@ import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
 import { runSearchAll } from './search-all.ts';
 import type { Scenario } from './scenario.ts';
-import { startBarePipeline, startMuniment, startStub } from './servers.ts';
+import { startBarePipeline, startMuniment, startStub, startUnrecorded } from './servers.ts';
 import { validateScenario } from './validate-scenario.ts';
 import { xmlScenario } from './xml-scenario.ts';
 
@@ -23,9 +23,10 @@ const XML = 'xml';
 const MEMORY = 'memory-1g';
 const SEARCH_ALL = 'search-all';
 const RECORD = 'record';
+const RECORDED = 'recorded';
 /** Only when it is named: it needs a HAPI. */
 const MIRROR = 'mirror';
-const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD];
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD, RECORDED];
 const NAMED_ONLY: readonly string[] = [MIRROR];
 const FREE_BYTES_MIN = 8e9;
 
@@ -62,10 +63,22 @@ async function runRequests(run: Run, closers: Closers): Promise<void> {
   if (names.length === 0) return;
   const [muniment, stub] = [await startMuniment(), await startStub()];
   closers.push(() => muniment.stop(), () => stub.stop());
-  const scenarios = await loadRequestScenarios(muniment, stub, run.quick);
+  const scenarios = await loadRequestScenarios(muniment, { name: 'stub', peer: stub }, run.quick);
   closers.push(() => scenarios.close());
   // Creates come last: reads and searches then meet the same number of documents in every run.
   for (const name of [...names].sort((a, b) => Number(writes(a)) - Number(writes(b)))) await measure(scenarios.scenario(name), run);
+}
+
+/** What the record costs: the same work on a server that records and on one that does not. */
+async function runRecorded(run: Run, closers: Closers): Promise<void> {
+  if (!run.names.has(RECORDED)) return;
+  const [muniment, unrecorded] = [await startMuniment(), await startUnrecorded()];
+  closers.push(() => muniment.stop(), () => unrecorded.stop());
+  const scenarios = await loadRequestScenarios(muniment, { name: 'unrecorded', peer: unrecorded }, run.quick);
+  closers.push(() => scenarios.close());
+  for (const name of ['read', 'search', 'create'] as const) await measure({ ...scenarios.scenario(name), name: `${RECORDED}-${name}` }, run);
+  const found = await (await fetch(`${unrecorded.base}/AuditEvent?date=ge2000-01-01&_count=1`, { headers: unrecorded.headers })).json() as { entry?: unknown[] };
+  if (found.entry !== undefined) throw new Error('The server that is to record nothing has recorded something');
 }
 
 async function runBytes(run: Run, closers: Closers): Promise<void> {
@@ -123,6 +136,7 @@ async function main(): Promise<void> {
   if (run.names.has(VALIDATE)) await measure(validateScenario(run.quick), run);
   if (run.names.has(XML)) await measure(xmlScenario(run.quick), run);
   await withClosers((closers) => runRequests(run, closers));
+  await withClosers((closers) => runRecorded(run, closers));
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);
   await runSearches(run);

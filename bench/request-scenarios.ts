@@ -26,10 +26,10 @@ export interface RequestScenarios {
   close(): void;
 }
 
-export async function loadRequestScenarios(muniment: Peer, stub: Peer, quick: boolean): Promise<RequestScenarios> {
+export async function loadRequestScenarios(muniment: Peer, other: { name: Subject['name']; peer: Peer }, quick: boolean): Promise<RequestScenarios> {
   const documents = quick ? 400 : 4_000;
   const ours = await load('muniment', muniment, documents);
-  const yardstick = await load('stub', stub, documents);
+  const yardstick = await load(other.name, other.peer, documents);
   const bounds: LoopBounds = { clients: CLIENTS, seconds: quick ? 1.5 : 5, countMax: 50_000 };
   const works = { create, read, search, transaction };
   const subject = (loaded: Loaded, name: keyof typeof works): Subject => ({ name: loaded.name, work: () => works[name](loaded) });

@@ -18,8 +18,11 @@ async function makeFolder(name: string): Promise<string> {
   return mkdtemp(join(parent, `bench-${name}-`));
 }
 
-/** Muniment with an empty data folder of its own; `base` is its FHIR base, `headers` hold a token of one day. */
-export async function startMuniment(): Promise<Peer> {
+/** The same server that records nothing. */
+export const startUnrecorded = (): Promise<Peer> => startMuniment(['--import', 'tsx', '--import', './bench/without-record.ts']);
+
+/** Muniment with an empty data folder of its own; `base` is its FHIR base, `headers` hold a token of one day. `options` are those of Node. */
+export async function startMuniment(options: readonly string[] = []): Promise<Peer> {
   const folder = await makeFolder('muniment');
   const port = await freePort();
   const environment = {
@@ -27,7 +30,7 @@ export async function startMuniment(): Promise<Peer> {
     DATABASE_URL: '', MIRROR_BASE_URL: '', CLAMAV_HOST: '', STORAGE_TYPE: '', BASE_URL: '',
   };
   try {
-    const child = await startChildServer({ arguments: SERVE, environment, ready: 'Muniment is ready' });
+    const child = await startChildServer({ arguments: [...options, ...SERVE], environment, ready: 'Muniment is ready' });
     const stop = (): Promise<void> => child.stop().finally(() => rm(folder, { recursive: true, force: true }));
     try {
       const token = await outputOf(['scripts/muniment.mjs', 'token', '--ttl', '86400'], environment);

@@ -24,10 +24,11 @@ export interface Accounting {
 export interface DisclosureText {
   when: string;
   who: string;
-  /** fhirUser, roles and client, as far as they are known. */
+  /** fhirUser where another name stands for it, roles, client and address, as far as they are known. */
   as: string;
   how: string;
-  what: string;
+  /** What was shown, each with its version. */
+  what: string[];
   why: string;
   event: string;
 }
@@ -47,9 +48,9 @@ export function disclosureText(event: AccessEvent): DisclosureText {
   return {
     when: shownInstant(recorded),
     who: shown(agent.name ?? agent.user ?? agent.subject) || 'unknown',
-    as: shown(agent.user, agent.roles?.join(' '), agent.client === undefined ? undefined : `by ${agent.client}`, address === undefined ? undefined : `from ${address}`),
+    as: shown(agent.name === undefined ? undefined : agent.user, agent.roles?.join(' '), agent.client === undefined ? undefined : `by ${agent.client}`, address === undefined ? undefined : `from ${address}`),
     how: shown(WAYS[interaction] ?? interaction, bytes?.range),
-    what: shown(touchedData(event).map((reference) => reference.replace('/_history/', ' version ')).join('; ')),
+    what: touchedData(event).map((reference) => shown(reference.replace('/_history/', ' version '))),
     why: shown(agent.purposeOfUse?.join(' ')) || 'not told',
     event: id,
   };

@@ -15,13 +15,19 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #6b778555; }
 thead th { border-bottom: 2px solid #6b7785; }
+tbody th { font-weight: 400; }
 td { overflow-wrap: anywhere; }
-td:nth-child(4) { min-width: 14rem; }
+td:nth-child(2) { min-width: 13rem; }
+td:nth-child(3) { min-width: 6.5rem; }
+td:nth-child(4) { min-width: 17rem; }
+td:nth-child(5) { min-width: 4.5rem; }
+td:nth-child(6) { min-width: 10rem; }
 time { white-space: nowrap; }
 small { display: block; opacity: .8; }
 .skip { position: absolute; left: -100vw; }
 .skip:focus { position: static; }
-@media print { body, main { background: #fff; color: #000; } main { margin: 0; padding: 0; } }
+@page { size: A4 landscape; margin: 12mm; }
+@media print { body, main { background: #fff; color: #000; } main { margin: 0; padding: 0; max-width: none; } .scroll { overflow: visible; } table { font-size: .7rem; } tr { break-inside: avoid; } }
 `;
 
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
@@ -35,7 +41,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 const escape = (text: string): string => text.replace(/[\u202a-\u202e\u2066-\u2069]/g, '').replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
 
 function row({ as, event, how, what, when, who, why }: DisclosureText): string {
-  return `<tr><th scope="row"><time datetime="${escape(when.replace(' ', 'T').replace(' UTC', 'Z'))}">${escape(when)}</time></th><td>${escape(who)}<small>${escape(as)}</small></td><td>${escape(how)}</td><td>${escape(what)}</td><td>${escape(why)}</td><td><small>AuditEvent/${escape(event)}</small></td></tr>`;
+  return `<tr><th scope="row"><time datetime="${escape(when.replace(' ', 'T').replace(' UTC', 'Z'))}">${escape(when)}</time></th><td>${escape(who)}<small>${escape(as)}</small></td><td>${escape(how)}</td><td>${what.map(escape).join('<br>')}</td><td>${escape(why)}</td><td><small>AuditEvent/${escape(event)}</small></td></tr>`;
 }
 
 export function printDisclosuresPage(accounting: Accounting): string {

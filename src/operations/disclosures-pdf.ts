@@ -11,8 +11,10 @@ const [FONT_SIZE, LEADING] = [7, 9];
 /** Each character of Courier is 0.6 of the font's size wide. */
 const LINE_CHARACTERS = Math.floor((WIDTH - 2 * MARGIN) / (FONT_SIZE * 0.6));
 const LINES_PER_PAGE = Math.floor((HEIGHT - 2 * MARGIN) / LEADING) - 5;
+/** The base line of the foot: below the last line of the page. */
+const FOOT = MARGIN - LEADING;
 
-const COLUMNS = [['When', 24], ['Who', 44], ['How', 20], ['What', 56], ['Why', 12]] as const;
+const COLUMNS = [['When', 24], ['Who', 44], ['How', 20], ['What', 66], ['Why', 24]] as const;
 
 // WinAnsiEncoding (ISO 32000-1 Annex D) is Latin-1 but for these.
 const WINDOWS = new Map([...'€‚ƒ„…†‡ˆ‰Š‹Œ'].map((character, position): [string, number] => [character, position === 0 ? 0x80 : 0x81 + position]));
@@ -54,7 +56,7 @@ const columnsLine = (cells: readonly string[]): string => COLUMNS.map(([, width]
 /** The lines of one disclosure, which stay together on a page. */
 function linesOf(event: Accounting['events'][number]): string[] {
   const { as, event: id, how, what, when, who, why } = disclosureText(event);
-  const cells = [when, `${who}${as === '' ? '' : ` (${as})`}`, how, what, why].map((text, column) => wrapped(text, COLUMNS[column]?.[1] ?? 1));
+  const cells = [when, `${who}${as === '' ? '' : ` (${as})`}`, how, what, why].map((text, column) => [text].flat().flatMap((line) => wrapped(line, COLUMNS[column]?.[1] ?? 1)));
   const height = Math.max(...cells.map(({ length }) => length));
   return [...Array.from({ length: height }, (_, at) => columnsLine(cells.map((lines) => lines[at] ?? ''))), `  AuditEvent/${id}`, ''];
 }
@@ -74,10 +76,11 @@ function pagesOf(events: Accounting['events']): string[][] {
   return pages;
 }
 
-function contentOf(lines: readonly string[]): Buffer {
-  const parts: Buffer[] = [Buffer.from(`BT /F1 ${FONT_SIZE} Tf ${LEADING} TL ${MARGIN} ${HEIGHT - MARGIN} Td `)];
-  for (const line of lines) parts.push(literal(line.slice(0, LINE_CHARACTERS)), Buffer.from(` Tj T*\n`));
-  return deflateSync(Buffer.concat([...parts, Buffer.from('ET')]));
+/** Lines from the top of the page on, and one at its foot. */
+function contentOf(lines: readonly string[], foot: string): Buffer {
+  const at = (y: number): Buffer => Buffer.from(`BT /F1 ${FONT_SIZE} Tf ${LEADING} TL ${MARGIN} ${y} Td `);
+  const parts = lines.flatMap((line) => [literal(line.slice(0, LINE_CHARACTERS)), Buffer.from(' Tj T*\n')]);
+  return deflateSync(Buffer.concat([at(HEIGHT - MARGIN), ...parts, Buffer.from('ET\n'), at(FOOT), literal(foot.padStart(LINE_CHARACTERS)), Buffer.from(' Tj ET')]));
 }
 
 /** PDFDocEncoding is not enough for a title: UTF-16BE with its mark (7.9.2.2). */
@@ -99,7 +102,7 @@ export function printDisclosuresPdf(accounting: Accounting): Buffer {
   add(`<< /Title ${textString(title)} /Producer ${textString('Muniment')} /CreationDate (D:${accounting.asked.replace(/\D/g, '').slice(0, 14)}Z) >>`);
   pages.forEach((lines, at) => {
     const foot = `Asked for at ${shownInstant(accounting.asked)}, page ${at + 1} of ${pages.length}`;
-    const content = contentOf([...head, '', columnsLine(COLUMNS.map(([name]) => name)), foot.padStart(LINE_CHARACTERS), ...lines]);
+    const content = contentOf([...head, '', columnsLine(COLUMNS.map(([name]) => name)), '', ...lines], foot);
     add(`<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${WIDTH} ${HEIGHT}] /Resources << /Font << /F1 3 0 R >> >> /Contents ${6 + 2 * at} 0 R >>`);
     add(Buffer.concat([Buffer.from(`<< /Length ${content.length} /Filter /FlateDecode >>\nstream\n`), content, Buffer.from('\nendstream')]));
   });

@@ -129,6 +129,8 @@ describe('$disclosures', () => {
       const read = await PDFDocument.load(bytes, { updateMetadata: false });
       expect([read.getPageCount(), read.getTitle(), read.getProducer()]).toEqual([1, `Who was shown data of ${patient}`, 'Muniment']);
       expect(pdfText(bytes).match(/AuditEvent\//g)).toHaveLength(4);
+      // Below all lines, by itself, and not between the names of the columns and what stands below them.
+      expect(pdfText(bytes)).toMatch(/ET\nBT [^(]* 36 27 Td \(\s*Asked for at [^)]*, page 1 of 1\) Tj ET$/m);
     }
   });
 
