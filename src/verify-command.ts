@@ -83,7 +83,7 @@ function printed(report: VerifyReport): string {
     `${unsealed} leaves wait for a checkpoint, ${waiting} events for their leaf`,
     ...(report.keyGiven ? [] : ['No key was given: signatures were compared with the keys that the database names, which proves nothing against whoever owns it']),
     ...(report.fileCompared ? [] : ['DATA_DIR never held the key: it has no checkpoints to compare']),
-    findingCount === 0 ? 'Nothing is wrong' : `${findingCount} findings`,
+    findingCount === 0 ? 'Nothing is wrong' : `${findingCount} ${findingCount === 1 ? 'finding' : 'findings'}`,
   ].join('\n');
 }
 
@@ -106,7 +106,7 @@ function printedExport({ events, findingCount, findings, keyGiven, origin, seale
     `${origin}: leaves ${start} to ${size}: ${events} events and ${versions} versions compared with their hashes and columns`,
     sealed === undefined ? 'No checkpoint of a trusted key' : `Sealed up to ${sealed.size} at ${sealed.at}`,
     ...(keyGiven ? [] : ['No key was given: signatures were compared with the keys that the export names, which proves nothing against whoever made it']),
-    findingCount === 0 ? 'Nothing is wrong' : `${findingCount} findings`,
+    findingCount === 0 ? 'Nothing is wrong' : `${findingCount} ${findingCount === 1 ? 'finding' : 'findings'}`,
   ].join('\n');
 }
 

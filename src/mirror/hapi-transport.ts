@@ -1,5 +1,6 @@
 // One request over HTTP or TLS, bounded in time and bytes: a bound for the connection, one for the whole with its headers
 // and its body. Nothing is followed elsewhere.
+import { setMaxListeners } from 'node:events';
 import { Agent as HttpAgent, request as askPlain, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as askSecure } from 'node:https';
 import type { HapiSecurity } from '../config/mirror-security.ts';
@@ -76,6 +77,8 @@ async function attempt(sending: Sending, agent: HttpAgent | TlsAgent, connectMs:
   const connecting = setTimeout(() => giveUp(`No connection within ${connectMs} ms`), connectMs);
   const whole = setTimeout(() => giveUp(`No ${awaited} within ${timeoutMs} ms`), timeoutMs);
   const end = (): void => giveUp('The server stops');
+  // Whatever is in flight listens to one signal; more than ten of them are no leak.
+  if (stop !== undefined) setMaxListeners(0, stop);
   stop?.addEventListener('abort', end);
   if (stop?.aborted === true) end();
   onConnected(request, () => {
