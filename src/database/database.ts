@@ -80,7 +80,7 @@ const UNAVAILABLE = /^(08|53|57P)|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOE
 export function isUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   if (code !== undefined) return UNAVAILABLE.test(code);
-  return /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client was closed|Client has encountered a connection error/.test(message ?? '');
+  return /Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client was closed|Client has encountered a connection error/.test(message ?? '');
 }
 
 /** SQLSTATE 40001 and 40P01: another transaction was faster; the same work may succeed when run again. */
@@ -93,17 +93,22 @@ function translate(error: unknown): unknown {
   return fhirError('unavailable', 'The database cannot be reached', { cause: error, headers: { 'Retry-After': '2' } });
 }
 
+/** A database that is there lets in within this. */
+const CONNECT_MS = 2_000;
+/** So long a burst may wait for one of the connections before it is told to come back. */
+const WAIT_MS = 5_000;
+
 // Named statements are written so that one plan serves all values; making a plan for each call would cost more than
 // running it. They name an index for each step, so a plan that was made while a table was empty stays a good one.
 // What is better planned for its values says so in its transaction (PLAN_FOR_VALUES).
 function openPool(url: LoginUrl, role: string | undefined, max: number, silenceMs: number): pg.Pool {
   class Login extends pg.Client {
-    constructor(config: pg.ClientConfig = {}) { super({ ...config, connectionString: typeof url === 'string' ? url : url() }); }
+    constructor(config: pg.ClientConfig = {}) { super({ ...config, connectionTimeoutMillis: CONNECT_MS, connectionString: typeof url === 'string' ? url : url() }); }
   }
   const pool = new pg.Pool({
     Client: Login,
     max,
-    connectionTimeoutMillis: 2_000,
+    connectionTimeoutMillis: WAIT_MS,
     idleTimeoutMillis: 30_000,
     // A database that falls silent must not hold its callers for ever; the connection is thrown away with the statement.
     query_timeout: silenceMs,
