@@ -2,6 +2,7 @@
 import { readEnvironment } from './config/env.ts';
 import { runAdminCommand } from './admin-command.ts';
 import { runServeCommand } from './serve-command.ts';
+import { runInventoryCommand } from './inventory-command.ts';
 import { runLaunchCommand } from './launch-command.ts';
 import { runPolicyCommand } from './policy-command.ts';
 import { runRetentionCommand } from './retention-command.ts';
@@ -24,6 +25,7 @@ const HELP = `Usage: muniment [COMMAND] [flags]     --help on each
   verify     [--since DATE | --export DIR] [--key FILE]  compares the record with its signed log
   record     export --to DIR  writes the record as files that are verified without the database; remove  takes out what is old
   scrub      [--all] [--restore]  compares bytes at rest with their digests
+  inventory  compares what the store lists with the table of contents, in both directions
   retention  lists what is due for review
   hold       list | show | place | lift   legal holds
   purge      list | show | request | approve | withdraw   by two administrators, after the retention
@@ -47,6 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'verify': return runVerifyCommand(flags, environment);
     case 'record': return runRecordCommand(flags, environment);
     case 'scrub': return runScrubCommand(flags, environment);
+    case 'inventory': return runInventoryCommand(flags, environment);
     case 'policy': return runPolicyCommand(flags, environment);
     case 'retention': case 'hold': case 'purge': return runRetentionCommand(command, flags, environment);
     case 'reindex': return runReindexCommand(flags, environment);

@@ -12,6 +12,7 @@ import type { Scanner } from './content/scanner.ts';
 import { createPictureMaker } from './content/pictures.ts';
 import { createUploadPartStore } from './content/upload-parts.ts';
 import { haltedStores } from './content/epoch-fence.ts';
+import { startInventories, strayStatus } from './content/inventory.ts';
 import { replicaStatus, startReplicating } from './content/replicate.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
@@ -124,6 +125,10 @@ function forwardRecord(target: NonNullable<Config['syslog']>, database: Database
 function registerGauges(metrics: Metrics, database: Database, recorder: AccessRecorder, log: LogWorker, mirror: MirrorWorker | undefined): void {
   metrics.gauges({ access_events_waiting: 'Accesses that wait to be recorded' }, () => ({ access_events_waiting: recorder.depth() }));
   metrics.gauges({ content_sweep_halted: 'Stores where nothing is removed, because the store or the database was restored' }, async () => ({ content_sweep_halted: await haltedStores(database) }));
+  metrics.gauges({ store_stray_objects: 'Objects that no content has', store_stray_quarantined: 'Those that an administrator may remove' }, async () => {
+    const { strays, quarantined } = await strayStatus(database);
+    return { store_stray_objects: strays, store_stray_quarantined: quarantined };
+  });
   metrics.gauges({ content_quarantined: 'Contents out of service', content_unverified_seconds: 'Since when the content at rest that was verified longest ago was not' }, async () => {
     const { quarantined, oldestSeconds } = await scrubStatus(database);
     return { content_quarantined: quarantined, content_unverified_seconds: oldestSeconds };
@@ -207,7 +212,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(throttle.stop);
   const mirror = startMirror(config, database, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
-  stops.push(startSweeping({ database, stores: [store], logger }));
+  stops.push(startSweeping({ database, stores: [store], logger }), startInventories({ database, store, logger }));
   const reindex = await startReindexing({ database, fhirBase, logger });
   stops.push(reindex.stop);
   registerGauges(metrics, database, recorder, log, mirror);

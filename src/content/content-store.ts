@@ -34,12 +34,21 @@ export interface ContentStore {
   get(key: string, range: { start: number; length: number }, options?: { version?: string }): Promise<AsyncIterable<Buffer>>;
   /** Every version of the object that the store still has, the newest first; only where a store keeps versions. */
   versions?(key: string): Promise<StoredObject[]>;
+  /** Every object behind the key `after` in its newest version, in the order of the keys' bytes. Only where a store can list. */
+  list?(after: string): AsyncIterable<ListedObject>;
   /** Removes the object; a missing one is no error. */
   remove(key: string, version?: string): Promise<void>;
   /** What the store says of an object that it was just given: whether it keeps versions, and encrypts. Only where a store can say. */
   protection?(): Promise<StoreProtection>;
   /** Proves by a real small write and read that the store works now; rejects with the reason. */
   probe(): Promise<void>;
+}
+
+export interface ListedObject {
+  key: string;
+  size: number;
+  /** When it was written, as the store says. */
+  modified: Date;
 }
 
 export interface StoreProtection {

@@ -10,7 +10,8 @@ export interface PurgedBytes {
   replica: ContentStore | undefined;
 }
 
-async function eraseAll(store: ContentStore, key: string, version: string | null): Promise<void> {
+/** Every version of an object. Rejects when the store keeps something of it. */
+export async function eraseAll(store: ContentStore, key: string, version: string | null): Promise<void> {
   const versions = await store.versions?.(key);
   for (const one of versions ?? []) await store.remove(key, one.version);
   if (versions === undefined || versions.length === 0) await store.remove(key, version ?? undefined);

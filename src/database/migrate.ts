@@ -40,6 +40,7 @@ import * as recordForward from '../../migrations/0035-record-forward.ts';
 import * as replica from '../../migrations/0036-replica.ts';
 import * as recordRemoval from '../../migrations/0037-record-removal.ts';
 import * as outboxEvent from '../../migrations/0038-outbox-event.ts';
+import * as inventory from '../../migrations/0039-inventory.ts';
 
 interface Migration {
   name: string;
@@ -85,6 +86,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0036-replica', up: replica.up },
   { name: '0037-record-removal', up: recordRemoval.up },
   { name: '0038-outbox-event', up: outboxEvent.up },
+  { name: '0039-inventory', up: inventory.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -401,6 +401,18 @@ store_epoch.current uuid not null
 store_epoch.next uuid
 store_epoch.renewed_at timestamp(3) with time zone not null default now()
 store_epoch.halted_at timestamp(3) with time zone
+store_inventory.store text collate "C" not null
+store_inventory.after_key text collate "C" not null default ''::text
+store_inventory.started_at timestamp(3) with time zone not null default now()
+store_inventory.finished_at timestamp(3) with time zone
+store_inventory.lease uuid
+store_inventory.leased_until timestamp with time zone
+stray_object.store text collate "C" not null
+stray_object.key text collate "C" not null
+stray_object.size bigint not null
+stray_object.first_seen timestamp(3) with time zone not null default now()
+stray_object.last_seen timestamp(3) with time zone not null default now()
+stray_object.quarantined boolean not null default false
 upload.org integer not null
 upload.id uuid not null
 upload.creator text not null
@@ -516,6 +528,8 @@ search_uri search_uri_pkey PRIMARY KEY (org, type, param, value, last_updated, i
 server_fact server_fact_pkey PRIMARY KEY (name)
 server_secret server_secret_pkey PRIMARY KEY (name)
 store_epoch store_epoch_pkey PRIMARY KEY (store)
+store_inventory store_inventory_pkey PRIMARY KEY (store)
+stray_object stray_object_pkey PRIMARY KEY (store, key)
 upload upload_check CHECK (received >= 0 AND received <= length)
 upload upload_length_check CHECK (length >= 0)
 upload upload_pkey PRIMARY KEY (org, id)
@@ -541,6 +555,7 @@ CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (or
 CREATE INDEX break_glass_open ON public.break_glass USING btree (org, id) WHERE (reviewed_at IS NULL)
 CREATE UNIQUE INDEX break_glass_pkey ON public.break_glass USING btree (org, id)
 CREATE INDEX content_condemned ON public.content USING btree (created_at) WHERE (state = 'condemned'::text)
+CREATE INDEX content_key ON public.content USING btree (store COLLATE "C", key COLLATE "C") WHERE (state <> 'gone'::text)
 CREATE UNIQUE INDEX content_pkey ON public.content USING btree (org, id)
 CREATE INDEX content_purge ON public.content USING btree (org, purge) WHERE (purge IS NOT NULL)
 CREATE INDEX content_quarantined ON public.content USING btree (org, id) WHERE (state = 'quarantined'::text)
@@ -622,6 +637,8 @@ CREATE UNIQUE INDEX search_uri_pkey ON public.search_uri USING btree (org, type,
 CREATE UNIQUE INDEX server_fact_pkey ON public.server_fact USING btree (name)
 CREATE UNIQUE INDEX server_secret_pkey ON public.server_secret USING btree (name)
 CREATE UNIQUE INDEX store_epoch_pkey ON public.store_epoch USING btree (store)
+CREATE UNIQUE INDEX store_inventory_pkey ON public.store_inventory USING btree (store)
+CREATE UNIQUE INDEX stray_object_pkey ON public.stray_object USING btree (store, key)
 CREATE INDEX upload_expiry ON public.upload USING btree (org, expires_at)
 CREATE UNIQUE INDEX upload_pkey ON public.upload USING btree (org, id)
 CREATE UNIQUE INDEX upload_part_pkey ON public.upload_part USING btree (org, upload, start)
@@ -677,6 +694,8 @@ search_uri enabled forced
 server_fact off
 server_secret off
 store_epoch off
+store_inventory off
+stray_object off
 upload enabled forced
 upload_part enabled forced
 
@@ -836,6 +855,8 @@ search_uri to muniment_worker: delete, insert, select
 server_fact to muniment_app: insert, select
 server_secret to muniment_app: insert, select
 store_epoch to muniment_worker: insert, select, update
+store_inventory to muniment_worker: insert, select, update
+stray_object to muniment_worker: delete, insert, select, update
 upload to muniment_app: delete, insert, select, update
 upload_part to muniment_app: delete, insert, select
 

@@ -1,10 +1,10 @@
 // The local store: one file for each content, written once under its final name; durable when `put` resolves.
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { fhirError, FhirError } from '../../fhir/fhir-error.ts';
-import { ObjectExistsError, type ContentStore, type StoredObject } from '../content-store.ts';
+import { ObjectExistsError, type ContentStore, type ListedObject, type StoredObject } from '../content-store.ts';
 import { writeGathered } from './gathered-writes.ts';
 import { syncDirectory } from './store-marker.ts';
 
@@ -141,12 +141,28 @@ export function openFilesystemStore(options: { directory: string }): ContentStor
       const handle = await translated(openObject(pathOf(key)));
       return handle === undefined ? nothing() : readRange(handle, range.start, range.length);
     },
+    list: (after) => listFolder(root, '', after),
     async remove(key) {
       const path = pathOf(key);
       await translated(refuseLinks(dirname(path)).then(() => rm(path, { force: true })).catch((error: unknown) => { if (codeOf(error) !== 'ENOENT') throw error; }));
     },
     probe: async () => translated(probe(root)),
   };
+}
+
+/** Files below a folder in the order of their keys: a folder stands where its name with a slash does. */
+async function* listFolder(folder: string, prefix: string, after: string): AsyncGenerator<ListedObject> {
+  const entries = (await translated(readdir(folder, { withFileTypes: true }))).map((entry) => ({ entry, key: `${prefix}${entry.name}${entry.isDirectory() ? '/' : ''}` }));
+  for (const { entry, key } of entries.sort((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)))) {
+    if (entry.isDirectory()) {
+      // All of it lies before the begin.
+      if (!after.startsWith(key) && Buffer.compare(Buffer.from(key), Buffer.from(after)) < 0) continue;
+      yield* listFolder(join(folder, entry.name), key, after);
+    } else if (Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0) {
+      const found = await lstat(join(folder, entry.name)).catch(() => undefined);
+      if (found !== undefined) yield { key, size: found.size, modified: found.mtime };
+    }
+  }
 }
 
 async function probe(root: string): Promise<void> {

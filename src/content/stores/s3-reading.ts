@@ -2,7 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { Client } from 'minio';
-import type { StoredObject } from '../content-store.ts';
+import type { ListedObject, StoredObject } from '../content-store.ts';
 import { unreachable } from './s3-call.ts';
 import type { S3Credentials } from './s3-signature.ts';
 import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
@@ -11,6 +11,7 @@ export interface S3Reading {
   get(key: string, range: { start: number; length: number }, version: string | undefined): Promise<AsyncIterable<Buffer>>;
   /** Newest first; what was written before versions were kept is the version `null`. */
   versions(key: string): Promise<StoredObject[]>;
+  list(after: string): AsyncIterable<ListedObject>;
   remove(key: string, version: string | undefined): Promise<void>;
 }
 
@@ -89,6 +90,15 @@ export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Cred
           found.push({ size: one.size, version: one.versionId ?? 'null' });
         }
         return found;
+      } catch (error) {
+        throw unreachable(error);
+      }
+    },
+    async *list(after) {
+      try {
+        for await (const { name, size, lastModified } of client().listObjectsV2(bucket, '', true, after) as AsyncIterable<{ name?: string; size: number; lastModified?: Date }>) {
+          if (name !== undefined) yield { key: name, size, modified: lastModified ?? new Date(0) };
+        }
       } catch (error) {
         throw unreachable(error);
       }

@@ -106,6 +106,7 @@ export function openS3Store(options: S3Options): ContentStore {
     stat: (key, version) => reaching(stat(key, version)),
     get: (key, range, { version } = {}) => reading.get(key, range, version),
     versions: (key) => reading.versions(key),
+    list: (after) => reading.list(after),
     remove: (key, version) => reading.remove(key, version),
     protection: () => reaching(protection()),
     probe: () => reaching(probe()),
