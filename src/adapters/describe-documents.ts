@@ -36,6 +36,10 @@ const REPORT_FILE = {
 
 export const DOCUMENT_SCHEMAS: Readonly<Record<string, Schema>> = {
   Document: { type: 'object', required: Object.keys(DOCUMENT_PROPERTIES), properties: DOCUMENT_PROPERTIES },
+  NewDocument: {
+    type: 'object', required: [...Object.keys(DOCUMENT_PROPERTIES), 'signed_url', 'expires_at'],
+    properties: { ...DOCUMENT_PROPERTIES, signed_url: { ...NULLABLE, description: 'Opens its bytes without a token; null for callers who may lend nothing' }, expires_at: NULLABLE },
+  },
   UploadedDocument: { type: 'object', required: ['id', 'filename', 'size', 'upload_date', 'patient_id'], properties: { id: ID, filename: NULLABLE, size: { type: ['integer', 'null'] }, upload_date: NULLABLE, patient_id: NULLABLE }, additionalProperties: false },
   BulkReport: {
     type: 'object', required: ['success', 'total', 'succeeded', 'failed', 'files'],
@@ -72,7 +76,7 @@ const IF_NONE_MATCH: Parameter = { schema: TEXT, about: 'The ETag that the calle
 const BYTES_REFUSED = [404, 410, 507] as const;
 
 export const DOCUMENT_ROWS = {
-  upload: { summary: 'Upload a file as a document', answers: answer(201, schema('Document')), refusals: BYTES_REFUSED, body: UPLOAD_FORM },
+  upload: { summary: 'Upload a file as a document', answers: answer(201, schema('NewDocument')), refusals: BYTES_REFUSED, body: UPLOAD_FORM },
   uploadShort: { summary: 'Upload a file as a document, answered with five fields', answers: answer(201, schema('UploadedDocument')), refusals: BYTES_REFUSED, body: UPLOAD_FORM },
   bulk: {
     summary: 'Upload many files: all of them or none, or with mode=batch each by itself',

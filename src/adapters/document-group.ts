@@ -2,6 +2,7 @@
 import type { ContentReader } from '../content/read-content.ts';
 import type { SearchParts } from '../interactions/run-search.ts';
 import type { LendThumbnails } from '../operations/lend-thumbnails.ts';
+import type { GrantOperationParts } from '../operations/named-grant.ts';
 import type { NewestLoader } from '../resources/load-newest.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { annotationInteractions } from './annotations.ts';
@@ -12,9 +13,10 @@ import { listDocuments } from './document-list.ts';
 import { binaryOf, deleteDocument, downloadDocument, readDocument } from './document-read.ts';
 import { documentThumbnail } from './document-thumbnails.ts';
 import { uploadDocument } from './document-upload.ts';
+import { withSignedUrl } from './lent-upload.ts';
 import type { RowDescription } from './row-description.ts';
 
-export interface DocumentGroupParts extends BulkParts, SearchParts {
+export interface DocumentGroupParts extends BulkParts, SearchParts, GrantOperationParts {
   reader: ContentReader;
   newest: NewestLoader;
   lend: LendThumbnails;
@@ -33,7 +35,7 @@ export function documentGroup(parts: DocumentGroupParts): AdapterGroup {
     prefix: 'documents',
     crossOrigin: true,
     routes: [
-      row('POST', '', uploadDocument(parts, { documentsUrl, show: (fields) => fields }), 'create', DOCUMENT_ROWS.upload),
+      row('POST', '', withSignedUrl(parts, documentsUrl, uploadDocument(parts, { documentsUrl, show: (fields) => fields })), 'create', DOCUMENT_ROWS.upload),
       row('POST', 'upload', uploadDocument(parts, { documentsUrl, show: uploaded }), 'create', DOCUMENT_ROWS.uploadShort),
       { ...row('POST', 'bulk', bulkUpload(parts, { documentsUrl, show: (fields) => fields }), 'create', DOCUMENT_ROWS.bulk), tellsProgress: true },
       row('GET', '', listDocuments(parts, shown), 'search-type', DOCUMENT_ROWS.list),

@@ -10,18 +10,19 @@ import { readDuration, readLimitParameters, readLimits, signedUrlAnswer } from '
 import { requireLendable } from './lent-rights.ts';
 import { lockNamedGrant, readNamedGrant, type GrantOperationParts, type NamedGrant } from './named-grant.ts';
 
-interface SignedGrant {
+/** A grant that is signed and not yet there. */
+export interface SignedGrant {
   id: string;
   url: string;
 }
 
-async function signNew({ grantKeys, filesBase }: GrantOperationParts, { org, now }: InteractionContext): Promise<SignedGrant> {
+export async function signGrant({ grantKeys, filesBase }: GrantOperationParts, { org, now }: InteractionContext): Promise<SignedGrant> {
   const id = newUuidV7(now);
   return { id, url: `${filesBase}/${await grantKeys.sign({ org: org.id, id })}` };
 }
 
-/** Made by whoever asks now, after the right to lend it was asked again. */
-async function issue(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, grant: AccessGrant, url: string): Promise<Outcome> {
+/** Made by whoever asks now, after the right to lend it was asked again. Raises 403, 404 and 410. */
+export async function issueGrant(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, grant: AccessGrant, url: string): Promise<Outcome> {
   const entities = await requireLendable(tx, context, grant, parts.fhirBase);
   await insertGrant(tx, { org: context.org.id, owner: ownerOf(context.principal), principal: printOwner(context.principal) }, grant);
   return { response: signedUrlAnswer(url, grant), entities, grant: grant.id, keepsAnswer: true };
@@ -33,12 +34,12 @@ export function signedUrl(parts: GrantOperationParts): Interaction {
     kind: 'write',
     async prepare(context) {
       const asked = await readLimitParameters(context.request, parts.bodyBytesMax);
-      const { id, url } = await signNew(parts, context);
+      const { id, url } = await signGrant(parts, context);
       const { request, now } = context;
       const grant = { ...readLimits(asked), id, type: request.type as AccessGrant['type'], resourceId: request.id, createdAt: now, expiresAt: now + readDuration(asked, parts.signedUrlMinutesMax), used: 0 };
       return { grant, url };
     },
-    run: (tx, context, { grant, url }) => issue(parts, tx, context, grant, url),
+    run: (tx, context, { grant, url }) => issueGrant(parts, tx, context, grant, url),
   });
 }
 
@@ -49,7 +50,7 @@ export function refreshUrl(parts: GrantOperationParts): Interaction {
     kind: 'write',
     async prepare(context) {
       const named = await readNamedGrant(parts, context, ['expires-in']);
-      return { ...named, named: named.id, ...await signNew(parts, context) };
+      return { ...named, named: named.id, ...await signGrant(parts, context) };
     },
     async run(tx, context, { asked, named, id, url }) {
       const { grant: old } = await lockNamedGrant(tx, context, named, false);
@@ -58,7 +59,7 @@ export function refreshUrl(parts: GrantOperationParts): Interaction {
       const { used, usesMax, revokedAt: _revokedAt, ...limits } = old;
       const expiresAt = context.now + readDuration(asked, parts.signedUrlMinutesMax, old.expiresAt - old.createdAt);
       await revokeGrant(tx, context.org.id, old.id, context.now);
-      return issue(parts, tx, context, { ...limits, ...(usesMax === undefined ? {} : { usesMax: usesMax - used }), id, createdAt: context.now, expiresAt, used: 0 }, url);
+      return issueGrant(parts, tx, context, { ...limits, ...(usesMax === undefined ? {} : { usesMax: usesMax - used }), id, createdAt: context.now, expiresAt, used: 0 }, url);
     },
   });
 }

@@ -39,14 +39,31 @@ describe('an upload', () => {
     const resource = (await fhir.get(`DocumentReference/${json.id}`)).json;
     expect(json).toEqual({
       id: resource.id, patient_id: 'p2', encounter_id: 'e2', title: 'Blood count', category: 'lab', content_type: 'application/pdf', url: resource.content[0].attachment.url,
-      file_size: bytes.length, thumbnail_url: null, filename: 'lab.pdf', size: bytes.length, upload_date: resource.date,
+      file_size: bytes.length, thumbnail_url: null, filename: 'lab.pdf', size: bytes.length, upload_date: resource.date, signed_url: expect.any(String), expires_at: expect.any(String),
     });
     expect(resource).toMatchObject({
       status: 'current', subject: { reference: 'Patient/p2' }, context: { encounter: [{ reference: 'Encounter/e2' }] }, author: [{ reference: 'Practitioner/demo' }],
       category: [{ coding: [{ system: 'https://muniment.example/fhir/CodeSystem/document-category', code: 'lab' }] }],
       content: [{ attachment: { title: 'Blood count', size: bytes.length } }],
     });
-    expect((await documents.call(`/${json.id}`)).json).toEqual(json);
+    const { signed_url: _url, expires_at: _end, ...shown } = json;
+    expect((await documents.call(`/${json.id}`)).json).toEqual(shown);
+  });
+
+  it('of /documents answers a signed URL of an hour, which opens the bytes and stands in the record of the upload; null for who may not lend', async () => {
+    const [bytes, requestId] = [somePdf(), randomUUID()];
+    const { json } = await documents.postForm('', formOf([{ bytes }], { patient_id: 'p-lent' }), { 'x-request-id': requestId });
+    const minutes = (Date.parse(json.expires_at) - Date.now()) / 60_000;
+    expect([minutes > 58, minutes <= 60]).toEqual([true, true]);
+    const opened = await fhir.call(json.signed_url, { token: null });
+    expect([opened.status, opened.bytes.equals(bytes)]).toEqual([200, true]);
+    const grants = (await fhir.get('$grants')).json.parameter as { part: { name: string; valueId?: string }[] }[];
+    const ids = grants.flatMap(({ part }) => part.flatMap(({ name, valueId }) => (name === 'grant' && valueId !== undefined ? [valueId] : [])));
+    const [event, ...others] = await fhir.auditOf(requestId);
+    expect([others, ids.some((id) => JSON.stringify(event.entity).includes(`urn:uuid:${id}`))]).toEqual([[], true]);
+    const writer = documentsClient(fhirClient(server.fhirBase, await server.token({ scope: 'user/DocumentReference.c user/Binary.c' })));
+    const blind = await writer.postForm('', formOf([{ bytes: somePdf() }], { patient_id: 'p-lent' }));
+    expect([blind.status, blind.json.signed_url, blind.json.expires_at]).toEqual([201, null, null]);
   });
 
   it('takes the fields behind the file as well, and in metadata as JSON', async () => {
