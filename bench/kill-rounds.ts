@@ -29,7 +29,7 @@ export interface KillReport {
   startMs: number[];
 }
 
-interface Kept {
+export interface Kept {
   path: string;
   sha256: string;
 }
@@ -40,9 +40,9 @@ export interface Server {
   token: string;
 }
 
-export async function start(dataDir: string, port: number): Promise<{ server: Server; ms: number }> {
+export async function start(dataDir: string, port: number, more: Record<string, string> = {}): Promise<{ server: Server; ms: number }> {
   const began = performance.now();
-  const environment = { ...process.env, DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: '0', LOG_LEVEL: 'error' };
+  const environment = { ...process.env, DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: '0', LOG_LEVEL: 'error', ...more };
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], { cwd: PROJECT, env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   for await (const piece of child.stdout as AsyncIterable<Buffer>) {
@@ -82,7 +82,7 @@ async function uploadUntilGone(server: Server, kept: Kept[]): Promise<void> {
   }
 }
 
-async function check(server: Server, { path, sha256 }: Kept): Promise<string | undefined> {
+export async function check(server: Server, { path, sha256 }: Kept): Promise<string | undefined> {
   const headers = { authorization: `Bearer ${server.token}` };
   const bytes = Buffer.from(await (await fetch(`${server.base}/${path}`, { headers })).arrayBuffer());
   if (createHash('sha256').update(bytes).digest('hex') !== sha256) return `${path} does not have its bytes`;
@@ -90,7 +90,7 @@ async function check(server: Server, { path, sha256 }: Kept): Promise<string | u
   return (events.entry?.length ?? 0) > 0 ? undefined : `${path} has no AuditEvent`;
 }
 
-const HALVES = {
+export const HALVES = {
   'Binaries without live content': `select count(*)::int as n from resource r left join content c on c.org = r.org and c.id = r.content where r.type = 1 and c.state is distinct from 'live'`,
   'live contents without a Binary': `select count(*)::int as n from content c where state = 'live' and not exists (select from resource r where r.org = c.org and r.content = c.id)`,
   'uses of a Binary that is not there': `select count(*)::int as n from attachment_use u where not exists (select from resource r where r.org = u.org and r.type = 1 and r.id = u."binary")`,

@@ -1,15 +1,18 @@
 // `npm run soak [-- ROUNDS]`: rounds of kill -9 under load, 200 unless told; `npm run soak -- bulk [ROUNDS]`: in the middle of bulk
 // uploads, 10 unless told; `npm run soak -- reads [ROUNDS] [SEED]`: in the middle of reads, 200 unless told;
+// `npm run soak -- steps [ROUNDS] [SEED]`: at a named step of an upload each, 200 unless told;
 // `npm run soak -- mirror [ROUNDS] [SEED]`: faults of the mirror, 100 unless told. The report is kept in bench/results.
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startEmbeddedPostgres } from '../src/embedded/postgres.ts';
 import { seeded } from '../test/support/faulty-proxy.ts';
 import { runBulkKills } from './bulk-kills.ts';
 import { runKillRounds } from './kill-rounds.ts';
 import { runMirrorRounds } from './mirror-rounds.ts';
 import { runReadKills } from './read-kills.ts';
+import { runStepKills } from './step-kills.ts';
 
 interface Soaked {
   name: string;
@@ -43,6 +46,16 @@ async function soakReads(dataDir: string, rounds: number, seed: number): Promise
   };
 }
 
+async function soakSteps(dataDir: string, rounds: number, seed: number): Promise<Soaked> {
+  // The database outlives the kills, which spares its recovery; the other soaks kill it along.
+  const postgres = await startEmbeddedPostgres({ directory: join(dataDir, 'postgres') });
+  try {
+    const report = await runStepKills({ rounds, dataDir, databaseUrl: postgres.url, random: seeded(seed), tell: (line) => { process.stdout.write(`${line}\n`); } });
+    const { answered, broken, halves, killedAt, left } = report;
+    return { name: 'soak-steps', report: { ...report, seed }, holds: broken.length === 0 && isWhole(halves) && left.length === 0, line: `${rounds} rounds, killed at ${JSON.stringify(killedAt)}; ${answered} answers of 201, ${broken.length} broken, halves ${JSON.stringify(halves)}, ${left.length} left behind after the sweeps` };
+  } finally { await postgres.stop(); }
+}
+
 async function soakMirror(dataDir: string, rounds: number, seed: number): Promise<Soaked> {
   const report = await runMirrorRounds({ rounds, dataDir, random: seeded(seed), tell: (line) => { process.stdout.write(`${line}\n`); } });
   return { name: 'soak-mirror', report: { ...report, seed }, holds: report.broken.length === 0, line: `${report.rounds} rounds, ${report.versions} versions, ${report.deletions} deletions, ${report.broken.length} broken` };
@@ -51,6 +64,7 @@ async function soakMirror(dataDir: string, rounds: number, seed: number): Promis
 function soakNamed(dataDir: string, [first, second, third]: string[]): Promise<Soaked> {
   if (first === 'bulk') return soakBulk(dataDir, Number(second ?? 10));
   if (first === 'reads') return soakReads(dataDir, Number(second ?? 200), Number(third ?? Date.now() % 1_000_000));
+  if (first === 'steps') return soakSteps(dataDir, Number(second ?? 200), Number(third ?? Date.now() % 1_000_000));
   return first === 'mirror' ? soakMirror(dataDir, Number(second ?? 100), Number(third ?? Date.now() % 1_000_000)) : soakUploads(dataDir, Number(first ?? 200));
 }
 

@@ -109,9 +109,12 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
     let finished = pass.digests;
     const finish = (): ContentDigests => (finished ??= pass.finish());
     const bytes = pass.digests === undefined ? scan.pass(pass.stream) : pass.stream;
+    // failpoint: intent-committed
     const stored = await store.put(staged.key, bytes, { sha256: () => finish().sha256, ...(size === undefined ? {} : { size }) });
     const digests = finish();
+    // failpoint: bytes-stored
     const verified = await verifyStored(store, staged.key, digests, stored);
+    // failpoint: bytes-verified
     if (pass.digests !== undefined) return { digests, stored: verified, scan: known };
     if (reception.claims !== undefined) checkContentClaims(reception.claims, digests);
     const again = (): Promise<AsyncIterable<Buffer>> => store.get(staged.key, { start: 0, length: digests.size }, verified.version === undefined ? {} : { version: verified.version });

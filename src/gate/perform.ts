@@ -78,6 +78,7 @@ export function createGate(parts: GateParts): Perform {
           if (claim !== undefined && kept !== undefined) await settleKey(tx, claim.key, claim.lease, keyFingerprint(context.request, context.principal), kept);
           const events = [...describeOutcome(circumstances, outcome, () => newUuidV7(context.now)), ...(outcome.inner ?? [])];
           recordInTransaction(tx, events.map((event) => ({ org: context.org.id, event })));
+          // failpoint: publishing
           return outcome;
         });
       } catch (error) {
@@ -102,12 +103,14 @@ export function createGate(parts: GateParts): Perform {
 
   async function runPrepared(passage: Passage, context: InteractionContext, circumstances: AccessCircumstances, claim: { key: IdempotencyKey; lease: Lease } | undefined): Promise<Outcome> {
     circumstances.asserted = readClientProvenance(context.request, passage.interaction, parts.fhirBase);
+    // failpoint: authorised
     const prepared = await passage.interaction.prepare(context);
     const run = passage.interaction.kind === 'read' ? runRead(prepared, context, circumstances) : runWrite(prepared, context, circumstances, claim);
     const outcome = await run.catch(async (error: unknown) => {
       await prepared.abandon().catch((cause: unknown) => parts.logger.warn({ err: cause }, 'prepared content could not be discarded; the sweeper will'));
       throw error;
     });
+    // failpoint: published
     return passage.interaction.kind === 'read' ? outcome : await outcome.complete?.() ?? outcome;
   }
 

@@ -59,6 +59,7 @@ export async function serveAccess(parts: AccessParts, request: Request, response
     const shown = await access.present(performed.response, fhirRequest);
     if (events !== undefined) { events.end('result', shown.body); return; }
     const end = await sendAnswer(response, request.method, { ...shown, headers: { ...headers, ...shown.headers } });
+    // failpoint: answered
     if (end !== undefined) await performed.transferEnded(end).catch((error: unknown) => parts.logger.error({ requestId: fhirRequest.requestId, err: error }, 'the end of a transfer could not be recorded'));
   } catch (error) {
     if (!(error instanceof FhirError)) throw error;

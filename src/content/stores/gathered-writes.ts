@@ -50,6 +50,7 @@ export async function writeGathered(handle: FileHandle, bytes: AsyncIterable<Buf
       gathered.push(piece);
       pending += piece.length;
       if (pending >= PIECE_BYTES) await flush();
+      // failpoint: bytes-in-part
     }
     if (pending > 0) await flush();
     await writing.done();
