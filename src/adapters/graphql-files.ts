@@ -1,5 +1,6 @@
 // The files of a GraphQL multipart request (jaydenseric's convention: `operations`, `map`, then the files). Each is read by the
-// field that uses it while it comes; nothing is kept here. So files come in the order in which they are used.
+// field that uses it while it comes; nothing is kept here. So files come in the order in which they are used, and the last one
+// ends when the form has: bytes of a form that breaks behind them become nothing.
 import { fhirError } from '../fhir/fhir-error.ts';
 import type { UploadPart } from './graphql-resolvers.ts';
 
@@ -8,6 +9,8 @@ interface Slot {
   /** Whoever wants its bytes. */
   wanted?: { resolve(bytes: AsyncIterable<Buffer>): void; reject(error: unknown): void };
   finished?: () => void;
+  /** Its bytes were read, or will not be any more. */
+  isRead?: true;
 }
 
 const malformed = (diagnostics: string): Error => fhirError('malformed-form', diagnostics);
@@ -15,12 +18,19 @@ const malformed = (diagnostics: string): Error => fhirError('malformed-form', di
 export class FormFiles {
   private readonly slots = new Map<string, Slot>();
   private ended = false;
+  private settle: { whole(): void; broken(error: unknown): void } = { whole() {}, broken() {} };
+  private readonly form = new Promise<void>((resolve, reject) => { this.settle = { whole: resolve, broken: reject }; });
+
+  constructor() {
+    this.form.catch(() => { /* Told by whoever reads the form. */ });
+  }
 
   /** What stands in the variables in place of the file of this field. */
   expect(field: string): UploadPart {
     const slot: Slot = {};
     this.slots.set(field, slot);
     const open = (): Promise<AsyncIterable<Buffer>> => this.open(slot);
+    const ends = (): Promise<void> | undefined => ([...this.slots.values()].every((one) => one === slot || one.isRead === true) ? this.form : undefined);
     return {
       bytes: {
         async* [Symbol.asyncIterator]() {
@@ -28,8 +38,10 @@ export class FormFiles {
           try {
             yield* bytes;
           } finally {
+            slot.isRead = true;
             slot.finished?.();
           }
+          await ends();
         },
       },
     };
@@ -62,9 +74,16 @@ export class FormFiles {
     await finished;
   }
 
+  /** The form cannot be read to its end: what comes of it in the moment fails with that. */
+  fail(error: unknown): void {
+    this.settle.broken(error);
+    this.end();
+  }
+
   /** No more files come, or nobody reads them any more. */
   end(): void {
     this.ended = true;
+    this.settle.whole();
     for (const slot of this.slots.values()) {
       slot.wanted?.reject(malformed('A file that the request refers to is missing'));
       delete slot.wanted;

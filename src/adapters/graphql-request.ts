@@ -77,11 +77,18 @@ export async function withRequest<Result>({ body }: FhirRequest, limits: { bodyB
       files.end();
     }
   })());
-  const form = await readMultipart(body, { bytesMax: limits.uploadBytesMax + FIELD_BYTES_MAX, filesMax: FILES_MAX, fieldsMax: 10, fieldBytesMax: FIELD_BYTES_MAX }, async (file, before) => {
+  const read = readMultipart(body, { bytesMax: limits.uploadBytesMax + FIELD_BYTES_MAX, filesMax: FILES_MAX, fieldsMax: 10, fieldBytesMax: FIELD_BYTES_MAX }, async (file, before) => {
     // What execution fails with is told once the form was read.
     begin(before).catch(() => { files.end(); });
     await files.take(file.field, file.bytes);
   });
-  files.end();
-  return begin(form.fields);
+  try {
+    const form = await read;
+    files.end();
+    return await begin(form.fields);
+  } catch (error) {
+    files.fail(error);
+    await running?.catch(() => { /* What it did is taken back before the fault is told. */ });
+    throw error;
+  }
 }
