@@ -181,7 +181,8 @@ export function createGate(parts: GateParts): Perform {
     const { principal, now } = circumstances;
     if (principal === undefined && !parts.refusals.admits(error, circumstances.request.address, now)) return;
     if (principal !== undefined && error.detail === 'throttled' && !parts.throttle.recordsAlone(principal, now)) return;
-    const event = describeAccess(circumstances, error.status, { outcomeDesc: error.withoutContent.slice(0, 500) });
+    // An id of its own: the event of what was to be answered may be on its way to the database still.
+    const event = describeAccess({ ...circumstances, eventId: newUuidV7(now) }, error.status, { outcomeDesc: error.withoutContent.slice(0, 500) });
     const org = await parts.organisations.resolve(circumstances.org).catch((cause: unknown) => {
       // A refusal that cannot be recorded must not leave as one, whatever the reason is.
       throw cause instanceof FhirError && cause.status === 503 ? cause : fhirError('unavailable', 'The access could not be recorded', { cause, headers: { 'Retry-After': '2' } });

@@ -3,7 +3,7 @@
 import { canonicalText, leafHash, type AccessEvent } from '../audit/access-event.ts';
 import { indexAccess } from '../audit/access-index.ts';
 import type { ColumnStatement, Database, Transaction } from '../database/database.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
+import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 
 export interface OwnedEvent {
   org: number;
@@ -74,32 +74,49 @@ export function createAccessRecorder(database: Pick<Database, 'auditQuery'>): Ac
     return batch;
   }
 
-  async function flush(): Promise<void> {
-    if (flushing >= FLUSHES_AT_ONCE || queue.length === 0) return;
-    flushing += 1;
-    const batch = takeBatch();
+  /** What is given up before it was sent must not be told as an access later. What is under way may still be committed. */
+  function withdraw(waiting: Waiting): void {
+    const at = queue.indexOf(waiting);
+    if (at < 0) return;
+    queue.splice(at, 1);
+    queued -= waiting.owned.length;
+  }
+
+  async function write(batch: readonly Waiting[]): Promise<void> {
     try {
       const { columns, ...statement } = insertStatement(batch.flatMap((waiting) => waiting.owned));
       await database.auditQuery({ ...statement, values: columns });
       for (const waiting of batch) waiting.resolve();
     } catch (error) {
-      for (const waiting of batch) waiting.reject(unrecorded('The access could not be recorded, so it did not happen', error));
-    } finally {
-      flushing -= 1;
-      void flush();
+      const isOut = error instanceof FhirError && error.status === 503;
+      // One that the database refuses does not take along those that travelled with it.
+      if (batch.length > 1 && !isOut) await Promise.all(batch.map((waiting) => write([waiting])));
+      else for (const waiting of batch) waiting.reject(unrecorded('The access could not be recorded, so it did not happen', error));
     }
+  }
+
+  async function flush(): Promise<void> {
+    if (flushing >= FLUSHES_AT_ONCE || queue.length === 0) return;
+    flushing += 1;
+    await write(takeBatch());
+    flushing -= 1;
+    void flush();
   }
 
   return {
     depth: () => queued,
     record: (owned) => new Promise<void>((resolve, reject) => {
       if (queued >= QUEUE_MAX) { reject(unrecorded('Too many accesses wait to be recorded')); return; }
-      const timer = setTimeout(() => reject(unrecorded('The access could not be recorded in time, so it did not happen')), RECORD_TIMEOUT_MS);
-      queue.push({
+      const waiting: Waiting = {
         owned,
         resolve: () => { clearTimeout(timer); resolve(); },
         reject: (error) => { clearTimeout(timer); reject(error); },
-      });
+      };
+      const timer = setTimeout(() => {
+        withdraw(waiting);
+        reject(unrecorded('The access could not be recorded in time, so it did not happen'));
+      }, RECORD_TIMEOUT_MS);
+      queue.push(waiting);
       queued += owned.length;
       void flush();
     }),

@@ -20,7 +20,7 @@ export interface FileBefore {
 export async function readFileBefore(dataDir: string): Promise<FileBefore | undefined> {
   const path = checkpointPath(dataDir);
   let lines = 0;
-  for await (const checkpoint of readCheckpoints(path)) lines += checkpoint === undefined ? 1 : 1;
+  for await (const _checkpoint of readCheckpoints(path)) lines += 1;
   return lines === 0 && (await readIfThere(publicPath(dataDir))) === undefined ? undefined : { path, lines };
 }
 

@@ -3,6 +3,10 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import pg from 'pg';
+import type { AccessEvent } from '../../src/audit/access-event.ts';
+import { openDatabase } from '../../src/database/database.ts';
+import { newUuidV7 } from '../../src/fhir/uuid-v7.ts';
+import { createAccessRecorder } from '../../src/gate/record-access.ts';
 import { documentReference, fhirClient, type FhirClient } from '../support/fhir-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { openSocket, requestHead } from '../support/raw-http.ts';
@@ -114,6 +118,37 @@ it('when the record cannot be written a download sends no byte, and the login re
   }
   const { rows: left } = await owner.query(`select count(*)::int as contents from content where state in ('staging', 'live') and published_at is null`);
   expect(left).toEqual([{ contents: 0 }]);
+});
+
+it('an access that was given up before its event was sent is never told as one that happened', async () => {
+  const { json } = await client.post('DocumentReference', documentReference());
+  const ids = Array.from({ length: 40 }, () => randomUUID());
+  await owner.query('begin');
+  await owner.query('lock table access_event in share row exclusive mode');
+  const asking = Promise.all(ids.map((id) => client.get(`DocumentReference/${json.id}`, { 'x-request-id': id })));
+  await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+  await owner.query('commit');
+  const answers = await asking;
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
+  const { rows: told } = await owner.query(`select count(*) filter (where outcome = 0)::int as happened, count(distinct request_id) filter (where outcome <> 0)::int as refused from access_event where request_id = any($1)`, [ids]);
+  // Two were with the database already, and it committed them.
+  expect(told).toEqual([{ happened: 2, refused: 40 }]);
+});
+
+it('an event that the database refuses does not take along those that are written with it', async () => {
+  const database = openDatabase({ appUrl: server.ownerUrl, auditUrl: server.ownerUrl, workerUrl: server.ownerUrl, setRoles: true });
+  try {
+    const { rows: [known] } = await owner.query<{ org: number; body: string }>('select org, body from access_event order by id limit 1');
+    const { org, body } = known as { org: number; body: string };
+    const event = JSON.parse(body) as AccessEvent;
+    const recorder = createAccessRecorder(database);
+    // The first two leave at once, the rest together; the event that is there already stands among them.
+    const events = Array.from({ length: 60 }, (_, at): AccessEvent => (at === 30 ? event : { ...event, id: newUuidV7(Date.now()) }));
+    const done = await Promise.allSettled(events.map((one) => recorder.record([{ org, event: one }])));
+    expect(done.flatMap(({ status }, at) => (status === 'rejected' ? [at] : []))).toEqual([30]);
+    const { rows } = await owner.query('select from access_event where id = any($1)', [events.map(({ id }) => id)]);
+    expect(rows).toHaveLength(60);
+  } finally { await database.close(); }
 });
 
 it('past six hundred refused logins in a minute an address is told to wait, and the rest is counted in a row a second', async () => {
