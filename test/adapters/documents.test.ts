@@ -1,7 +1,9 @@
 // The customer's documents API over HTTP (seeds 000 and 004; inventory rows 5 to 10, 14, 90 to 96).
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { rename } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { documentsClient, formOf, somePdf, type DocumentsClient } from '../support/documents-client.ts';
@@ -149,6 +151,19 @@ describe('the list', () => {
     expect(json.map((one: { category: string }) => one.category)).toEqual(['other', 'insurance', 'lab', 'photo', 'lab']);
     expect(headers.get('link')).toBeNull();
     expect(JSON.stringify(json)).not.toMatch(/"(storage|key|path|bucket)/);
+  });
+
+  it('is answered while the store is away, for it is about what is said of the bytes', async () => {
+    const [folder, away] = [join(server.dataDir, 'content'), join(server.dataDir, 'away')];
+    await rename(folder, away);
+    try {
+      const { status, json } = await listed('');
+      expect([status, json.length]).toEqual([200, 5]);
+      expect((await documents.call(`/${json[0].id}`)).status).toBe(200);
+      expect((await documents.call(`/${json[0].id}/download`)).status).toBeGreaterThanOrEqual(500);
+    } finally {
+      await rename(away, folder);
+    }
   });
 
   it.each([['&category=lab', 2], ['&encounter_id=e1', 2], ['&category=lab&encounter_id=e1', 1], ['&date=ge2020-01-01', 5], ['&date=le2020-01-01', 0], ['&date=ge2020&date=le2999', 5], ['&category=other', 1]])('with %s has %d', async (query, count) => {

@@ -158,6 +158,13 @@ describe('the files of a medical record', () => {
     expect((await send(admin, 'GET', `${RECORDS}/${json.id}`)).json.background_file).toBeNull();
   });
 
+  it('may be of a media type as long as those of office documents, which the views hold in full', async () => {
+    const type = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document';
+    const { status, json } = await sendForm('/api/patients/p-word/files', {}, [['file', Buffer.from('no signature at all'), 'letter.docx', type]]);
+    expect([status, json.file_type, type.length > 50]).toEqual([201, type, true]);
+    expect(await server.sql('select file_type from patient_files where id = $1', [json.id])).toEqual([{ file_type: type }]);
+  });
+
   it('come with the record in a form, all in one transaction and one record of the access', async () => {
     const patient = `p-${randomUUID()}`;
     const { status, json, headers } = await sendForm(RECORDS, formFields(patient), [['background_file', PDF, 'template.pdf', 'application/pdf'], ['attachment_files', PNG, 'xray.png', 'image/png'], ['attachment_files[]', PNG, 'photo.png', 'image/png']]);
