@@ -13,6 +13,7 @@ import { createPictureMaker } from './content/pictures.ts';
 import { createUploadPartStore } from './content/upload-parts.ts';
 import { haltedStores } from './content/epoch-fence.ts';
 import { startInventories, strayStatus } from './content/inventory.ts';
+import { startRescanning } from './content/rescan-worker.ts';
 import { replicaStatus, startReplicating } from './content/replicate.ts';
 import { scrubStatus, startScrubbing } from './content/scrub-worker.ts';
 import { startSweeping } from './content/sweep.ts';
@@ -227,6 +228,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
     database, stores: [store], replica, encrypted: config.production && config.storage.type !== 'local', days: config.scrubDays, bytesPerSecond: config.scrubBytesPerSecond, logger,
     record, onQuarantined: metrics.quarantined,
   }));
+  if (scanner !== undefined) stops.push(startRescanning({ database, stores: [store], replica, scanner, bytesPerSecond: config.scrubBytesPerSecond, logger, record, onQuarantined: metrics.quarantined }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
   const purging = { database, stores: [store], replica, content, fhirBase, observer, logger };
   stops.push(startFinishingPurges(purging));

@@ -85,14 +85,16 @@ async function rescanClaimed(parts: RescanParts, claim: ScrubClaim, version: Sca
   }
 }
 
-/** Scans what was not scanned with the engine and the signatures that are at work, or `all`. Rejects when the scanner does not answer. */
+/** Scans what was not scanned with the engine and the signatures that are at work, or `all`, once each. Rejects when the scanner does not answer. */
 export async function rescan(parts: RescanParts, until: Date, all = false): Promise<ScrubReport> {
   const report: ScrubReport = { checked: 0, bytes: 0, findings: [] };
   const scanner = await parts.scanner.version();
+  let after: Pick<ContentRow, 'org' | 'id'> | undefined;
   while (parts.signal?.aborted !== true && !isScannerGone(report)) {
-    const claim = await claimForScrub(parts.database, { verifiedUntil: until, triedUntil: until, quarantined: true, scanner: all ? 'all' : scanner, stores: parts.stores.map(({ name }) => name) });
+    const claim = await claimForScrub(parts.database, { ...(after === undefined ? {} : { after }), verifiedUntil: until, triedUntil: until, quarantined: true, scanner: all ? 'all' : scanner, stores: parts.stores.map(({ name }) => name) });
     try {
       if (claim.rows.length === 0) break;
+      after = claim.rows.reduce((last, row) => (row.org > last.org || (row.org === last.org && row.id > last.id) ? row : last));
       await rescanClaimed(parts, claim, scanner, report);
     } finally {
       await claim.release();

@@ -18,6 +18,8 @@ export interface ScrubWish {
   quarantined: boolean;
   /** Set for a new look by the virus scanner: contents that were not scanned with exactly these are due, and no others. */
   scanner?: ScannerVersion | 'all';
+  /** Only what lies behind this one, for a new look by the scanner: what was looked at is not passed over again for each claim. */
+  after?: Pick<ContentRow, 'org' | 'id'>;
   /** Names of the stores that are within reach. */
   stores: readonly string[];
 }
@@ -30,9 +32,11 @@ export interface ScrubClaim {
   release(): Promise<void>;
 }
 
+const NO_ID = '00000000-0000-0000-0000-000000000000';
+
 const FREE = `(scrub_until is null or scrub_until < now()) and (scrubbed_at is null or scrubbed_at <= $1) and store = any($2)`;
 
-async function claimRows(tx: Transaction, lease: string, { verifiedUntil, triedUntil, quarantined, stores, scanner }: ScrubWish): Promise<ContentRow[]> {
+async function claimRows(tx: Transaction, lease: string, { verifiedUntil, triedUntil, quarantined, stores, scanner, after }: ScrubWish): Promise<ContentRow[]> {
   const claim = async (due: string, values: unknown[]): Promise<ContentRow[]> => (await tx.query<ContentRow>(
     `update content c set scrub_lease = $3, scrub_until = now() + $4 * interval '1 millisecond' from (${due} limit $5 for update skip locked) due
       where c.org = due.org and c.id = due.id returning c.*`,
@@ -40,8 +44,9 @@ async function claimRows(tx: Transaction, lease: string, { verifiedUntil, triedU
   )).rows;
   if (scanner !== undefined) {
     // An engine that does not tell its signatures may have others than the last time.
-    return claim(`select org, id from content where state in ('live', 'quarantined') and (scan_verdict is null or scan_verdict in ('unscanned', 'unscannable')
-        or $7::text is null or scan_engine is distinct from $6::text or scan_signatures is distinct from $7::text) and ${FREE} order by org, id`, scanner === 'all' ? ['', null] : [scanner.engine, scanner.signatures ?? null]);
+    const [engine, signatures] = scanner === 'all' ? ['', null] : [scanner.engine, scanner.signatures ?? null];
+    return claim(`select org, id from content where (org, id) > ($8::int, $9::uuid) and state in ('live', 'quarantined') and (scan_verdict is null or scan_verdict in ('unscanned', 'unscannable')
+        or $7::text is null or scan_engine is distinct from $6::text or scan_signatures is distinct from $7::text) and ${FREE} order by org, id`, [engine, signatures, after?.org ?? 0, after?.id ?? NO_ID]);
   }
   const live = await claim(`select org, id from content where state = 'live' and verified_at <= $6 and ${FREE} order by verified_at`, [verifiedUntil]);
   if (live.length > 0 || !quarantined) return live;
