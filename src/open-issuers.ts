@@ -45,9 +45,9 @@ function withoutAuthorizationServer(config: Config): Record<string, unknown> {
 }
 
 function introspectedIssuers({ trustedIssuers, fhirBase }: Config): IntrospectedIssuer[] {
-  return trustedIssuers.flatMap(({ issuer, audience, claims = {}, introspection }) => (introspection === undefined
+  return trustedIssuers.flatMap(({ issuer, audience = fhirBase, audience_optional: audienceOptional = false, claims = {}, introspection }) => (introspection === undefined
     ? []
-    : [{ issuer, audience: audience ?? fhirBase, audienceRequired: audience !== undefined, claims, introspection, tokenPrefix: introspection.tokenPrefix }]));
+    : [{ issuer, audience, audienceOptional, claims, introspection, tokenPrefix: introspection.tokenPrefix }]));
 }
 
 export async function openIssuers(config: Config, logger: Logger): Promise<Issuers> {

@@ -11,8 +11,8 @@ import { refusal } from './refusal.ts';
 export interface IntrospectedIssuer {
   issuer: string;
   audience: string;
-  /** A token that names no audience is refused; else it is left to the issuer, who knows for whom it made it. */
-  audienceRequired: boolean;
+  /** A token that names no audience is taken: its issuer is believed to make tokens for this server alone. */
+  audienceOptional: boolean;
   claims: Readonly<Record<string, string>>;
   introspection: IntrospectionEndpoint;
   /** Beginning of its tokens; '' = all that are no JWT. */
@@ -79,6 +79,6 @@ function checkTimes({ exp, nbf, iat }: JWTPayload, nowSeconds: number): void {
 function checkParties({ iss, aud }: JWTPayload, known: IntrospectedIssuer): void {
   if (iss !== undefined && iss !== known.issuer) throw refusal('token-invalid', 'The claim iss of the token does not hold');
   const audiences = aud === undefined ? [] : [aud].flat();
-  const isForUs = audiences.length === 0 ? !known.audienceRequired : audiences.includes(known.audience);
+  const isForUs = audiences.length === 0 ? known.audienceOptional : audiences.includes(known.audience);
   if (!isForUs) throw refusal('token-invalid', 'The claim aud of the token does not hold');
 }

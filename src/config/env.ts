@@ -64,7 +64,7 @@ export const VARIABLES = {
   CLAMAV_STREAM_BYTES_MAX: { description: 'Longest stream that the scanner takes: not above its StreamMaxLength, MaxFileSize and MaxScanSize. Longer content is quarantined as unscannable', default: '2000 MiB' },
   CLAMAV_CONNECTIONS_MAX: { description: 'Connections to the scanner at once: not above its MaxQueue', default: '32' },
   SCAN: { description: '`off`, `optional`, `required`', default: '`optional`; in production `required`' },
-  TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, claims, introspection}`', default: 'unset = the development issuer' },
+  TRUSTED_ISSUERS: { description: 'JSON array of `{issuer, jwks_uri, audience, audience_optional, claims, introspection}`', default: 'unset = the development issuer' },
   METRICS_PORT: { description: 'Prometheus listener on loopback; 0 = off', default: 'PORT + 6464, off past 65535' },
   AUDIT_SIGNING_KEY_FILE: { description: 'Ed25519 private key that seals the log (PEM, PKCS #8); after a change the new key first, then the one before', default: 'made in `DATA_DIR` when the log is empty' },
   SYSLOG_ADDRESS: { description: '`host:port` of the audit repository that the record is handed to: syslog over TLS (RFC 5425) with DICOM audit messages', default: 'unset = nowhere' },

@@ -11,6 +11,8 @@ export interface TrustedIssuer {
   jwks_uri?: string;
   /** Value that `aud` must hold; the FHIR base when left out. */
   audience?: string;
+  /** Tokens that its introspection tells no `aud` of are taken too; those of an issuer that others use as well must not be. */
+  audience_optional?: boolean;
   /** Our claim names to theirs; dots go into objects: {"org": "realm.tenant"} */
   claims?: Record<string, string>;
   introspection?: IntrospectionConfig;
@@ -41,11 +43,14 @@ const SCHEMA = {
     type: 'object',
     required: ['issuer'],
     anyOf: [{ required: ['jwks_uri'] }, { required: ['introspection'] }],
+    // A JWT always names its audience (RFC 9068 2.2).
+    dependencies: { audience_optional: ['introspection'] },
     additionalProperties: false,
     properties: {
       issuer: TEXT,
       jwks_uri: WEB_ADDRESS,
       audience: TEXT,
+      audience_optional: { type: 'boolean' },
       claims: { type: 'object', additionalProperties: { type: 'string' } },
       introspection: {
         type: 'object',

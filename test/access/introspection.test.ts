@@ -17,7 +17,7 @@ let subject: Authenticator;
 
 function issuer(changes: Partial<IntrospectedIssuer> = {}): IntrospectedIssuer {
   return {
-    issuer: ISSUER, audience: FHIR_BASE, audienceRequired: false, claims: {}, tokenPrefix: '',
+    issuer: ISSUER, audience: FHIR_BASE, audienceOptional: false, claims: {}, tokenPrefix: '',
     introspection: { endpoint: `${endpoint.url}/introspect`, clientId: 'muniment server', clientSecret: async () => 'p:w/ä', method: 'client_secret_basic' }, ...changes,
   };
 }
@@ -41,7 +41,7 @@ describe('an active token', () => {
   });
 
   test('is described by the claims that the configuration maps', async () => {
-    said = { active: true, client_id: 'app', scope: 'system/*.rs', exp: NOW_SECONDS + 60, realm: { tenant: 'north' }, groups: ['nurse'] };
+    said = { active: true, client_id: 'app', scope: 'system/*.rs', exp: NOW_SECONDS + 60, aud: FHIR_BASE, realm: { tenant: 'north' }, groups: ['nurse'] };
     expect(await present('opaque-1', authenticator(issuer({ claims: { org: 'realm.tenant', role: 'groups' } })))).toMatchObject({ org: 'north', roles: ['nurse'], subject: 'app', clientId: 'app', issuer: ISSUER });
   });
 
@@ -113,10 +113,15 @@ describe('a token is refused with 401', () => {
     expect(error.headers['WWW-Authenticate']).toContain('error="invalid_token"');
   });
 
-  test('when it names no audience and the configuration demands one', async () => {
-    said = active({ aud: undefined });
-    expect(await present('opaque-1')).toMatchObject({ org: 'demo' });
-    expect((await refusalOf(() => present('opaque-2', authenticator(issuer({ audienceRequired: true }))))).detail).toBe('token-invalid');
+  test.each([undefined, []])('when it names no audience (%j), unless that is optional', async (aud) => {
+    said = active({ aud });
+    expect((await refusalOf(() => present('opaque-1'))).detail).toBe('token-invalid');
+    expect(await present('opaque-2', authenticator(issuer({ audienceOptional: true })))).toMatchObject({ org: 'demo' });
+  });
+
+  test('when it is for another server, though the audience is optional', async () => {
+    said = active({ aud: ['https://another.example/fhir'] });
+    expect((await refusalOf(() => present('opaque-1', authenticator(issuer({ audienceOptional: true }))))).detail).toBe('token-invalid');
   });
 
   test.each(['a"b', 'ä', 'a=b', `t${'x'.repeat(16_384)}`])('without a question when it cannot be one: %p', async (token) => {
@@ -211,6 +216,14 @@ describe('TRUSTED_ISSUERS', () => {
     const { problems } = read(introspection);
     expect(problems.join('\n')).toMatch(problem);
     expect(problems.join('\n')).not.toContain('pw');
+  });
+
+  test('has an optional audience where it is said of an issuer that is asked, and nowhere else', () => {
+    expect(read({ client_secret: 'pw' }, { audience_optional: true })).toMatchObject({ problems: [], issuers: [{ audience_optional: true }] });
+    expect(read({ client_secret: 'pw' }, { audience_optional: 'true' }).problems.join()).toMatch(/audience_optional must be boolean/);
+    const problems: string[] = [];
+    readTrustedIssuers(JSON.stringify([{ issuer: ISSUER, jwks_uri: 'https://issuer.example/keys', audience_optional: true }]), problems);
+    expect(problems.join()).toMatch(/introspection when property audience_optional/);
   });
 
   test('needs keys or introspection, and prefixes that differ', () => {

@@ -28,6 +28,7 @@ beforeAll(async () => {
     { issuer: 'https://login.example/realm', jwks_uri: keys.url, audience: 'urn:documents', claims: { org: 'realm.tenant', role: 'realm_access.roles', fhirUser: 'practitioner', client_id: 'azp' } },
     { issuer: 'https://second.example', jwks_uri: others.url },
     { issuer: 'https://opaque.example', claims: { org: 'tenant' }, introspection: { endpoint: introspection.url, client_id: 'muniment', client_secret: 'pw-of-muniment' } },
+    { issuer: 'https://ours-alone.example', audience_optional: true, claims: { org: 'tenant' }, introspection: { endpoint: introspection.url, client_id: 'muniment', client_secret: 'pw-of-muniment', token_prefix: 'ours-' } },
     { issuer: 'https://gone.example', jwks_uri: `http://127.0.0.1:${await freePort()}/jwks` },
   ];
   server = await startMuniment({ TRUSTED_ISSUERS: JSON.stringify(issuers) });
@@ -117,7 +118,7 @@ it('discovery names the issuer', async () => {
 
 it('a token that only its issuer can read is asked about, and acts and is recorded as what the issuer says, never with its own text', async () => {
   const token = `secret-${randomUUID()}`;
-  opaque.set(token, { active: true, sub: 'u-18', client_id: 'ward-app', scope: 'user/*.cruds', tenant: 'riverside', role: ['admin'], fhirUser: 'Practitioner/18', ...times(), jti: 'opaque-jti-1' });
+  opaque.set(token, { active: true, sub: 'u-18', aud: server.fhirBase, client_id: 'ward-app', scope: 'user/*.cruds', tenant: 'riverside', role: ['admin'], fhirUser: 'Practitioner/18', ...times(), jti: 'opaque-jti-1' });
   const answer = await asked(token);
   expect(answer.status).toBe(200);
   const [event] = await client.auditOf(answer.headers.get('x-request-id') ?? '');
@@ -129,6 +130,20 @@ it('a token that only its issuer can read is asked about, and acts and is record
   const inactive = await asked(`secret-${randomUUID()}`);
   expect([inactive.status, inactive.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('error="invalid_token"')]);
   introspection.fault = () => ({ kind: 'refuse' });
-  const broken = await asked(`secret-${randomUUID()}`);
-  expect([broken.status, broken.headers.get('retry-after')]).toEqual([503, '5']);
+  try {
+    const broken = await asked(`secret-${randomUUID()}`);
+    expect([broken.status, broken.headers.get('retry-after')]).toEqual([503, '5']);
+  } finally {
+    introspection.fault = () => undefined;
+  }
+});
+
+it.each([
+  ['secret', undefined, 401], ['secret', 'https://another.example/fhir', 401], ['secret', 'ours', 200],
+  ['ours', undefined, 200], ['ours', 'https://another.example/fhir', 401], ['ours', 'ours', 200],
+])('a token %s-… whose issuer tells the audience %s is answered %i: the audience is optional where the configuration says so', async (prefix, audience, status) => {
+  const token = `${prefix}-${randomUUID()}`;
+  const aud = audience === 'ours' ? server.fhirBase : audience;
+  opaque.set(token, { active: true, sub: 'u-19', scope: 'user/*.rs', tenant: 'riverside', role: ['admin'], ...(aud === undefined ? {} : { aud }), ...times() });
+  expect((await asked(token)).status).toBe(status);
 });
