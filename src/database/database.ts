@@ -28,10 +28,7 @@ export interface ColumnStatement {
 export interface Transaction {
   /** SQL with $1, $2, … */
   query<Row = Record<string, unknown>>(text: string | Statement, values?: unknown[]): Promise<QueryResult<Row>>;
-  /**
-   * A statement whose result nobody waits for: it travels with the commit, in the order of the calls, and fails it when
-   * it fails. `explain` turns the database's error into the one that is told.
-   */
+  /** Its result nobody waits for: it travels with the commit, in the order of the calls, and fails it when it fails. `explain` turns the error into the one that is told. */
   last(statement: ColumnStatement, explain?: (error: unknown) => unknown): void;
   /** Sends what `last` was told, so that the statements behind it see it; raises what one of them fails with. */
   flush(): Promise<void>;
