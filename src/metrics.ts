@@ -14,6 +14,8 @@ export interface Metrics {
   rescued: (from: string) => void;
   /** A content was found damaged and taken out of service. */
   quarantined: () => void;
+  /** A purge is done: its bytes are gone, and its certificate is there. */
+  purged: () => void;
   /** The scanner came to a verdict on a content, or to none. */
   scanned: (verdict: string) => void;
   /** A small picture was made, failed, or waits again. */
@@ -31,6 +33,7 @@ export function createMetrics(): Metrics {
   const deliveryAge = new Histogram({ name: 'muniment_mirror_delivery_seconds', help: 'From publication to the end of a delivery', labelNames: ['outcome'], buckets: [0.05, 0.1, 0.25, 1, 5, 30, 300, 3_600], registers: [registry] });
   const rescues = new Counter({ name: 'muniment_content_rescued_chunks_total', help: 'Chunks that were wrong in their store and came from another copy', labelNames: ['from'], registers: [registry] });
   const quarantines = new Counter({ name: 'muniment_content_quarantined_total', help: 'Contents that were found damaged and taken out of service', registers: [registry] });
+  const purges = new Counter({ name: 'muniment_purges_total', help: 'Purges that were brought to their end by this server', registers: [registry] });
   const putBacks = new Counter({ name: 'muniment_mirror_put_back_total', help: 'Resources that others changed at HAPI and that were put back', registers: [registry] });
   const scans = new Counter({ name: 'muniment_content_scans_total', help: 'Contents by what the virus scanner said of them', labelNames: ['verdict'], registers: [registry] });
   const pictures = new Counter({ name: 'muniment_renditions_total', help: 'Small pictures of images by what came of them', labelNames: ['outcome'], registers: [registry] });
@@ -41,6 +44,7 @@ export function createMetrics(): Metrics {
     putBack: () => putBacks.inc(),
     rescued: (from) => rescues.inc({ from }),
     quarantined: () => quarantines.inc(),
+    purged: () => purges.inc(),
     answered(method, status, seconds) {
       requests.inc({ method, status: String(status) });
       duration.observe({ method }, seconds);

@@ -230,7 +230,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   }));
   if (scanner !== undefined) stops.push(startRescanning({ database, stores: [store], replica, scanner, bytesPerSecond: config.scrubBytesPerSecond, logger, record, onQuarantined: metrics.quarantined }));
   const content = createContentReceiver({ database, store, keyTemplate: config.storage.keyTemplate, scan: { scanner, required: config.scan === 'required', onVerdict: metrics.scanned }, onReceived: (bytes) => metrics.bytesReceived.inc(bytes) });
-  const purging = { database, stores: [store], replica, content, fhirBase, observer, logger };
+  const purging = { database, stores: [store], replica, content, fhirBase, observer, logger, onPurged: metrics.purged };
   stops.push(startFinishingPurges(purging));
   const pictures = createPictureMaker();
   const renditions = startRenditions({ database, stores: [store], reader, content, pictures, record, logger, onEnd: metrics.pictured });

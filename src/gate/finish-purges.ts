@@ -22,7 +22,8 @@ export interface PurgeParts extends PurgedBytes {
   fhirBase: string;
   observer: string;
   logger: Logger;
-  onPurged?: () => void;
+  /** Called once for each purge, by the server that brought it to its end. */
+  onPurged: () => void;
 }
 
 const CERTIFICATE_TYPE = 'application/json';
@@ -60,8 +61,8 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-/** The certificate is a document like any other, of the server's own making. */
-async function issueCertificate(parts: PurgeParts, org: { id: OrgId; name: string }, purge: Purge): Promise<void> {
+/** The certificate is a document like any other, of the server's own making. False when another server was faster. */
+async function issueCertificate(parts: PurgeParts, org: { id: OrgId; name: string }, purge: Purge): Promise<boolean> {
   const { database, content, fhirBase, observer } = parts;
   const now = Date.now();
   const event = newUuidV7(now);
@@ -85,9 +86,11 @@ async function issueCertificate(parts: PurgeParts, org: { id: OrgId; name: strin
       await finishPurgeRow(tx, org.id, purge.id, now);
       recordInTransaction(tx, [{ org: org.id, event: certificateEvent(parts, org.name, purge, { id, event, now, binaries: made.map((binary) => `Binary/${binary.id}/_history/${binary.version}`) }) }]);
     });
+    return true;
   } catch (error) {
     await content.discard(org.id, received);
-    if (!(error instanceof AlreadyDone)) throw error;
+    if (error instanceof AlreadyDone) return false;
+    throw error;
   }
 }
 
@@ -108,8 +111,7 @@ export async function finishPurge(parts: PurgeParts, org: { id: OrgId; name: str
   const purge = await parts.database.readTransaction(org.id, (tx) => readPurge(tx, org.id, id));
   if (purge?.state !== 'approved') return;
   await removePurgedBytes(parts, org.id, id);
-  await issueCertificate(parts, org, purge);
-  parts.onPurged?.();
+  if (await issueCertificate(parts, org, purge)) parts.onPurged();
 }
 
 const EVERY_MS = 60_000;

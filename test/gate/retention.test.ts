@@ -10,12 +10,16 @@ import { runRetentionCommand } from '../../src/retention-command.ts';
 import { runVerifyCommand } from '../../src/verify-command.ts';
 import { eventually } from '../support/eventually.ts';
 import { documentReference, fhirClient, type Answer, type FhirClient } from '../support/fhir-client.ts';
-import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
+import { freePort, startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
 const TAG = 'https://muniment.example/fhir/CodeSystem/retention-class';
 let server: TestMuniment;
+let metricsPort: number;
 
-beforeAll(async () => { server = await startMuniment(); });
+beforeAll(async () => {
+  metricsPort = await freePort();
+  server = await startMuniment({ METRICS_PORT: String(metricsPort) });
+});
 afterAll(() => server.stop());
 
 interface House { org: string; one: FhirClient; other: FhirClient }
@@ -52,6 +56,8 @@ async function purged({ one, other }: House, reference: string): Promise<Answer>
   expect(codeOf(asked)).toEqual([201, undefined]);
   return admin(other, `purges/${asked.json.id}/$approve`, { reason: 'Reviewed, nothing speaks against it' });
 }
+
+const purgesCounted = async (): Promise<number> => Number(/^muniment_purges_total (\d+)$/m.exec(await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text())?.[1]);
 
 const filesOf = async (): Promise<number> => (await readdir(join(server.dataDir, 'content'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && !entry.parentPath.includes('.epoch')).length;
 
@@ -160,7 +166,9 @@ describe('a purge', () => {
     await one.put(reference, { ...json, description: 'Another secret' });
     await aged(reference, '2 days');
     const files = await filesOf();
+    const counted = await purgesCounted();
     const done = await purged(own, reference);
+    expect(await purgesCounted()).toBe(counted + 1);
     expect([done.status, done.json]).toEqual([200, expect.objectContaining({ state: 'done', reference, retention: expect.objectContaining({ class: 'temporary' }), certificate: expect.stringMatching(/^DocumentReference\//) })]);
     for (const path of [reference, `${reference}/_history/1`, `${reference}/_history/2`, binary, `${binary}/_history/1`]) expect([path, (await one.get(path)).status]).toEqual([path, 410]);
     const history = await one.get(`${reference}/_history`);
@@ -247,7 +255,7 @@ describe('a purge', () => {
     const approved = await admin(own.other, `purges/${id}/$approve`, { reason: 'Fine' });
     expect([approved.status, approved.json.state, (await own.one.get(reference)).status]).toEqual([200, 'approved', 410]);
     await server.sql('delete from store_epoch');
-    const second = await server.startSecond();
+    const second = await server.startSecond({ METRICS_PORT: '0' });
     try {
       await eventually(async () => (await admin(own.one, `purges/${id}`)).json.state as string, (state) => state === 'done');
     } finally { await second.stop(); }
