@@ -1,12 +1,14 @@
 // What was uploaded is answered with a signed URL of its bytes, for whoever may lend them: made in the transaction that makes
 // the document, and named by its record.
-import type { AccessGrant } from '../access/access-grant.ts';
+import { ownerOf, printOwner } from '../access/grant-owner.ts';
 import type { Transaction } from '../database/database.ts';
 import { FhirError } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
 import type { Interaction, InteractionContext, Outcome } from '../interactions/interaction.ts';
+import { lending } from '../operations/lent-rights.ts';
 import type { GrantOperationParts } from '../operations/named-grant.ts';
-import { issueGrant, signGrant, type SignedGrant } from '../operations/signed-url.ts';
+import { signGrant, type SignedGrant } from '../operations/signed-url.ts';
+import { insertPlainGrant } from '../resources/access-grants.ts';
 import type { DocumentFields } from './document-fields.ts';
 import { inFhirTerms, jsonAnswer } from './translated.ts';
 
@@ -18,20 +20,25 @@ interface LentFields extends DocumentFields {
 
 const MINUTES = 60;
 
-async function lent(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, { id, url }: SignedGrant, outcome: Outcome): Promise<Outcome> {
-  const document = JSON.parse(outcome.response.body ?? '{}') as DocumentFields;
-  const expiresAt = context.now + Math.min(MINUTES, parts.signedUrlMinutesMax) * 60_000;
-  const grant: AccessGrant = { id, type: 'DocumentReference', resourceId: document.id, method: 'GET', allowedIp: [], createdAt: context.now, expiresAt, used: 0 };
-  const shown = (more: Pick<LentFields, 'signed_url' | 'expires_at'>): Outcome => ({ ...outcome, response: { ...outcome.response, body: JSON.stringify({ ...document, ...more }) }, keepsAnswer: true });
-  // The right to lend is asked of the document as it is now stored.
-  await tx.flush();
+/** Of what was just made by them; whether that is within the limits of their scopes is asked when the URL is used. */
+function mayLend(context: InteractionContext): boolean {
   try {
-    await issueGrant(parts, tx, context, grant, url);
-    return { ...shown({ signed_url: url, expires_at: printInstant(expiresAt) }), grant: id };
+    for (const type of ['DocumentReference', 'Binary'] as const) lending(context, 'read', type);
+    return true;
   } catch (error) {
-    if (error instanceof FhirError) return shown({ signed_url: null, expires_at: null });
+    if (error instanceof FhirError) return false;
     throw error;
   }
+}
+
+function lent(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, { id, url }: SignedGrant, outcome: Outcome): Outcome {
+  const document = JSON.parse(outcome.response.body ?? '{}') as DocumentFields;
+  const { org, principal, now } = context;
+  const expiresAt = now + Math.min(MINUTES, parts.signedUrlMinutesMax) * 60_000;
+  const shown = (more: Pick<LentFields, 'signed_url' | 'expires_at'>): Outcome => ({ ...outcome, response: { ...outcome.response, body: JSON.stringify({ ...document, ...more }) }, keepsAnswer: true });
+  if (!mayLend(context)) return shown({ signed_url: null, expires_at: null });
+  insertPlainGrant(tx, { org: org.id, owner: ownerOf(principal), principal: printOwner(principal) }, { id, type: 'DocumentReference', resourceId: document.id, createdAt: now, expiresAt });
+  return { ...shown({ signed_url: url, expires_at: printInstant(expiresAt) }), grant: id };
 }
 
 /** A repetition answers what the first one did, the URL included, and names the document as seen. */

@@ -21,8 +21,8 @@ export async function signGrant({ grantKeys, filesBase }: GrantOperationParts, {
   return { id, url: `${filesBase}/${await grantKeys.sign({ org: org.id, id })}` };
 }
 
-/** Made by whoever asks now, after the right to lend it was asked again. Raises 403, 404 and 410. */
-export async function issueGrant(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, grant: AccessGrant, url: string): Promise<Outcome> {
+/** Made by whoever asks now, after the right to lend it was asked again. */
+async function issue(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, grant: AccessGrant, url: string): Promise<Outcome> {
   const entities = await requireLendable(tx, context, grant, parts.fhirBase);
   await insertGrant(tx, { org: context.org.id, owner: ownerOf(context.principal), principal: printOwner(context.principal) }, grant);
   return { response: signedUrlAnswer(url, grant), entities, grant: grant.id, keepsAnswer: true };
@@ -39,7 +39,7 @@ export function signedUrl(parts: GrantOperationParts): Interaction {
       const grant = { ...readLimits(asked), id, type: request.type as AccessGrant['type'], resourceId: request.id, createdAt: now, expiresAt: now + readDuration(asked, parts.signedUrlMinutesMax), used: 0 };
       return { grant, url };
     },
-    run: (tx, context, { grant, url }) => issueGrant(parts, tx, context, grant, url),
+    run: (tx, context, { grant, url }) => issue(parts, tx, context, grant, url),
   });
 }
 
@@ -59,7 +59,7 @@ export function refreshUrl(parts: GrantOperationParts): Interaction {
       const { used, usesMax, revokedAt: _revokedAt, ...limits } = old;
       const expiresAt = context.now + readDuration(asked, parts.signedUrlMinutesMax, old.expiresAt - old.createdAt);
       await revokeGrant(tx, context.org.id, old.id, context.now);
-      return issueGrant(parts, tx, context, { ...limits, ...(usesMax === undefined ? {} : { usesMax: usesMax - used }), id, createdAt: context.now, expiresAt, used: 0 }, url);
+      return issue(parts, tx, context, { ...limits, ...(usesMax === undefined ? {} : { usesMax: usesMax - used }), id, createdAt: context.now, expiresAt, used: 0 }, url);
     },
   });
 }

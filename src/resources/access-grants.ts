@@ -52,13 +52,20 @@ export interface OwnedGrant {
 
 /** How long one that has expired can still be renewed. */
 const KEPT_MS = 24 * 3_600_000;
+const LIFE_MS_MAX = 3_600_000;
+
+/** Ids are UUIDs of version 7: one below this was made so long ago that nobody renews it, and those above need not be looked at. */
+function oldestKept(now: number): string {
+  const hex = Math.max(0, now - KEPT_MS - LIFE_MS_MAX).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}
 
 /** What the same owner no longer needs goes with it; the record keeps what was done by it. */
 export async function insertGrant(tx: Transaction, { org, owner, principal }: OwnedGrant, grant: AccessGrant, thumbnails = false): Promise<void> {
   await tx.query({
     name: 'remove-old-grants',
-    text: 'delete from access_grant where org = $1 and owner = $2 and id < $3::uuid and expires_at < $4',
-    values: [org, owner, grant.id, new Date(grant.createdAt - KEPT_MS)],
+    text: 'delete from access_grant where org = $1 and owner = $2 and id < $3::uuid',
+    values: [org, owner, oldestKept(grant.createdAt)],
   });
   await tx.query({
     name: 'insert-grant',
@@ -68,6 +75,18 @@ export async function insertGrant(tx: Transaction, { org, owner, principal }: Ow
       org, grant.id, owner, principal, typeNumber(grant.type), grant.resourceId, grant.method, new Date(grant.createdAt), new Date(grant.expiresAt), grant.allowedIp,
       grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null, thumbnails,
     ],
+  });
+}
+
+/** One without limits but its end, for a download: it travels with the commit of what it is for. */
+export function insertPlainGrant(tx: Transaction, { org, owner, principal }: OwnedGrant, grant: Pick<AccessGrant, 'id' | 'type' | 'resourceId' | 'createdAt' | 'expiresAt'>): void {
+  tx.last({
+    name: 'insert-plain-grant',
+    text: `with removed as (
+        delete from access_grant g using unnest($1::int[], $3::text[], $9::uuid[]) as o(org, owner, kept_from) where g.org = o.org and g.owner = o.owner and g.id < o.kept_from)
+      insert into access_grant (org, id, owner, principal, type, resource, created_at, expires_at, method)
+      select *, 'GET' from unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::timestamptz[], $8::timestamptz[])`,
+    columns: [[org], [grant.id], [owner], [principal], [typeNumber(grant.type)], [grant.resourceId], [new Date(grant.createdAt)], [new Date(grant.expiresAt)], [oldestKept(grant.createdAt)]],
   });
 }
 
