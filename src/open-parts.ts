@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ConfigurationError, type BucketConfig, type Config } from './config/config.ts';
 import type { ContentStore } from './content/content-store.ts';
 import { createScanner, type Scanner } from './content/scanner.ts';
+import { openAzureStore } from './content/stores/azure.ts';
 import { openFilesystemStore } from './content/stores/filesystem.ts';
 import { ensureStoreMarker } from './content/stores/store-marker.ts';
 import { openS3Store } from './content/stores/s3.ts';
@@ -88,11 +89,12 @@ export async function openConfiguredStore(config: Config, database: Database): P
     await ensureStoreMarker(directory, await databaseId(database));
     return openFilesystemStore({ directory });
   }
-  return openBucket(storage.type, storage);
+  return openBucket(storage.type, { ...storage, type: storage.type });
 }
 
-function openBucket(name: string, { endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
-  return openS3Store({ name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } });
+function openBucket(name: string, { type, endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
+  const place = { name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } };
+  return type === 'azure' ? openAzureStore(place) : openS3Store(place);
 }
 
 /** Raises ConfigurationError where production would keep bytes in a bucket without versions, or without encryption at rest. */

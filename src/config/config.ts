@@ -9,8 +9,9 @@ import { readSyslog, type SyslogConfig } from './syslog.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
 import type { Environment } from './env.ts';
 
-/** A bucket, and how it is reached. */
+/** A bucket, or a container, and how it is reached. */
 export interface BucketConfig {
+  type: 'minio' | 's3' | 'r2' | 'azure';
   endpoint: string;
   bucket: string;
   region: string;
@@ -18,8 +19,8 @@ export interface BucketConfig {
   secretKey: Secret;
 }
 
-export interface StorageConfig extends BucketConfig {
-  type: 'local' | 'minio' | 's3' | 'r2';
+export interface StorageConfig extends Omit<BucketConfig, 'type'> {
+  type: 'local' | BucketConfig['type'];
   /** A second store with the same objects under the same keys. */
   replica: BucketConfig | undefined;
   keyTemplate: string;
@@ -91,8 +92,10 @@ const WEB = ['http:', 'https:'];
 const POSTGRES = ['postgres:', 'postgresql:'];
 const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
+const BUCKETS = ['minio', 's3', 'r2', 'azure'] as const;
+
 function readStorage(reader: Reader): StorageConfig {
-  const type = reader.choice('STORAGE_TYPE', ['local', 'minio', 's3', 'r2'], 'local');
+  const type = reader.choice('STORAGE_TYPE', ['local', ...BUCKETS], 'local');
   if (type !== 'local') {
     const needed = ['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY'] as const;
     for (const name of needed) if (!reader.isSet(name)) reader.problems.push(`${name} is needed by STORAGE_TYPE=${type}`);
@@ -116,6 +119,7 @@ function readReplica(reader: Reader): BucketConfig | undefined {
   if (missing.length === REPLICA.length) return undefined;
   for (const name of missing) reader.problems.push(`${name} is needed: ${REPLICA.join(', ')} are set together or not at all`);
   return {
+    type: reader.choice('STORAGE_REPLICA_TYPE', ['s3', 'azure'], 's3'),
     endpoint: reader.url('STORAGE_REPLICA_ENDPOINT', WEB) ?? '',
     bucket: reader.text('STORAGE_REPLICA_BUCKET') ?? '',
     region: reader.text('STORAGE_REPLICA_REGION') ?? 'us-east-1',

@@ -1,11 +1,11 @@
 // A signed call on a key of the bucket, and what a refusal of the store means for us.
-import { fhirError, FhirError } from '../../fhir/fhir-error.ts';
+import { fhirError } from '../../fhir/fhir-error.ts';
 import { ObjectExistsError, type StoredObject } from '../content-store.ts';
-import type { S3Answer, S3Exchange, S3Transport } from './s3-request.ts';
+import type { StoreAnswer, StoreExchange, StoreTransport } from './store-request.ts';
 import { encodePath, encodeQuery, signRequest, UNSIGNED_PAYLOAD, type S3Credentials } from './s3-signature.ts';
-import { StoreConnectionError } from './store-silence.ts';
+import { unreachable } from './store-errors.ts';
 
-export interface S3Call extends Pick<S3Exchange, 'method' | 'body' | 'mayRepeat'> {
+export interface S3Call extends Pick<StoreExchange, 'method' | 'body' | 'mayRepeat'> {
   key: string;
   query?: Record<string, string>;
   headers?: Record<string, string>;
@@ -13,9 +13,9 @@ export interface S3Call extends Pick<S3Exchange, 'method' | 'body' | 'mayRepeat'
 }
 
 /** Signed calls on the keys of one bucket. Answers with any status. */
-export type S3Caller = (call: S3Call) => Promise<S3Answer>;
+export type S3Caller = (call: S3Call) => Promise<StoreAnswer>;
 
-export function createS3Caller(transport: S3Transport, endpoint: URL, bucket: string, credentials: S3Credentials): S3Caller {
+export function createS3Caller(transport: StoreTransport, endpoint: URL, bucket: string, credentials: S3Credentials): S3Caller {
   return ({ method, key, query = {}, headers = {}, body, payloadHash = UNSIGNED_PAYLOAD, ...rest }) => {
     const path = `/${bucket}/${key}`;
     const length: Record<string, string> = Array.isArray(body) ? { 'content-length': String((body as readonly Buffer[]).reduce((sum, piece) => sum + piece.length, 0)) } : {};
@@ -29,27 +29,15 @@ const FULL = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQu
 const TAKEN = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
 
 /** What a refusal of the store means for us; its own code is kept for the log. */
-export function storeError(answer: Pick<S3Answer, 'status' | 'code'>): Error {
+export function storeError(answer: Pick<StoreAnswer, 'status' | 'code'>): Error {
   const cause = new Error(`The store answered ${answer.status} ${answer.code ?? ''}`);
   if (answer.status === 507 || FULL.has(answer.code ?? '')) return fhirError('storage-full', 'The store has no room; nothing was kept', { cause });
   if (answer.status === 412 || TAKEN.has(answer.code ?? '')) return new ObjectExistsError();
   return unreachable(cause);
 }
 
-/** The store cannot be used now; nothing was kept. */
-export function unreachable(cause: unknown): FhirError {
-  return fhirError('unavailable', 'The store of bytes cannot be used now', { cause, headers: { 'Retry-After': '10' } });
-}
-
-/** Failures of the connection become `unavailable`; what the source of a body raised passes as it is. */
-export async function reaching<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) { throw error instanceof StoreConnectionError ? unreachable(error) : error; }
-}
-
 /** What an accepted write left: its size is ours, its version the store's. */
-export function storedObject(size: number, answer: Pick<S3Answer, 'headers'>): StoredObject {
+export function storedObject(size: number, answer: Pick<StoreAnswer, 'headers'>): StoredObject {
   const version = answer.headers['x-amz-version-id'];
   return { size, ...(typeof version === 'string' && version !== 'null' ? { version } : {}) };
 }

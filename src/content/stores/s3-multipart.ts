@@ -39,6 +39,23 @@ export async function* cutParts(bytes: AsyncIterable<Buffer>, bytesMax = PART_BY
   if (first || part.size > 0) yield part;
 }
 
+/** The first two parts, or the only one. */
+export async function firstParts(parts: AsyncIterator<Part>): Promise<Part[]> {
+  const taken: Part[] = [];
+  while (taken.length < 2) {
+    const next = await parts.next();
+    if (next.done === true) break;
+    taken.push(next.value);
+  }
+  return taken;
+}
+
+/** What was taken, which is let go as it passes, before what is still to come. */
+export async function* following(taken: Part[], rest: AsyncIterable<Part>): AsyncGenerator<Part> {
+  for (let part = taken.shift(); part !== undefined; part = taken.shift()) yield part;
+  yield* rest;
+}
+
 export function checksumOf(part: Part): string {
   const hash = createHash('sha256');
   for (const piece of part.pieces) hash.update(piece);
@@ -59,9 +76,9 @@ async function sendPart(call: S3Caller, key: string, uploadId: string, number: n
   return { number, etag, checksum };
 }
 
-/** Starts each part as soon as fewer than two are on their way. */
-async function sendParts(parts: AsyncIterable<Part>, send: (number: number, part: Part) => Promise<SentPart>): Promise<{ sent: SentPart[]; size: number }> {
-  const sending: Promise<SentPart>[] = [];
+/** Starts each part as soon as fewer than two are on their way; resolves, or rejects, when none is any more. Parts count from 1. */
+export async function sendParts<Sent>(parts: AsyncIterable<Part>, send: (number: number, part: Part) => Promise<Sent>): Promise<{ sent: Sent[]; size: number }> {
+  const sending: Promise<Sent>[] = [];
   let size = 0;
   try {
     for await (const part of parts) {

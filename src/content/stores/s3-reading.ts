@@ -3,8 +3,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { Client } from 'minio';
 import type { ListedObject, StoredObject } from '../content-store.ts';
-import { unreachable } from './s3-call.ts';
 import type { S3Credentials } from './s3-signature.ts';
+import { unreachable } from './store-errors.ts';
 import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
 
 export interface S3Reading {

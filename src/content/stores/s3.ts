@@ -2,12 +2,13 @@
 // requests of our own, since the minio client holds whole parts in memory; it reads and removes.
 import { randomUUID } from 'node:crypto';
 import type { ContentStore, PutOptions, StoredObject, StoreProtection } from '../content-store.ts';
-import { createS3Caller, reaching, storedObject, storeError, unreachable } from './s3-call.ts';
-import { checksumOf, cutParts, partBytes, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
+import { createS3Caller, storedObject, storeError } from './s3-call.ts';
+import { checksumOf, cutParts, firstParts, following, partBytes, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
 import { openS3Reading } from './s3-reading.ts';
-import { openTransport } from './s3-request.ts';
 import type { S3Credentials } from './s3-signature.ts';
 import { putStreamed } from './s3-streamed-put.ts';
+import { reaching, unreachable } from './store-errors.ts';
+import { openTransport } from './store-request.ts';
 import { SILENCE_MS } from './store-silence.ts';
 
 export interface S3Options extends S3Credentials {
@@ -26,11 +27,6 @@ const PUT_BYTES_MAX = 5 * 1024 ** 3;
 
 /** Stores that are not known to take a checksum behind the bytes: what is large goes there in parts. */
 const WITHOUT_TRAILER = new Set(['r2']);
-
-async function* following(first: Part, rest: AsyncIterable<Part>): AsyncGenerator<Part> {
-  yield first;
-  yield* rest;
-}
 
 /** A store on one bucket of an S3 endpoint, addressed by path. Opens no connection by itself. */
 export function openS3Store(options: S3Options): ContentStore {
@@ -56,10 +52,10 @@ export function openS3Store(options: S3Options): ContentStore {
     }
     const parts = cutParts(bytes, partBytes(size ?? 0));
     try {
-      const first = (await parts.next()).value as Part;
-      const second = await parts.next();
-      if (second.done === true) return await putBuffered(key, first, sha256?.().toString('base64') ?? checksumOf(first));
-      return await putMultipart(call, key, following(first, following(second.value, parts)));
+      const begin = await firstParts(parts);
+      if (begin.length > 1) return await putMultipart(call, key, following(begin, parts));
+      const only = begin[0] as Part;
+      return await putBuffered(key, only, sha256?.().toString('base64') ?? checksumOf(only));
     } finally {
       await parts.return(undefined);
     }

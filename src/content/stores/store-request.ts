@@ -4,7 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
 
-export interface S3Answer {
+export interface StoreAnswer {
   status: number;
   headers: http.IncomingHttpHeaders;
   /** Text of the body, at most 64 KiB of it. */
@@ -15,7 +15,7 @@ export interface S3Answer {
   repeated: boolean;
 }
 
-export interface S3Exchange {
+export interface StoreExchange {
   method: string;
   /** Encoded path with the query. */
   target: string;
@@ -26,9 +26,11 @@ export interface S3Exchange {
   mayRepeat?: boolean;
 }
 
-export interface S3Transport {
+export interface StoreTransport {
   /** Raises StoreConnectionError, and what the stream of the body raised as it is. */
-  exchange(request: S3Exchange): Promise<S3Answer>;
+  exchange(request: StoreExchange): Promise<StoreAnswer>;
+  /** A request without a body, whose answer of 200 or 206 is taken as it comes; any other is read. Raises StoreConnectionError, also while the bytes are taken. */
+  download(request: Pick<StoreExchange, 'target' | 'headers'>): Promise<StoreAnswer & { bytes?: AsyncIterable<Buffer> }>;
   agent: http.Agent;
   close(): void;
 }
@@ -106,6 +108,10 @@ async function sendStream(pending: Pending, body: AsyncIterable<Buffer>, watch: 
   }
 }
 
+function connectionError(error: unknown): StoreConnectionError {
+  return error instanceof StoreConnectionError ? error : new StoreConnectionError((error as NodeJS.ErrnoException).code ?? 'ABORTED', error);
+}
+
 async function readText(response: http.IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
   let size = 0;
@@ -114,28 +120,48 @@ async function readText(response: http.IncomingMessage): Promise<string> {
       size += piece.length;
       if (size <= ANSWER_BYTES_MAX) pieces.push(piece);
     }
-  } catch (error) {
-    throw error instanceof StoreConnectionError ? error : new StoreConnectionError((error as NodeJS.ErrnoException).code ?? 'ABORTED', error);
-  }
+  } catch (error) { throw connectionError(error); }
   return Buffer.concat(pieces).toString('utf8');
 }
 
-export function openTransport(endpoint: URL, silenceMs: number): S3Transport {
+/** While the taker does not ask, the store may be silent. */
+async function* taken(response: http.IncomingMessage, watch: SilenceWatch): AsyncGenerator<Buffer> {
+  try {
+    watch.resume();
+    for await (const piece of response as AsyncIterable<Buffer>) {
+      watch.pause();
+      yield piece;
+      watch.resume();
+    }
+  } catch (error) {
+    throw connectionError(error);
+  } finally {
+    watch.stop();
+    response.destroy();
+  }
+}
+
+function answerOf(response: http.IncomingMessage, text: string, repeated: boolean): StoreAnswer {
+  return { status: response.statusCode ?? 0, headers: response.headers, text, code: /<Code>([^<]+)/.exec(text)?.[1], repeated };
+}
+
+export function openTransport(endpoint: URL, silenceMs: number): StoreTransport {
   const client = endpoint.protocol === 'https:' ? https : http;
   const agent = new client.Agent({ keepAlive: true, maxSockets: 64 });
 
-  async function attempt(wish: S3Exchange, pieces: readonly Buffer[] | undefined, repeated: boolean): Promise<S3Answer> {
-    const request = client.request({
-      hostname: endpoint.hostname.replace(/^\[|\]$/g, ''), port: endpoint.port, method: wish.method, path: wish.target, headers: wish.headers, agent: pieces === undefined ? false : agent,
-    });
+  const ask = ({ method, target, headers }: Pick<StoreExchange, 'method' | 'target' | 'headers'>, kept: boolean): http.ClientRequest => client.request({
+    hostname: endpoint.hostname.replace(/^\[|\]$/g, ''), port: endpoint.port, method, path: target, headers, agent: kept ? agent : false,
+  });
+
+  async function attempt(wish: StoreExchange, pieces: readonly Buffer[] | undefined, repeated: boolean): Promise<StoreAnswer> {
+    const request = ask(wish, pieces !== undefined);
     const pending = begin(request);
     const watch = watchSilence(request, silenceMs);
     try {
       if (pieces !== undefined) await sendPieces(pending, pieces);
       else await sendStream(pending, wish.body as AsyncIterable<Buffer>, watch);
       const response = await pending.answered;
-      const text = await readText(response);
-      return { status: response.statusCode ?? 0, headers: response.headers, text, code: /<Code>([^<]+)/.exec(text)?.[1], repeated };
+      return answerOf(response, await readText(response), repeated);
     } finally {
       watch.stop();
       // A body that was not sent to its end leaves a connection that nobody can use again.
@@ -143,7 +169,25 @@ export function openTransport(endpoint: URL, silenceMs: number): S3Transport {
     }
   }
 
+  async function begun(wish: Pick<StoreExchange, 'target' | 'headers'>, repeated: boolean): Promise<StoreAnswer & { bytes?: AsyncIterable<Buffer> }> {
+    const request = ask({ ...wish, method: 'GET' }, true);
+    const watch = watchSilence(request, silenceMs);
+    // An answer that nobody takes to its end, or at all, is not watched for ever.
+    request.once('close', watch.stop).end();
+    const response = await begin(request).answered;
+    if (response.statusCode !== 200 && response.statusCode !== 206) return answerOf(response, await readText(response), repeated);
+    return { ...answerOf(response, '', repeated), bytes: taken(response, watch) };
+  }
+
   return {
+    async download(wish) {
+      try {
+        return await begun(wish, false);
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+        return begun(wish, true);
+      }
+    },
     async exchange(wish) {
       const pieces = wish.body === undefined ? [] : Array.isArray(wish.body) ? wish.body as readonly Buffer[] : undefined;
       try {
