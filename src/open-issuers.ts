@@ -1,7 +1,7 @@
 // Whose tokens are trusted: the configured issuers, else the development issuer, and beside it the development
 // authorization server where there is one; and what SMART's discovery says of them.
 import { join } from 'node:path';
-import type { IssuerKeys } from './access/bearer-strategy.ts';
+import { ALGORITHMS, type IssuerKeys } from './access/bearer-strategy.ts';
 import { DEVELOPMENT_ISSUER, loadDevelopmentKey } from './access/development-issuer.ts';
 import type { IntrospectedIssuer } from './access/introspection-strategy.ts';
 import { createSigningKeys } from './access/signing-keys.ts';
@@ -38,8 +38,9 @@ function withoutAuthorizationServer(config: Config): Record<string, unknown> {
   return {
     ...(configured === undefined ? {} : { issuer: configured.issuer, ...(configured.jwks_uri === undefined ? {} : { jwks_uri: configured.jwks_uri }) }),
     grant_types_supported: ['client_credentials'],
-    capabilities: ['permission-user', 'permission-v1', 'permission-v2'],
-    scopes_supported: ['user/*.cruds', 'system/*.cruds', ...servedTypes(config).map((type) => `user/${type}.cruds`)],
+    capabilities: ['permission-patient', 'permission-user', 'permission-v1', 'permission-v2'],
+    scopes_supported: ['patient/*.cruds', 'user/*.cruds', 'system/*.cruds', ...servedTypes(config).map((type) => `user/${type}.cruds`)],
+    dpop_signing_alg_values_supported: ALGORITHMS,
     code_challenge_methods_supported: ['S256'],
   };
 }

@@ -4,6 +4,9 @@ import { PLAIN_SCOPES } from './authorization-scopes.ts';
 /** Path of the issuer below BASE_URL. */
 export const AUTHORIZATION_MOUNT = '/oauth';
 
+/** What a client may sign the proofs with that its tokens are bound by (RFC 9449 5.1). */
+export const PROOF_SIGNING = ['ES256', 'Ed25519', 'EdDSA'] as const;
+
 export function authorizationIssuer(baseUrl: string): string {
   return `${baseUrl}${AUTHORIZATION_MOUNT}`;
 }
@@ -22,6 +25,7 @@ export function authorizationMetadata(baseUrl: string, types: readonly string[])
     revocation_endpoint: `${issuer}/revoke`,
     token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     token_endpoint_auth_signing_alg_values_supported: ['RS384', 'ES384'],
+    dpop_signing_alg_values_supported: PROOF_SIGNING,
     grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
     response_types_supported: ['code'],
     code_challenge_methods_supported: ['S256'],

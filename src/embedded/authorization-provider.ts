@@ -1,6 +1,7 @@
 // The development authorization server's protocol engine (OpenID Connect, RFC 6749, 7591, 7009, 7662), set up for
 // SMART App Launch 2.2: PKCE with S256, one grant for each launch, and access tokens for the FHIR base alone.
 import type { AccountClaims, Configuration, JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { PROOF_SIGNING } from './authorization-metadata.ts';
 import { PLAIN_SCOPES, systemScopes, userScopes, type ScopeRule } from './authorization-scopes.ts';
 import type { AuthorizationStore } from './authorization-store.ts';
 import { accountOfLaunch, personOf } from './demo-people.ts';
@@ -73,7 +74,7 @@ function configurationOf(parts: ProviderParts, library: Library): Configuration 
     pkce: { required: () => true },
     routes: { authorization: '/authorize', token: '/token', jwks: '/jwks', registration: '/register', introspection: '/introspect', revocation: '/revoke' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-    enabledJWA: { clientAuthSigningAlgValues: [...SIGNING], idTokenSigningAlgValues: ['RS256'] },
+    enabledJWA: { clientAuthSigningAlgValues: [...SIGNING], idTokenSigningAlgValues: ['RS256'], dPoPSigningAlgValues: [...PROOF_SIGNING] },
     extraClientMetadata: { properties: CLIENT_METADATA, validator: (_ctx, key, value) => checkMetadata(library, key, value) },
     extraParams: {
       aud: (_ctx, value) => {

@@ -30,7 +30,7 @@ describe('discovery', () => {
     expect(smart.code_challenge_methods_supported).toEqual(['S256']);
     expect(smart.capabilities).toEqual(expect.arrayContaining(['launch-ehr', 'launch-standalone', 'client-public', 'client-confidential-symmetric', 'client-confidential-asymmetric', 'sso-openid-connect', 'permission-v1', 'permission-v2', 'permission-offline', 'permission-patient', 'permission-user']));
     const found = (await (await fetch(`${smart.issuer}/.well-known/openid-configuration`)).json()) as Record<string, unknown>;
-    for (const name of ['issuer', 'jwks_uri', 'authorization_endpoint', 'token_endpoint', 'registration_endpoint', 'introspection_endpoint', 'revocation_endpoint'] as const) {
+    for (const name of ['issuer', 'jwks_uri', 'authorization_endpoint', 'token_endpoint', 'registration_endpoint', 'introspection_endpoint', 'revocation_endpoint', 'dpop_signing_alg_values_supported'] as const) {
       expect({ name, value: found[name] }).toEqual({ name, value: smart[name] });
     }
     expect((await (await fetch(smart.jwks_uri)).json() as { keys: object[] }).keys).toEqual([expect.objectContaining({ alg: 'RS256', kty: 'RSA' })]);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -41,13 +41,30 @@ async function openService(algorithm: string, metadata: object = {}): Promise<Se
   };
 }
 
-function ask(assertion: string, scope: string): Promise<TokenAnswer> {
-  return postForm(smart.token_endpoint, { grant_type: 'client_credentials', scope, client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: assertion });
+function ask(assertion: string, scope: string, headers: Record<string, string> = {}): Promise<TokenAnswer> {
+  return postForm(smart.token_endpoint, { grant_type: 'client_credentials', scope, client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: assertion }, headers);
 }
 
 const document = { resourceType: 'DocumentReference', status: 'current', content: [{ attachment: { contentType: 'text/plain', data: 'aGk=' } }] };
 
 describe('a backend service', () => {
+  it.each(['ES256', 'EdDSA'])('that proves a key (%s) to the token endpoint has a token that is good with proofs of that key alone', async (algorithm) => {
+    expect(smart.dpop_signing_alg_values_supported).toContain(algorithm);
+    const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
+    const jwk = await exportJWK(publicKey);
+    const proof = (method: string, url: string, more: object = {}): Promise<string> =>
+      new SignJWT({ htm: method, htu: url, jti: randomUUID(), ...more }).setIssuedAt().setProtectedHeader({ alg: algorithm, typ: 'dpop+jwt', jwk }).sign(privateKey);
+    const service = await openService('ES384');
+    const { body } = await ask(await service.assertion(), 'system/DocumentReference.rs', { dpop: await proof('POST', smart.token_endpoint) });
+    expect(body.token_type).toBe('DPoP');
+    const url = `${base}/DocumentReference`;
+    const ath = createHash('sha256').update(body.access_token).digest('base64url');
+    const status = async (authorization: string, dpop?: string): Promise<number> => (await fetch(url, { headers: { authorization, ...(dpop === undefined ? {} : { dpop }) } })).status;
+    expect(await status(`DPoP ${body.access_token}`, await proof('GET', url, { ath }))).toBe(200);
+    expect(await status(`Bearer ${body.access_token}`)).toBe(401);
+    expect(await status(`DPoP ${body.access_token}`)).toBe(401);
+  });
+
   it.each(['RS384', 'ES384'])('proves itself with a key (%s), and works with what it was given', async (algorithm) => {
     const service = await openService(algorithm);
     const { status, body } = await ask(await service.assertion(), 'system/DocumentReference.cruds system/Media.rs');

@@ -113,7 +113,8 @@ it('an issuer that fails after its keys were had does not lock its people out', 
 
 it('discovery names the issuer', async () => {
   const { json } = await client.call('.well-known/smart-configuration', { token: null });
-  expect(json).toMatchObject({ issuer: 'https://login.example/realm', jwks_uri: keys.url });
+  expect(json).toMatchObject({ issuer: 'https://login.example/realm', jwks_uri: keys.url, capabilities: ['permission-patient', 'permission-user', 'permission-v1', 'permission-v2'] });
+  expect(json).toHaveProperty('dpop_signing_alg_values_supported', expect.arrayContaining(['ES256', 'ES384', 'RS384', 'EdDSA']));
 });
 
 it('a token that only its issuer can read is asked about, and acts and is recorded as what the issuer says, never with its own text', async () => {

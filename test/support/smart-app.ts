@@ -12,6 +12,7 @@ export interface SmartConfiguration {
   scopes_supported: string[];
   capabilities: string[];
   code_challenge_methods_supported: string[];
+  dpop_signing_alg_values_supported: string[];
 }
 
 export interface Browser {
