@@ -31,7 +31,8 @@ describe('muniment launch', () => {
 
   it('ends with 2 when used wrongly and in production', () => {
     for (const flags of [[], ['--app', APP], ['--app', 'javascript:alert(1)', '--patient', 'p1'], ['--app', APP, '--patient', '../x'], ['--app', APP, '--patient', 'p1', '--user', 'demo'], ['--what']]) {
-      expect({ flags, code: launch(dataDir, flags).code }).toEqual({ flags, code: 2 });
+      const { code, problem } = launch(dataDir, flags);
+      expect({ flags, code, unexpected: code === 2 ? '' : problem }).toEqual({ flags, code: 2, unexpected: '' });
     }
     const { code, out, problem } = launch(dataDir, ['--app', APP, '--patient', 'p1'], { NODE_ENV: 'production' });
     expect([code, out]).toEqual([2, '']);
