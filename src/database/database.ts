@@ -117,7 +117,27 @@ function openPool(url: LoginUrl, role: string | undefined, max: number, silenceM
   pool.on('error', () => {});
   // The same for one that breaks while it is lent out: its statements are rejected, and that tells.
   pool.on('connect', (client) => { client.on('error', () => {}); });
+  planAgainAsTablesGrow(pool);
   return pool;
+}
+
+/** Age at which a connection first forgets its plans; then at twice that, and so on. */
+const FIRST_PLANS_MS = 1_000;
+
+/**
+ * A plan that was made while a table was small reads all of it, and is kept until the table is analysed: a minute later, or never.
+ * So each connection plans anew whenever it has doubled its age: tables that grow evenly are then never more than twice what they were.
+ */
+function planAgainAsTablesGrow(pool: pg.Pool): void {
+  const ages = new WeakMap<pg.PoolClient, { born: number; next: number }>();
+  pool.on('connect', (client) => { ages.set(client, { born: performance.now(), next: FIRST_PLANS_MS }); });
+  pool.on('acquire', (client) => {
+    const age = ages.get(client);
+    if (age === undefined || performance.now() - age.born < age.next) return;
+    age.next = 2 * (performance.now() - age.born);
+    // In the order of the connection, before what it was taken for; where it fails, that fails and tells.
+    client.query('discard plans').catch(() => {});
+  });
 }
 
 /** What the driver does not say of its client: the socket, whose writes of one moment leave together. */

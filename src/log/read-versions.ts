@@ -41,7 +41,7 @@ function statement(columns: string): string {
       select ${STORED} from resource r where r.org = t.org and r.type = t.type and r.id = t.id and r.version = t.version
       union all select ${STORED} from resource_history h where h.org = t.org and h.type = t.type and h.id = t.id and h.version = t.version
       limit 1) v on true
-    left join content c on c.org = t.org and c.id = v.content
+    left join lateral (select * from content where org = t.org and id = v.content offset 0) c on true
     order by t.ordinal`;
 }
 

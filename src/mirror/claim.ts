@@ -79,7 +79,8 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
         select t.org, t.type, t.id, t.lane, hashtextextended(coalesce(
             (select patient from resource where org = t.org and type = t.type and id = t.id),
             -- A Binary goes with the document that came with it.
-            (select r.patient from outbox w join resource r on r.org = w.org and r.type = w.type and r.id = w.id where w.org = t.org and w.event = t.event and r.patient is not null limit 1),
+            (select r.patient from outbox w cross join lateral (select patient from resource where org = w.org and type = w.type and id = w.id offset 0) r
+              where w.org = t.org and w.event = t.event and r.patient is not null limit 1),
             t.id), 0) & ${SHARDS - 1}, t.created_at
         from (select org, type, id, min(lane) as lane, min(created_at) as created_at, (array_agg(event))[1] as event from taken group by org, type, id) t
         order by t.org, t.type, t.id
@@ -130,20 +131,21 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
       select m.org, g.name as "orgName", m.type, m.id, o.version, coalesce(r.deleted, h.deleted, false) as deleted,
         coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.photo, o.created_at as "publishedAt", o.seq, m.shard,
         m.attempts, m.refusals, m.hapi_version as "hapiVersion",
-        not exists (select from outbox x where x.org = m.org and x.event = o.event and x.photo is null and (x.type, x.id) > (m.type, m.id)) as "lastOfWrite",
+        not exists (select from (select * from outbox where org = m.org and event = o.event offset 0) x where x.photo is null and (x.type, x.id) > (m.type, m.id)) as "lastOfWrite",
         f.type as "earlierType", f.id as "earlierId"
       from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id)
-      join mirror_head m on m.org = k.org and m.type = k.type and m.id = k.id
+      cross join lateral (select * from mirror_head where org = k.org and type = k.type and id = k.id offset 0) m
       join organisation g on g.id = m.org
       cross join lateral (
         select version, event, photo, created_at, seq from outbox
         where org = m.org and type = m.type and id = m.id and taken order by version, seq limit 1) o
-      left join resource r on r.org = m.org and r.type = m.type and r.id = m.id and r.version = o.version
-      left join resource_history h on h.org = m.org and h.type = m.type and h.id = m.id and h.version = o.version
-      left join access_event e on e.org = m.org and e.id = o.event
+      left join lateral (select * from resource where org = m.org and type = m.type and id = m.id and version = o.version offset 0) r on true
+      left join lateral (select * from resource_history where org = m.org and type = m.type and id = m.id and version = o.version offset 0) h on true
+      left join lateral (select * from access_event where org = m.org and id = o.event offset 0) e on true
       left join lateral (
-        select x.type, x.id from outbox x left join mirror_head y on y.org = x.org and y.type = x.type and y.id = x.id
-        where x.org = m.org and x.event = o.event and x.photo is null and (x.type, x.id) < (m.type, m.id) and coalesce(y.state, 'waiting') = 'waiting' limit 1) f on true`,
+        select x.type, x.id from (select * from outbox where org = m.org and event = o.event offset 0) x
+        left join lateral (select state from mirror_head where org = x.org and type = x.type and id = x.id offset 0) y on true
+        where x.photo is null and (x.type, x.id) < (m.type, m.id) and coalesce(y.state, 'waiting') = 'waiting' limit 1) f on true`,
     values: [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id)],
   });
   if (rows.length < heads.length) await rest(tx, lease, heads.filter((head) => !rows.some(({ org, type, id }) => org === head.org && type === head.type && id === head.id)));

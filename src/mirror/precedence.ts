@@ -38,7 +38,7 @@ export async function underWay(tx: Transaction, references: readonly OwnReferenc
     name: 'mirror-under-way',
     text: `
       select distinct k.org, k.type, k.id from unnest($1::int[], $2::smallint[], $3::text[], $4::bigint[]) as k(org, type, id, before)
-      left join mirror_head h on h.org = k.org and h.type = k.type and h.id = k.id
+      left join lateral (select * from mirror_head where org = k.org and type = k.type and id = k.id offset 0) h on true
       where coalesce(h.delivered_version, 0) = 0 and coalesce(h.state, 'waiting') = 'waiting'
         and exists (select from outbox o where o.org = k.org and o.type = k.type and o.id = k.id and o.seq < coalesce(k.before, o.seq + 1))`,
     values: [references.map(({ org }) => org), references.map(({ type }) => type), references.map(({ id }) => id), references.map(({ before }) => before)],

@@ -46,7 +46,8 @@ function contextOf(binary: VersionRow, fhirBase: string): { type: ResourceType; 
 export async function isBinaryInUse(tx: Transaction, org: OrgId, id: string): Promise<boolean> {
   const { rows } = await tx.query({
     name: 'binary-in-use',
-    text: `select 1 from attachment_use u join resource r on r.org = u.org and r.type = u.type and r.id = u.id
+    text: `select 1 from attachment_use u
+      cross join lateral (select deleted from resource where org = u.org and type = u.type and id = u.id offset 0) r
       where u.org = $1 and u."binary" = $2 and not r.deleted limit 1`,
     values: [org, id],
   });

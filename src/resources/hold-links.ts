@@ -8,8 +8,8 @@ import type { LinkedBinary } from './attachments.ts';
 
 const HOLD = `select 1 / (case when cardinality($2::text[]) = (select count(*) from (
     select r.version from unnest($1::int[], $2::text[], $3::int[]) as link (org, id, version)
-      join resource r on r.org = link.org and r.type = ${RESOURCE_TYPES.Binary} and r.id = link.id and r.version = link.version and not r.deleted
-    for key share of r) as held) then 1 else 0 end)`;
+      cross join lateral (
+        select version from resource v where v.org = link.org and v.type = ${RESOURCE_TYPES.Binary} and v.id = link.id and v.version = link.version and not v.deleted for key share) r) as held) then 1 else 0 end)`;
 
 /** Fails the commit with 409 `conflict` when a Binary is not any more what it was. */
 export function holdLinks(tx: Transaction, org: OrgId, linked: readonly LinkedBinary[]): void {

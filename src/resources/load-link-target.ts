@@ -19,8 +19,9 @@ export interface LinkTargetLoader {
 
 const TARGETS = `select r.org, r.type, r.id, r.version, r.last_updated, r.deleted, r.method, r.body, r.content, r.creator, r.patient,
     c.size::float8 as size, c.sha256, c.sha1, coalesce(c.declared_type, '') as "contentType"
-  from resource r join content c on c.org = r.org and c.id = r.content
-  where r.org = $1 and r.type = ${RESOURCE_TYPES.Binary} and r.id = any($2::text[]) and not r.deleted`;
+  from unnest($2::text[]) as k (id)
+  cross join lateral (select * from resource v where v.org = $1 and v.type = ${RESOURCE_TYPES.Binary} and v.id = k.id and not v.deleted offset 0) r
+  cross join lateral (select * from content where org = r.org and id = r.content offset 0) c`;
 
 export function createLinkTargetLoader(database: Pick<Database, 'select'>): LinkTargetLoader {
   const load = createNaturalBatch<string, LinkTarget | undefined>(async (lane, ids) => {

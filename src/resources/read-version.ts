@@ -49,7 +49,7 @@ export async function readBinaryUses(tx: Transaction, org: OrgId, binary: string
   const { rows } = await tx.query<BinaryUse>({
     name: 'read-binary-uses',
     text: `select distinct on (u.type, u.id) u.type, u.id, u.version, r.patient from attachment_use u
-      join resource r on r.org = u.org and r.type = u.type and r.id = u.id
+      cross join lateral (select patient from resource where org = u.org and type = u.type and id = u.id offset 0) r
       where u.org = $1 and u."binary" = $2 order by u.type, u.id, u.version desc limit 50`,
     values: [org, binary],
   });
