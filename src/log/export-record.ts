@@ -5,7 +5,8 @@ import { RECORD_SCHEMA, printRow, type TextLeaf } from '../audit/record-table.ts
 import { parseCheckpoint } from '../audit/checkpoint.ts';
 import { appendLeaves, EMPTY_TREE, treeRoot, type TreeHead } from '../audit/merkle-log.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
-import { PLAN_FOR_VALUES, type Database, type Transaction } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { PLAN_FOR_VALUES } from '../database/plans.ts';
 import { finishExport, isThere, keepProgress, readManifest, readProgress, RowFile, SCHEMA, writeWhole, type ExportManifest } from './export-files.ts';
 import { readState } from './log-state.ts';
 import { findPurged } from './purged-versions.ts';

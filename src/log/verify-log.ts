@@ -3,7 +3,8 @@
 import { openCheckpoint } from '../audit/checkpoint.ts';
 import { EMPTY_TREE, treeRoot, type TreeHead } from '../audit/merkle-log.ts';
 import type { Removal } from '../audit/removal-statement.ts';
-import { PLAN_FOR_VALUES, type Database, type Transaction } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { PLAN_FOR_VALUES } from '../database/plans.ts';
 import { Findings, type Finding } from './findings.ts';
 import { readRemoval } from './read-removal.ts';
 import { readState, type LogState } from './log-state.ts';

@@ -1,6 +1,7 @@
 // Searches of one shape are planned once for each connection. Shapes beyond a bound are planned anew each time, so that
 // a stranger's many queries cannot fill the memory of the database's connections.
-import { PLAN_FOR_VALUES, type Statement, type Transaction } from '../database/database.ts';
+import type { Statement, Transaction } from '../database/database.ts';
+import { PLAN_FOR_VALUES } from '../database/plans.ts';
 import type { SearchQuery } from './search-query.ts';
 
 const SHAPES_MAX = 64;

@@ -2,7 +2,8 @@
 // long the record gets.
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { PLAN_ONCE, type Statement, type Transaction } from '../../src/database/database.ts';
+import type { Statement, Transaction } from '../../src/database/database.ts';
+import { PLAN_ONCE } from '../../src/database/plans.ts';
 import { searchSource } from '../../src/resources/search-source.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';
 import type { RecordType } from '../../src/search/record-type.ts';

@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { loadDocuments } from '../../bench/load-documents.ts';
-import { openDatabase, PLAN_FOR_VALUES, type Database, type Transaction } from '../../src/database/database.ts';
+import { openDatabase, type Database, type Transaction } from '../../src/database/database.ts';
+import { PLAN_FOR_VALUES } from '../../src/database/plans.ts';
 import { typeNumber } from '../../src/fhir/resource-type.ts';
 import { createOrganisations } from '../../src/resources/organisation.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';

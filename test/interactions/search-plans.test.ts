@@ -10,7 +10,8 @@ import { indexHash, tokenKeys } from '../../src/search/index-hash.ts';
 import { parseIncludes } from '../../src/search/parse-include.ts';
 import { parseSearch } from '../../src/search/parse-search.ts';
 import { SEARCH_PARAMETERS } from '../../src/search/search-parameters.ts';
-import { PLAN_ONCE, type Statement, type Transaction } from '../../src/database/database.ts';
+import type { Statement, Transaction } from '../../src/database/database.ts';
+import { PLAN_ONCE } from '../../src/database/plans.ts';
 import { createDatabase } from '../support/start-muniment.ts';
 
 const ROWS = 20_000;
