@@ -1,5 +1,5 @@
 // Listeners: the server's own, which drains at the end, and the one of the metrics.
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Server as NetServer, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../logger.ts';
@@ -8,6 +8,7 @@ import { answerUnreadable } from './unreadable-request.ts';
 
 const DRAIN_MS = 30_000;
 const SILENT_MS = 1_000;
+const SILENCE_MS = 120_000;
 const HEADERS_TIMEOUT_MS = 30_000;
 const HEADER_BYTES_MAX = 32 * 1024;
 
@@ -24,16 +25,18 @@ export interface ListenWish {
   /** As clients see it. */
   baseUrl: string;
   tls?: TlsFiles | undefined;
+  /** Milliseconds in which neither side moves a byte, while the client has something to do; 120 s. */
+  silenceMs?: number;
 }
 
 /** A long upload has no time limit of its own; silence on the socket has. */
 const LIMITS = { requestTimeout: 0, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 65_000 };
 
 /** Raises an Error that names the port when it is taken, or says what is wrong with the certificate. */
-export async function listen(handler: RequestListener, { tls, baseUrl, ...address }: ListenWish, logger: Logger): Promise<Listener> {
+export async function listen(handler: RequestListener, { tls, baseUrl, silenceMs = SILENCE_MS, ...address }: ListenWish, logger: Logger): Promise<Listener> {
   const secure = tls === undefined ? undefined : createTlsServer(LIMITS, tls, handler, logger);
   const server = secure?.server ?? createServer(LIMITS, handler);
-  server.timeout = 120_000;
+  endSilence(server, silenceMs);
   server.on('checkContinue', handler);
   answerUnreadable(server, logger, baseUrl);
   const sockets = trackSockets(server);
@@ -60,6 +63,23 @@ export async function listen(handler: RequestListener, { tls, baseUrl, ...addres
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * Closes a socket on which the client neither sends nor takes anything. While we work on what was received in full, such as a
+ * large file that is put together, the silence is ours, and the client waits for its answer.
+ */
+function endSilence(server: Server, silenceMs: number): void {
+  const under = new WeakMap<Socket, { request: IncomingMessage; response: ServerResponse }>();
+  const remember = (request: IncomingMessage, response: ServerResponse): void => { under.set(request.socket, { request, response }); };
+  server.timeout = silenceMs;
+  server.on('request', remember);
+  server.on('checkContinue', remember);
+  server.on('timeout', (socket: Socket) => {
+    const work = under.get(socket);
+    if (work === undefined || !work.request.complete || work.response.writableFinished || socket.writableLength > 0) socket.destroy();
+    else socket.setTimeout(silenceMs);
+  });
 }
 
 function trackSockets(server: Pick<Server, 'on'>): Set<Socket> {
