@@ -31,14 +31,20 @@ function mayLend(context: InteractionContext): boolean {
   }
 }
 
-function lent(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, { id, url }: SignedGrant, outcome: Outcome): Outcome {
-  const document = JSON.parse(outcome.response.body ?? '{}') as DocumentFields;
+/** The end of the grant, which is made with the commit; undefined for callers who may lend nothing. */
+export function lend(parts: Pick<GrantOperationParts, 'signedUrlMinutesMax'>, tx: Transaction, context: InteractionContext, { id }: SignedGrant, type: 'DocumentReference' | 'Binary', resourceId: string): number | undefined {
+  if (!mayLend(context)) return undefined;
   const { org, principal, now } = context;
   const expiresAt = now + Math.min(MINUTES, parts.signedUrlMinutesMax) * 60_000;
+  insertPlainGrant(tx, { org: org.id, owner: ownerOf(principal), principal: printOwner(principal) }, { id, type, resourceId, createdAt: now, expiresAt });
+  return expiresAt;
+}
+
+function lent(parts: GrantOperationParts, tx: Transaction, context: InteractionContext, signed: SignedGrant, outcome: Outcome): Outcome {
+  const document = JSON.parse(outcome.response.body ?? '{}') as DocumentFields;
   const shown = (more: Pick<LentFields, 'signed_url' | 'expires_at'>): Outcome => ({ ...outcome, response: { ...outcome.response, body: JSON.stringify({ ...document, ...more }) }, keepsAnswer: true });
-  if (!mayLend(context)) return shown({ signed_url: null, expires_at: null });
-  insertPlainGrant(tx, { org: org.id, owner: ownerOf(principal), principal: printOwner(principal) }, { id, type: 'DocumentReference', resourceId: document.id, createdAt: now, expiresAt });
-  return { ...shown({ signed_url: url, expires_at: printInstant(expiresAt) }), grant: id };
+  const expiresAt = lend(parts, tx, context, signed, 'DocumentReference', document.id);
+  return expiresAt === undefined ? shown({ signed_url: null, expires_at: null }) : { ...shown({ signed_url: signed.url, expires_at: printInstant(expiresAt) }), grant: signed.id };
 }
 
 /** A repetition answers what the first one did, the URL included, and names the document as seen. */

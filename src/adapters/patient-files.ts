@@ -12,12 +12,15 @@ import { insertPatientFile, type PatientFile } from '../resources/patient-files.
 import type { AdapterGroup } from './adapter-route.ts';
 import { prepareUpload, receiveFile, type ReceivedFile, type UploadParts } from './document-upload.ts';
 import { PATIENT_FILE } from './describe-records.ts';
-import { fhirCalls, type FhirCall, type FhirCallParts } from './fhir-call.ts';
+import type { GrantOperationParts } from '../operations/named-grant.ts';
+import { signGrant, type SignedGrant } from '../operations/signed-url.ts';
+import type { FhirCall, FhirCallParts } from './fhir-call.ts';
+import { lend } from './lent-upload.ts';
 import { jsonResponse, userOf } from './medical-record-answer.ts';
 import { readMultipart } from './multipart-form.ts';
 import { inFhirTerms } from './translated.ts';
 
-export type PatientFileParts = UploadParts & FhirCallParts;
+export type PatientFileParts = UploadParts & FhirCallParts & GrantOperationParts;
 
 /** A file that was received and will be a document of its own. */
 export interface PreparedFile {
@@ -65,7 +68,7 @@ export async function urlOf(call: FhirCall, { binary }: PatientFile, fhirBase: s
 export const fileMembers = (row: PatientFile, url: string): Record<string, string | number> => ({ id: Number(row.id), file_name: row.file_name, s3_url: url, file_type: row.file_type });
 
 function uploadFile(parts: PatientFileParts): Interaction {
-  return defineInteraction<PreparedFile>({
+  return defineInteraction<PreparedFile & { signed: SignedGrant }>({
     code: 'create',
     kind: 'write',
     prepare: async (context) => {
@@ -80,7 +83,7 @@ function uploadFile(parts: PatientFileParts): Interaction {
           return received;
         });
         if (file === undefined) throw fhirError('malformed-form', 'The form has no file; it belongs into the field named file', { expression: 'file' });
-        return await prepareFile(parts, context, file, id);
+        return { ...await prepareFile(parts, context, file, id), signed: await signGrant(parts, context) };
       } catch (error) {
         await discardAll(parts.content, context, all);
         throw error;
@@ -89,12 +92,12 @@ function uploadFile(parts: PatientFileParts): Interaction {
     run: async (tx, context, prepared) => {
       const { outcome, row } = await writeFile(parts, tx, context, prepared);
       const { version: _version, ...rest } = outcome;
-      const response = (url: string): Outcome => ({
-        ...rest,
+      const isLent = lend(parts, tx, context, prepared.signed, 'Binary', row.binary) !== undefined;
+      const url = isLent ? prepared.signed.url : `${parts.fhirBase}/Binary/${row.binary}`;
+      return {
+        ...rest, keepsAnswer: true, ...(isLent ? { grant: prepared.signed.id } : {}),
         response: jsonResponse(201, { ...fileMembers(row, url), file_id: Number(row.id), patient_id: row.patient_id, file_size: Number(row.file_size), document_reference: `DocumentReference/${row.document}`, created_at: row.created_at.toISOString() }),
-      });
-      const call = fhirCalls(parts, context);
-      return { ...response(''), complete: async () => response(await urlOf(call, row, parts.fhirBase)) };
+      };
     },
     abandon: (context, prepared) => discardAll(parts.content, context, receivedIn([prepared])),
   });

@@ -136,8 +136,7 @@ const RECIPES: Record<string, Recipe> = {
   'GET api/medical-records/[id]': async ({ record }) => get(`api/medical-records/${await record()}`),
   'PATCH api/medical-records/[id]/draft': async ({ record }) => ({ path: `api/medical-records/${await record()}/draft`, status: 200, call: json('PATCH', { form_data: { notes: `${CONTENT} b` } }, { 'if-match': '"1"' }) }),
   'POST api/medical-records/[id]/finalise': async ({ record }) => ({ path: `api/medical-records/${await record()}/finalise`, status: 200, call: { method: 'POST' } }),
-  // The document, and the signed URL that is answered with it.
-  'POST api/patients/[id]/files': async ({ form }) => ({ ...await form(`api/patients/p-${randomUUID().slice(0, 8)}/files`, {}), events: 2 }),
+  'POST api/patients/[id]/files': async ({ form }) => form(`api/patients/p-${randomUUID().slice(0, 8)}/files`, {}),
   'GET admin/organisations': async () => get('admin/organisations'),
   'POST admin/organisations': async () => ({ path: 'admin/organisations', status: 201, call: json('POST', { name: `w-${randomUUID()}` }) }),
   'GET admin/organisations/[name]': async () => get('admin/organisations/demo'),
