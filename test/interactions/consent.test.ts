@@ -48,6 +48,9 @@ withHapi('with consents at HAPI', () => {
   });
 
   beforeAll(async () => {
+    // Before their documents: HAPI makes a placeholder of a patient whom it does not know, and two who make the same one collide.
+    for (const patient of [closed, partly, open]) await put('Patient', patient, { name: [{ family: patient }] });
+    await put('Practitioner', `${run}-trusted`, { name: [{ family: 'Trusted' }] });
     first = await startMuniment({ MIRROR_BASE_URL: HAPI ?? '' });
     const writer = fhirClient(first.fhirBase, await first.token({ user: 'Practitioner/writer' }));
     const made = async (name: string, patient: string, more: object = {}): Promise<void> => {
@@ -63,8 +66,6 @@ withHapi('with consents at HAPI', () => {
     const signed = await doctorBefore.post(`DocumentReference/${ids['closed']}/$signed-url`, undefined);
     expect(signed.status).toBe(200);
     lent = signed.json.parameter.find(({ name }: Json) => name === 'url').valueString ?? signed.json.parameter.find(({ name }: Json) => name === 'url').valueUrl ?? signed.json.parameter.find(({ name }: Json) => name === 'url').valueUri;
-    for (const patient of [closed, partly, open]) await put('Patient', patient, { name: [{ family: patient }] });
-    await put('Practitioner', `${run}-trusted`, { name: [{ family: 'Trusted' }] });
     await consent(closed, { type: 'deny', provision: [{ type: 'permit', ...to(`Practitioner/${run}-trusted`) }] });
     await consent(partly, { type: 'permit', provision: [{ type: 'deny', securityLabel: RESTRICTED.meta.security }] });
     server = await first.startSecond();
