@@ -41,6 +41,20 @@ export async function up(knex: Knex): Promise<void> {
     drop trigger access_entity_append_only on access_entity;
     create trigger access_entity_append_only before update or delete on access_entity for each row execute function refuse_entity_change();
 
-    grant delete on access_event, access_entity to muniment_worker;
+    -- The one way out. No runtime role may delete from the record by itself; the triggers look at what the owner takes away as well,
+    -- who sees rows under forced row-level security only by these policies.
+    create policy removal_sees on access_event for select to current_user using (true);
+    create policy removal_takes on access_event for delete to current_user using (true);
+    create policy removal_sees on access_entity for select to current_user using (true);
+    create policy removal_takes on access_entity for delete to current_user using (true);
+    create function remove_events(of_orgs int[], of_events uuid[]) returns void language sql security definer set search_path = public, pg_temp as $$
+      delete from access_event e using unnest(of_orgs, of_events) as t (org, id) where e.org = t.org and e.id = t.id
+    $$;
+    create function remove_entities(of_orgs int[], of_references text[], of_roles smallint[], of_events uuid[]) returns void language sql security definer set search_path = public, pg_temp as $$
+      delete from access_entity x using unnest(of_orgs, of_references, of_roles, of_events) as t (org, reference, role, event)
+        where x.org = t.org and x.reference = t.reference and x.event = t.event and x.role = t.role
+    $$;
+    revoke all on function remove_events(int[], uuid[]), remove_entities(int[], text[], smallint[], uuid[]) from public;
+    grant execute on function remove_events(int[], uuid[]), remove_entities(int[], text[], smallint[], uuid[]) to muniment_worker;
   `);
 }

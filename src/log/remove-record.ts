@@ -173,10 +173,10 @@ async function waitForLeaf(database: RemovalWish['database'], org: number, event
 
 async function removeEvents(tx: Transaction, due: readonly Due[]): Promise<void> {
   if (due.length === 0) return;
-  await tx.query('delete from access_event e using unnest($1::int[], $2::uuid[]) as t (org, id) where e.org = t.org and e.id = t.id', [due.map(({ org }) => org), due.map(({ event }) => event)]);
+  await tx.query('select remove_events($1, $2)', [due.map(({ org }) => org), due.map(({ event }) => event)]);
   const found = due.flatMap(({ body, event, org }) => indexAccess(JSON.parse(body) as AccessEvent).entities.map(({ reference, role }) => ({ org, reference, role, event })));
   await tx.query(
-    'delete from access_entity x using unnest($1::int[], $2::text[], $3::smallint[], $4::uuid[]) as t (org, reference, role, event) where x.org = t.org and x.reference = t.reference and x.event = t.event and x.role = t.role',
+    'select remove_entities($1, $2, $3, $4)',
     [found.map(({ org }) => org), found.map(({ reference }) => reference), found.map(({ role }) => role), found.map(({ event }) => event)],
   );
 }

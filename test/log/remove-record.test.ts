@@ -136,7 +136,7 @@ describe('before anything is removed', () => {
 describe('a removal', () => {
   it('that is broken off behind its statement has lost nothing', async () => {
     const breaking: RemovalWish['database'] = { workerTransaction: (work) => database.workerTransaction((tx) => work({ ...tx, query: ((text: never, values: never) => {
-      if (String(text).startsWith('delete')) throw new Error('killed');
+      if (String(text).startsWith('select remove_events')) throw new Error('killed');
       return tx.query(text, values);
     }) })) };
     const broken = { ...wish, database: breaking };

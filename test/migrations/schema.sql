@@ -702,9 +702,13 @@ upload_part enabled forced
 -- policies
 access_entity audit_insert PERMISSIVE INSERT to muniment_audit with check true
 access_entity own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_entity removal_sees PERMISSIVE SELECT to postgres using true
+access_entity removal_takes PERMISSIVE DELETE to postgres using true
 access_entity worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 access_event audit_insert PERMISSIVE INSERT to muniment_audit with check true
 access_event own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_event removal_sees PERMISSIVE SELECT to postgres using true
+access_event removal_takes PERMISSIVE DELETE to postgres using true
 access_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 access_grant own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 access_grant worker_everything PERMISSIVE ALL to muniment_worker using true with check true
@@ -776,10 +780,10 @@ upload_part own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELEC
 -- grants on tables and sequences
 access_entity to muniment_app: insert, select
 access_entity to muniment_audit: insert
-access_entity to muniment_worker: delete, select
+access_entity to muniment_worker: select
 access_event to muniment_app: insert, select
 access_event to muniment_audit: insert
-access_event to muniment_worker: delete, select
+access_event to muniment_worker: select
 access_grant to muniment_app: delete, insert, select, update
 access_grant to muniment_worker: select
 alias_sequence to muniment_app: insert, select, update
@@ -955,6 +959,23 @@ AS $function$
         end if;
         raise exception 'A superseded version does not change';
       end
+    $function$
+CREATE OR REPLACE FUNCTION public.remove_entities(of_orgs integer[], of_references text[], of_roles smallint[], of_events uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+      delete from access_entity x using unnest(of_orgs, of_references, of_roles, of_events) as t (org, reference, role, event)
+        where x.org = t.org and x.reference = t.reference and x.event = t.event and x.role = t.role
+    $function$
+CREATE OR REPLACE FUNCTION public.remove_events(of_orgs integer[], of_events uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+      delete from access_event e using unnest(of_orgs, of_events) as t (org, id) where e.org = t.org and e.id = t.id
     $function$
 
 -- triggers

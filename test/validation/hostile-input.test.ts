@@ -49,15 +49,14 @@ function firstFault(text: string): string {
 
 describe('hostile JSON', () => {
   it.each(HOSTILE)('%s is refused with its place, in less than 50 ms', (_title, text, told) => {
-    // The best of twenty at most: a machine that does other work meanwhile is slow, not wrong.
-    let best = Infinity;
-    for (let round = 0; round < 20 && best >= 50; round += 1) {
+    const times = [1, 2, 3, 4, 5].map(() => {
       const before = process.cpuUsage();
       expect(firstFault(text)).toMatch(told);
       const { user, system } = process.cpuUsage(before);
-      best = Math.min(best, (user + system) / 1_000);
-    }
-    expect(best).toBeLessThan(50);
+      return (user + system) / 1_000;
+    });
+    // The best of five: a machine that does other work meanwhile is slow, not wrong.
+    expect(Math.min(...times)).toBeLessThan(50);
   });
 });
 
