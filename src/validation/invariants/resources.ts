@@ -1,7 +1,7 @@
 // Constraints of the resources that are stored, that carry others, and that documents contain
 // (ElementDefinition.constraint of each StructureDefinition of R4 4.0.1).
 import { parseDateRange } from '../../fhir/instant.ts';
-import type { JsonObject } from '../../fhir/json.ts';
+import type { JsonObject, JsonValue } from '../../fhir/json.ts';
 import { count, errors, has, hasChoice, isCoded, isDistinct, number, object, objects, text, values, warnings, type Invariant } from './invariant.ts';
 
 const TERMINOLOGY = 'http://terminology.hl7.org/CodeSystem';
@@ -133,7 +133,13 @@ function strataOf(report: JsonObject): JsonObject[] {
 
 function codingsOf(element: JsonObject): string[] {
   const code = object(element, 'code');
-  return code === undefined ? [] : objects(code, 'coding').map((coding) => JSON.stringify([coding['system'], coding['version'], coding['code'], coding['display'], coding['userSelected']]));
+  return code === undefined ? [] : objects(code, 'coding').map(codingKey);
+}
+
+/** No string of a resource holds NUL. */
+function codingKey({ system, version, code, display, userSelected }: JsonObject): string {
+  const shown = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
+  return `${shown(system)}\0${shown(version)}\0${shown(code)}\0${shown(display)}\0${shown(userSelected)}`;
 }
 
 function repeatsCode(observation: JsonObject): boolean {
