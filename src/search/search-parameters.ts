@@ -22,3 +22,9 @@ export type SearchableType = keyof typeof SEARCH_PARAMETERS;
 export function isSearchable(type: string): type is SearchableType {
   return Object.hasOwn(SEARCH_PARAMETERS, type);
 }
+
+/** Whether a name of a query, with its modifier or chain, is a search parameter of the type. */
+export function isSearchParameter(type: string, name: string): boolean {
+  const plain = name.split(/[:.]/, 1)[0];
+  return isSearchable(type) && SEARCH_PARAMETERS[type].some((parameter) => parameter.name === plain);
+}

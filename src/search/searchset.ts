@@ -1,4 +1,5 @@
 // The Bundle of a search (R4 search.html 3.1.1.6). Entries are texts already: nothing stored is parsed again.
+import { randomUUID } from 'node:crypto';
 import { asFhirString } from '../fhir/fhir-string.ts';
 
 export interface SearchsetEntry {
@@ -34,7 +35,8 @@ export interface Searchset {
 /** A link by GET, whatever the request was. */
 export function searchUrl(base: string, parameters: readonly (readonly [string, string])[]): string {
   const query = new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])).toString();
-  return query === '' ? base : `${base}?${query}`;
+  // A comma parts values of one parameter (3.1.1.5.2); in a query it stands for itself (RFC 3986 3.4).
+  return query === '' ? base : `${base}?${query.replaceAll('%2C', ',')}`;
 }
 
 /** Notes on parameters that this server does not know or cannot use here. */
@@ -42,8 +44,9 @@ export function ignoredNotes(ignored: readonly string[]): SearchNote[] {
   return ignored.map((name) => ({ severity: 'warning', code: 'not-supported', diagnostics: `Not supported here and left out: ${name}` }));
 }
 
+/** What is kept nowhere has a fullUrl as well (R4 bundle.html 2.36.4): validators ask for one in each entry. */
 function outcomeEntry(notes: readonly SearchNote[]): string {
-  return JSON.stringify({ resource: { resourceType: 'OperationOutcome', issue: notes.map((note) => ({ ...note, diagnostics: asFhirString(note.diagnostics) })) }, search: { mode: 'outcome' } });
+  return JSON.stringify({ fullUrl: `urn:uuid:${randomUUID()}`, resource: { resourceType: 'OperationOutcome', issue: notes.map((note) => ({ ...note, diagnostics: asFhirString(note.diagnostics) })) }, search: { mode: 'outcome' } });
 }
 
 function entryText({ fullUrl, text, mode = 'match' }: SearchsetEntry): string {

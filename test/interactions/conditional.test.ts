@@ -45,6 +45,20 @@ describe('conditional create', () => {
     expect(await count(value)).toBe(0);
   });
 
+  it.each(['identifier=VALUE', 'identifier:of-type=a|b|VALUE', 'patient.identifier=VALUE', '_id=VALUE'])('a condition in the URL (%p) is 400 and nothing is made, alone and in a Bundle', async (query) => {
+    const value = newValue();
+    const path = `DocumentReference?${query.replace('VALUE', value)}`;
+    const alone = await client.post(path, about(value));
+    expect([...code(alone), alone.json.issue[0].diagnostics]).toEqual([400, 'invalid-parameter', expect.stringContaining('travels in If-None-Exist')]);
+    const entry = { resource: about(value), request: { method: 'POST', url: path } };
+    expect(code(await client.post('', { resourceType: 'Bundle', type: 'transaction', entry: [entry] }))).toEqual([400, 'invalid-parameter']);
+    const batch = await client.post('', { resourceType: 'Bundle', type: 'batch', entry: [entry] });
+    expect(batch.json.entry[0].response.status).toMatch(/^400/);
+    expect(await count(value)).toBe(0);
+    const formed = await client.post('DocumentReference?_format=json&_pretty=true', about(value));
+    expect(formed.status).toBe(201);
+  });
+
   it('fifty at once are one 201 and forty-nine 200 of the same resource', async () => {
     const value = newValue();
     const answers = await Promise.all(Array.from({ length: 50 }, () => client.post('DocumentReference', about(value), { 'if-none-exist': `identifier=${SYSTEM}|${value}` })));

@@ -183,9 +183,10 @@ describe('pages', () => {
     const answer = await client.get('DocumentReference?foo=bar&status=current&_count=100000&status=&Status=current&_format=json');
     expect(parameters(answer)).toEqual([['status', 'current'], ['_sort', '-_lastUpdated'], ['_count', '1000'], ['_format', 'json']]);
     const outcome = answer.json.entry.at(-1);
-    expect([outcome.search.mode, outcome.resource.issue[0].severity]).toEqual(['outcome', 'warning']);
+    expect([outcome.search.mode, outcome.resource.issue[0].severity, outcome.fullUrl]).toEqual(['outcome', 'warning', expect.stringMatching(/^urn:uuid:[0-9a-f-]{36}$/)]);
     expect(outcome.resource.issue.map((issue: { diagnostics: string }) => issue.diagnostics).join()).toMatch(/foo.*Status/);
     expect(link(answer, 'self')).toMatch(new RegExp(`^${server.fhirBase}/DocumentReference\\?`));
+    expect(link(await client.get('?_type=DocumentReference,Media&_count=1'), 'self')).toContain('_type=DocumentReference,Media&');
   });
 
   it('an unknown parameter is left out when lenient and 400 when strict; a broken value is 400 either way', async () => {
