@@ -94,8 +94,9 @@ function systemSearchParams(types: readonly string[]): object[] {
 }
 
 const OAUTH_URIS = 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris';
+// The parts that the extension has in R4's own definition; smart-configuration names the other endpoints.
 const OAUTH_ENDPOINTS: readonly (readonly [name: string, member: string])[] = [
-  ['authorize', 'authorization_endpoint'], ['token', 'token_endpoint'], ['register', 'registration_endpoint'], ['introspect', 'introspection_endpoint'], ['revoke', 'revocation_endpoint'],
+  ['authorize', 'authorization_endpoint'], ['token', 'token_endpoint'], ['register', 'registration_endpoint'],
 ];
 
 /** SMART's extension for clients that read no smart-configuration; without an authorization server there is nothing to say. */

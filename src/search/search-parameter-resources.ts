@@ -38,7 +38,8 @@ function resourceOf({ bases, parameter, expressions }: Declared): JsonObject {
     publisher: definition.startsWith(HL7) ? 'HL7 International' : 'Muniment',
     description: `${documentation}. As it is served here: for ${bases.join(', ')}.`,
     code: name,
-    base: bases,
+    // R4's common parameters are defined on Resource, where alone their expressions hold; the description says for which types they are served.
+    base: parameter.expression.startsWith('Resource.') ? ['Resource'] : bases,
     type,
     expression: expressions.join(' | '),
     xpathUsage: 'normal',

@@ -487,6 +487,8 @@ describe('capabilities', () => {
     const security = (await statement()).rest?.[0]?.security;
     expect(security?.cors).toBe(true);
     expect(security?.service?.flatMap((service) => service.coding ?? [])).toContainEqual(expect.objectContaining({ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }));
+    const legacy = security?.extension?.find(({ url }) => url === 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris');
+    expect(legacy?.extension?.map(({ url }) => url)).toEqual(['authorize', 'token', 'register']);
   });
 
   row('CAP-09', async () => {

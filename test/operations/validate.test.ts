@@ -146,6 +146,8 @@ describe('conformance resources', () => {
     const definitions = new Set(Object.values(SEARCH_PARAMETERS).flatMap((parameters) => parameters.map(({ definition }) => definition)));
     expect(urls).toHaveLength(definitions.size);
     expect(new Set(urls)).toEqual(definitions);
+    const common = (await client.get('SearchParameter/Resource-tag')).json;
+    expect([common.base, common.expression, common.description]).toEqual([['Resource'], 'Resource.meta.tag', expect.stringContaining('for DocumentReference, Media, List')]);
     const { json } = await client.get('SearchParameter/clinical-patient');
     expect(json).toMatchObject({ code: 'patient', type: 'reference', base: expect.arrayContaining(['DocumentReference']), target: ['Patient'] });
   });
