@@ -103,6 +103,51 @@ describe('the S3 store and a server in trouble', () => {
     expect(counts['PUT']).toBe(3);
   });
 
+  it('asks what stands under the key when the connection broke: what is ours is kept, what is not makes the key taken', async () => {
+    const large = { size: 16 * MIB, sha256: () => sha256 };
+    const other = Buffer.alloc(32).toString('base64');
+    for (const [held, ours] of [[sha256.toString('base64'), true], [other, false], [undefined, false]] as const) {
+      for (const [early, work] of [[true, (store: ContentStore) => store.put('k', manyPieces(16), large)], [false, (store: ContentStore) => store.put('k', manyPieces(16), large)], [false, put]] as const) {
+        const store = await storeOn((request, response) => {
+          if (request.method === 'HEAD') return void (held === undefined ? response.writeHead(404).end() : response.writeHead(200, { 'content-length': 9, 'x-amz-checksum-sha256': held }).end());
+          // Refused with the first bytes, and the answer is lost; or all of it was taken, and the answer is lost.
+          if (early) request.once('data', () => { request.socket.resetAndDestroy(); });
+          else request.resume().on('end', () => { request.socket.resetAndDestroy(); });
+        });
+        const end = await work(store).then(() => 'kept', (error: Error & { detail?: string }) => error.detail ?? error.name);
+        expect([early, held, end]).toEqual([early, held, held === undefined ? 'unavailable' : ours && !early ? 'kept' : 'ObjectExistsError']);
+      }
+    }
+  });
+
+  it('is not misled by connections that the server closed without a word after it had refused on them', async () => {
+    const used = new WeakSet<object>();
+    const store = await storeOn((request, response) => {
+      // Each connection answers once; whoever comes back on it finds it gone.
+      if (used.has(request.socket)) return void request.socket.resetAndDestroy();
+      used.add(request.socket);
+      request.resume().on('end', () => {
+        // Without a length Node keeps no connection after it.
+        if (request.method === 'HEAD') return void response.writeHead(404, { 'content-length': 0 }).end();
+        if (request.method === 'POST' && request.url?.includes('uploads') === true) return void response.writeHead(200).end('<R><UploadId>up-1</UploadId></R>');
+        if (request.method === 'POST') return void response.writeHead(412).end('<Error><Code>PreconditionFailed</Code></Error>');
+        if (request.url?.includes('partNumber') === true) return void response.writeHead(200, { etag: '"1"' }).end();
+        response.writeHead(request.method === 'GET' ? 404 : 412).end('<Error><Code>NoSuchKey</Code></Error>');
+      });
+    });
+    for (let round = 0; round < 3; round += 1) {
+      // Several connections are left waiting for use.
+      await Promise.all([0, 1, 2, 3].map(() => store.stat('k')));
+      await expect(put(store)).rejects.toThrow(ObjectExistsError);
+      await Promise.all([0, 1, 2, 3].map(() => store.stat('k')));
+      expect(await store.stat('k')).toBeUndefined();
+      await Promise.all([0, 1, 2, 3].map(() => store.stat('k')));
+      expect(await collect(await store.get('k', { start: 0, length: 1 }))).toHaveLength(0);
+      await Promise.all([0, 1, 2, 3].map(() => store.stat('k')));
+      await expect(store.put('k', manyPieces(9), {})).rejects.toThrow(ObjectExistsError);
+    }
+  });
+
   it('stops reading the source when the answer comes early', async () => {
     const store = await storeOn((_request, response) => { response.writeHead(412).end('<Error><Code>PreconditionFailed</Code></Error>'); });
     let taken = 0;

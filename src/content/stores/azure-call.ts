@@ -14,6 +14,7 @@ export interface AzureCall {
   headers?: Record<string, string>;
   body?: readonly Buffer[];
   mayRepeat?: boolean;
+  own?: boolean;
 }
 
 export interface AzureCaller {
@@ -35,7 +36,7 @@ export function createAzureCaller(transport: StoreTransport, endpoint: URL, cont
   }
 
   return {
-    call: ({ mayRepeat, ...request }) => transport.exchange({ method: request.method, ...signed(request), ...(request.body === undefined ? {} : { body: request.body }), ...(mayRepeat === undefined ? {} : { mayRepeat }) }),
+    call: ({ mayRepeat = true, own = false, ...request }) => transport.exchange({ method: request.method, ...signed(request), ...(request.body === undefined ? {} : { body: request.body }), mayRepeat, own }),
     download: (request) => transport.download(signed({ method: 'GET', ...request })),
   };
 }

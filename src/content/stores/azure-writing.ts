@@ -25,7 +25,7 @@ export async function putBlob({ call }: AzureCaller, key: string, part: Part): P
 async function commitBlocks({ call }: AzureCaller, key: string, ids: readonly string[], size: number): Promise<StoredObject> {
   const list = Buffer.from(`<?xml version="1.0" encoding="utf-8"?><BlockList>${ids.map((id) => `<Uncommitted>${id}</Uncommitted>`).join('')}</BlockList>`);
   const answer = await call({
-    method: 'PUT', key, query: { comp: 'blocklist' }, body: [list], mayRepeat: false,
+    method: 'PUT', key, query: { comp: 'blocklist' }, body: [list], mayRepeat: false, own: true,
     headers: { 'content-md5': md5Of({ pieces: [list], size: list.length }), 'content-type': 'application/xml', 'if-none-match': '*' },
   });
   if (answer.status !== 201) throw azureError(answer);

@@ -5,7 +5,7 @@ import type { StoreAnswer, StoreExchange, StoreTransport } from './store-request
 import { encodePath, encodeQuery, signRequest, UNSIGNED_PAYLOAD, type S3Credentials } from './s3-signature.ts';
 import { unreachable } from './store-errors.ts';
 
-export interface S3Call extends Pick<StoreExchange, 'method' | 'body' | 'mayRepeat'> {
+export interface S3Call extends Pick<StoreExchange, 'method' | 'body' | 'mayRepeat' | 'own'> {
   key: string;
   query?: Record<string, string>;
   headers?: Record<string, string>;

@@ -105,7 +105,7 @@ async function begin(call: S3Caller, key: string): Promise<string> {
 async function complete(call: S3Caller, key: string, uploadId: string, parts: readonly SentPart[], size: number): Promise<StoredObject> {
   const list = parts.map((part) => `<Part><PartNumber>${part.number}</PartNumber><ETag>${part.etag}</ETag><ChecksumSHA256>${part.checksum}</ChecksumSHA256></Part>`);
   const body = [Buffer.from(`<CompleteMultipartUpload>${list.join('')}</CompleteMultipartUpload>`)];
-  const answer = await call({ method: 'POST', key, query: { uploadId }, body, headers: { 'if-none-match': '*' }, mayRepeat: false });
+  const answer = await call({ method: 'POST', key, query: { uploadId }, body, headers: { 'if-none-match': '*' }, mayRepeat: false, own: true });
   // A failure may come behind a status of 200, as an error document.
   if (answer.status !== 200 || answer.code !== undefined) throw storeError(answer);
   return storedObject(size, answer);

@@ -5,6 +5,7 @@ import { Client } from 'minio';
 import type { ListedObject, StoredObject } from '../content-store.ts';
 import type { S3Credentials } from './s3-signature.ts';
 import { unreachable } from './store-errors.ts';
+import { dropIdle } from './store-request.ts';
 import { StoreConnectionError, watchSilence, type SilenceWatch } from './store-silence.ts';
 
 export interface S3Reading {
@@ -31,16 +32,17 @@ function codeOf(error: unknown): string {
   return (error as { code?: string }).code ?? '';
 }
 
-async function twice<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(codeOf(error))) throw error;
-    return work();
-  }
-}
-
 export function openS3Reading(endpoint: URL, bucket: string, credentials: S3Credentials, agent: http.Agent, silenceMs: number): S3Reading {
+  async function twice<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(codeOf(error))) throw error;
+      dropIdle(agent);
+      return work();
+    }
+  }
+
   const secure = endpoint.protocol === 'https:';
   const watches = new WeakMap<object, SilenceWatch>();
 

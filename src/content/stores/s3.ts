@@ -1,7 +1,7 @@
 // Any S3: what is sent carries its SHA-256, so that the store refuses other bytes than were meant. Bytes go in by
 // requests of our own, since the minio client holds whole parts in memory; it reads and removes.
 import { randomUUID } from 'node:crypto';
-import type { ContentStore, PutOptions, StoredObject, StoreProtection } from '../content-store.ts';
+import { ObjectExistsError, type ContentStore, type PutOptions, type StoredObject, type StoreProtection } from '../content-store.ts';
 import { createS3Caller, storedObject, storeError } from './s3-call.ts';
 import { checksumOf, cutParts, firstParts, following, partBytes, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
 import { openS3Reading } from './s3-reading.ts';
@@ -9,7 +9,7 @@ import type { S3Credentials } from './s3-signature.ts';
 import { putStreamed } from './s3-streamed-put.ts';
 import { reaching, unreachable } from './store-errors.ts';
 import { openTransport } from './store-request.ts';
-import { SILENCE_MS } from './store-silence.ts';
+import { SILENCE_MS, StoreConnectionError } from './store-silence.ts';
 
 export interface S3Options extends S3Credentials {
   /** Kept in each content row: minio, s3, r2. */
@@ -46,16 +46,30 @@ export function openS3Store(options: S3Options): ContentStore {
     throw storeError(answer);
   }
 
+  /**
+   * A store that refuses before the last byte closes the connection, and its answer is lost where more bytes were on their way:
+   * what stands under the key then tells. `checksum` answers that of the bytes, once all of them were sent.
+   */
+  async function afterBreak(key: string, error: unknown, checksum: () => string | undefined): Promise<StoredObject> {
+    if (!(error instanceof StoreConnectionError) || error.code === 'ETIMEDOUT') throw error;
+    const held = await stat(key).catch(() => undefined);
+    if (held === undefined) throw error;
+    if (held.sha256 !== undefined && held.sha256.toString('base64') === checksum()) return held;
+    throw new ObjectExistsError();
+  }
+
   async function put(key: string, bytes: AsyncIterable<Buffer>, { size, sha256 }: PutOptions): Promise<StoredObject> {
     if (size !== undefined && size > PART_BYTES && size <= putBytesMax && sha256 !== undefined && !WITHOUT_TRAILER.has(options.name)) {
-      return putStreamed(call, key, bytes, size, () => sha256().toString('base64'));
+      let sent: string | undefined;
+      return putStreamed(call, key, bytes, size, () => (sent = sha256().toString('base64'))).catch((error: unknown) => afterBreak(key, error, () => sent));
     }
     const parts = cutParts(bytes, partBytes(size ?? 0));
     try {
       const begin = await firstParts(parts);
       if (begin.length > 1) return await putMultipart(call, key, following(begin, parts));
       const only = begin[0] as Part;
-      return await putBuffered(key, only, sha256?.().toString('base64') ?? checksumOf(only));
+      const checksum = sha256?.().toString('base64') ?? checksumOf(only);
+      return await putBuffered(key, only, checksum).catch((error: unknown) => afterBreak(key, error, () => checksum));
     } finally {
       await parts.return(undefined);
     }

@@ -24,6 +24,8 @@ export interface StoreExchange {
   body?: readonly Buffer[] | AsyncIterable<Buffer>;
   /** False for what must not be done twice; true by default where the body allows. */
   mayRepeat?: boolean;
+  /** On a connection of its own: one that was kept may be closed already, which what may not be repeated would only find out by failing. */
+  own?: boolean;
 }
 
 export interface StoreTransport {
@@ -38,6 +40,11 @@ export interface StoreTransport {
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** Written at once at most, so that a slow connection is seen to move. */
 const SLICE_BYTES = 256 * 1024;
+
+/** Closes the connections that wait for use: where one of them was broken, others are likely to be. */
+export function dropIdle(agent: http.Agent): void {
+  for (const idle of Object.values(agent.freeSockets)) for (const socket of idle ?? []) socket.destroy();
+}
 
 function isBroken(error: unknown): boolean {
   return /^(ECONNRESET|EPIPE|ECONNABORTED)$/.test((error as { code?: string }).code ?? '');
@@ -154,7 +161,7 @@ export function openTransport(endpoint: URL, silenceMs: number): StoreTransport 
   });
 
   async function attempt(wish: StoreExchange, pieces: readonly Buffer[] | undefined, repeated: boolean): Promise<StoreAnswer> {
-    const request = ask(wish, pieces !== undefined);
+    const request = ask(wish, pieces !== undefined && wish.own !== true);
     const pending = begin(request);
     const watch = watchSilence(request, silenceMs);
     try {
@@ -185,6 +192,7 @@ export function openTransport(endpoint: URL, silenceMs: number): StoreTransport 
         return await begun(wish, false);
       } catch (error) {
         if (!isBroken(error)) throw error;
+        dropIdle(agent);
         return begun(wish, true);
       }
     },
@@ -194,6 +202,7 @@ export function openTransport(endpoint: URL, silenceMs: number): StoreTransport 
         return await attempt(wish, pieces, false);
       } catch (error) {
         if (pieces === undefined || wish.mayRepeat === false || !isBroken(error)) throw error;
+        dropIdle(agent);
         return attempt(wish, pieces, true);
       }
     },
