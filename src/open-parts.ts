@@ -2,11 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigurationError, type BucketConfig, type Config } from './config/config.ts';
+import { ConfigurationError, type Config } from './config/config.ts';
+import type { BucketConfig } from './config/storage.ts';
 import type { ContentStore } from './content/content-store.ts';
 import { createScanner, type Scanner } from './content/scanner.ts';
 import { openAzureStore } from './content/stores/azure.ts';
 import { openFilesystemStore } from './content/stores/filesystem.ts';
+import { openGcsStore } from './content/stores/gcs.ts';
 import { ensureStoreMarker } from './content/stores/store-marker.ts';
 import { openS3Store } from './content/stores/s3.ts';
 import { openDatabase, type Database } from './database/database.ts';
@@ -92,7 +94,8 @@ export async function openConfiguredStore(config: Config, database: Database): P
   return openBucket(storage.type, { ...storage, type: storage.type });
 }
 
-function openBucket(name: string, { type, endpoint, bucket, region, accessKey, secretKey }: BucketConfig): ContentStore {
+function openBucket(name: string, { type, endpoint, bucket, region, accessKey, secretKey, googleCredentials }: BucketConfig): ContentStore {
+  if (type === 'gcs') return openGcsStore({ name, endpoint, bucket, get credentials() { return googleCredentials?.reveal(); } });
   const place = { name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } };
   return type === 'azure' ? openAzureStore(place) : openS3Store(place);
 }

@@ -2,7 +2,7 @@
 import type { EngineFolders } from './engine-folders.ts';
 
 /** Those that `start` starts unless told; the rest are started by their names. */
-export const DEFAULT_ENGINES = ['postgres', 'minio', 'hapi', 'clamav'] as const;
+export const DEFAULT_ENGINES = ['postgres', 'minio', 'hapi', 'clamav', 'gcs'] as const;
 export const ENGINE_NAMES = [...DEFAULT_ENGINES, 'hapi-partitions'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 

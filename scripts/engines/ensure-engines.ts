@@ -6,11 +6,12 @@ import { clamavEngine } from './clamav-engine.ts';
 import { ENGINE_NAMES, EngineUnavailable, type Engine, type EngineContext, type EngineName } from './engine.ts';
 import { engineFolders, type EngineFolders } from './engine-folders.ts';
 import { endProcess, isPortTaken, launchDetached, logTail, processFiles, runningProcess } from './engine-process.ts';
+import { gcsEngine } from './gcs-engine.ts';
 import { hapiEngine, partitionedHapiEngine } from './hapi-engine.ts';
 import { minioEngine } from './minio-engine.ts';
 import { postgresEngine } from './postgres-engine.ts';
 
-const ENGINES: Record<EngineName, Engine> = { postgres: postgresEngine, minio: minioEngine, hapi: hapiEngine, clamav: clamavEngine, 'hapi-partitions': partitionedHapiEngine };
+const ENGINES: Record<EngineName, Engine> = { postgres: postgresEngine, minio: minioEngine, hapi: hapiEngine, clamav: clamavEngine, gcs: gcsEngine, 'hapi-partitions': partitionedHapiEngine };
 // Another checkout may be building at this moment.
 const LOCK_LIMIT_MS = 30 * 60_000;
 

@@ -4,27 +4,11 @@ import { readMirrorSecurity, type HapiSecurity } from './mirror-security.ts';
 import { readAddresses, readOrigins, readTls, type TlsConfig } from './network.ts';
 import { readRates, type RateConfig } from './rates.ts';
 import { Reader, UNITS } from './read-environment.ts';
-import { Secret } from './secrets.ts';
+import type { Secret } from './secrets.ts';
+import { readStorage, type StorageConfig } from './storage.ts';
 import { readSyslog, type SyslogConfig } from './syslog.ts';
 import { readTrustedIssuers, type TrustedIssuer } from './trusted-issuers.ts';
 import type { Environment } from './env.ts';
-
-/** A bucket, or a container, and how it is reached. */
-export interface BucketConfig {
-  type: 'minio' | 's3' | 'r2' | 'azure';
-  endpoint: string;
-  bucket: string;
-  region: string;
-  accessKey: Secret;
-  secretKey: Secret;
-}
-
-export interface StorageConfig extends Omit<BucketConfig, 'type'> {
-  type: 'local' | BucketConfig['type'];
-  /** A second store with the same objects under the same keys. */
-  replica: BucketConfig | undefined;
-  keyTemplate: string;
-}
 
 export interface Config {
   production: boolean;
@@ -91,42 +75,6 @@ export class ConfigurationError extends Error {
 const WEB = ['http:', 'https:'];
 const POSTGRES = ['postgres:', 'postgresql:'];
 const ORG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-
-const BUCKETS = ['minio', 's3', 'r2', 'azure'] as const;
-
-function readStorage(reader: Reader): StorageConfig {
-  const type = reader.choice('STORAGE_TYPE', ['local', ...BUCKETS], 'local');
-  if (type !== 'local') {
-    const needed = ['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY'] as const;
-    for (const name of needed) if (!reader.isSet(name)) reader.problems.push(`${name} is needed by STORAGE_TYPE=${type}`);
-  }
-  return {
-    type,
-    endpoint: reader.url('STORAGE_ENDPOINT', WEB) ?? '',
-    bucket: reader.text('STORAGE_BUCKET') ?? '',
-    region: reader.text('STORAGE_REGION') ?? 'us-east-1',
-    accessKey: reader.secret('STORAGE_ACCESS_KEY') ?? new Secret(''),
-    secretKey: reader.secret('STORAGE_SECRET_KEY') ?? new Secret(''),
-    replica: readReplica(reader),
-    keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
-  };
-}
-
-const REPLICA = ['STORAGE_REPLICA_ENDPOINT', 'STORAGE_REPLICA_BUCKET', 'STORAGE_REPLICA_ACCESS_KEY', 'STORAGE_REPLICA_SECRET_KEY'] as const;
-
-function readReplica(reader: Reader): BucketConfig | undefined {
-  const missing = REPLICA.filter((name) => !reader.isSet(name));
-  if (missing.length === REPLICA.length) return undefined;
-  for (const name of missing) reader.problems.push(`${name} is needed: ${REPLICA.join(', ')} are set together or not at all`);
-  return {
-    type: reader.choice('STORAGE_REPLICA_TYPE', ['s3', 'azure'], 's3'),
-    endpoint: reader.url('STORAGE_REPLICA_ENDPOINT', WEB) ?? '',
-    bucket: reader.text('STORAGE_REPLICA_BUCKET') ?? '',
-    region: reader.text('STORAGE_REPLICA_REGION') ?? 'us-east-1',
-    accessKey: reader.secret('STORAGE_REPLICA_ACCESS_KEY') ?? new Secret(''),
-    secretKey: reader.secret('STORAGE_REPLICA_SECRET_KEY') ?? new Secret(''),
-  };
-}
 
 const LOGINS = ['DATABASE_APP_URL', 'DATABASE_AUDIT_URL', 'DATABASE_WORKER_URL'] as const;
 

@@ -1,6 +1,6 @@
 // Variables as numbers, addresses and choices.
 import type { Environment, VariableName } from './env.ts';
-import { readSecretFile, Secret } from './secrets.ts';
+import { readJsonFile, readSecretFile, Secret } from './secrets.ts';
 
 /** Bytes of a unit. */
 export const UNITS: Record<string, number> = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
@@ -43,6 +43,16 @@ export class Reader {
     const value = again();
     if (value !== undefined) return new Secret(value, again);
     this.problems.push(`${name}_FILE must name a file with one line that ${name} could be`);
+    return undefined;
+  }
+
+  /** A file of JSON that holds a secret, read again as it changes. */
+  jsonFile(name: VariableName): Secret | undefined {
+    const file = this.text(name);
+    if (file === undefined) return undefined;
+    const text = readJsonFile(file);
+    if (text !== undefined) return new Secret(text, () => readJsonFile(file));
+    this.problems.push(`${name} must name a file with a JSON object`);
     return undefined;
   }
 

@@ -16,9 +16,20 @@ export function readSecretFile(path: string): string | undefined {
   }
 }
 
+/** The text of a file that holds a JSON object; undefined where it holds something else or cannot be read. */
+export function readJsonFile(path: string): string | undefined {
+  try {
+    const text = readFileSync(path, 'utf8');
+    const value: unknown = text.length > SECRET_BYTES_MAX ? undefined : JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class Secret {
   #value: string;
-  #looked = performance.now();
+  #looked = Date.now();
   readonly #again: (() => string | undefined) | undefined;
 
   /** `again` answers the value of this moment, undefined while it is being exchanged. */
@@ -28,8 +39,8 @@ export class Secret {
   }
 
   reveal(): string {
-    if (this.#again === undefined || performance.now() - this.#looked < LOOKED_MS) return this.#value;
-    this.#looked = performance.now();
+    if (this.#again === undefined || Date.now() - this.#looked < LOOKED_MS) return this.#value;
+    this.#looked = Date.now();
     this.#value = this.#again() ?? this.#value;
     return this.#value;
   }

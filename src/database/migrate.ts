@@ -41,8 +41,6 @@ import * as replica from '../../migrations/0036-replica.ts';
 import * as recordRemoval from '../../migrations/0037-record-removal.ts';
 import * as outboxEvent from '../../migrations/0038-outbox-event.ts';
 import * as inventory from '../../migrations/0039-inventory.ts';
-import * as retentionIndex from '../../migrations/0040-retention-index.ts';
-import * as fileEvent from '../../migrations/0041-file-event.ts';
 
 interface Migration {
   name: string;
@@ -89,8 +87,6 @@ const MIGRATIONS: Migration[] = [
   { name: '0037-record-removal', up: recordRemoval.up },
   { name: '0038-outbox-event', up: outboxEvent.up },
   { name: '0039-inventory', up: inventory.up },
-  { name: '0040-retention-index', up: retentionIndex.up },
-  { name: '0041-file-event', up: fileEvent.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -57,6 +57,18 @@ describe('a secret in a file', () => {
     expect(inspect(config, { depth: 9 })).not.toMatch(/hidden|owner:pw/);
   });
 
+  it('holds the credentials of Google as JSON, and what is none is said without a word of it', async () => {
+    const google = { STORAGE_TYPE: 'gcs', STORAGE_BUCKET: 'b', STORAGE_REPLICA_TYPE: 'gcs', STORAGE_REPLICA_BUCKET: 'c' };
+    const path = await file('{\n  "type": "service_account",\n  "private_key": "hidden-7f3a"\n}\n');
+    const config = loadConfig({ ...google, STORAGE_GOOGLE_CREDENTIALS_FILE: path, STORAGE_REPLICA_GOOGLE_CREDENTIALS_FILE: path });
+    for (const place of [config.storage, config.storage.replica]) expect([place?.endpoint, JSON.parse(place?.googleCredentials?.reveal() ?? '')]).toEqual(['https://storage.googleapis.com', { type: 'service_account', private_key: 'hidden-7f3a' }]);
+    expect(inspect(config, { depth: 9 })).not.toContain('hidden');
+    expect(loadConfig(google).storage.googleCredentials).toBeUndefined();
+    for (const wrong of [join(folder, 'none'), await file('hidden-7f3a'), await file('["hidden-7f3a"]')]) {
+      expect(() => loadConfig({ ...google, STORAGE_GOOGLE_CREDENTIALS_FILE: wrong })).toThrow(/^The configuration has problems:\n {2}STORAGE_GOOGLE_CREDENTIALS_FILE must name a file with a JSON object$/);
+    }
+  });
+
   it('is looked into again, and kept as it was while the file is empty, gone or no such value', async () => {
     const path = await file('postgres://owner:one@db/muniment');
     const url = loadConfig({ DATABASE_URL_FILE: path }).databaseUrl as Secret;
@@ -190,6 +202,8 @@ describe('problems', () => {
 
   it('name what an object store lacks', () => {
     expect(problemsOf({ STORAGE_TYPE: 'minio' }).map((problem) => problem.split(' ')[0])).toEqual(['STORAGE_ENDPOINT', 'STORAGE_BUCKET', 'STORAGE_ACCESS_KEY', 'STORAGE_SECRET_KEY']);
+    expect(problemsOf({ STORAGE_TYPE: 'gcs' })).toEqual(['STORAGE_BUCKET is needed by STORAGE_TYPE=gcs']);
+    expect(problemsOf({ STORAGE_REPLICA_TYPE: 'gcs' })).toEqual(['STORAGE_REPLICA_BUCKET is needed by STORAGE_REPLICA_TYPE=gcs']);
   });
 
   it.each([

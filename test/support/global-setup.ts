@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { ensureEngines, inspectEngines } from '../../scripts/engines/ensure-engines.ts';
+import { gcsEngine } from '../../scripts/engines/gcs-engine.ts';
 import { partitionedHapiEngine } from '../../scripts/engines/hapi-engine.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/embedded/postgres.ts';
@@ -33,7 +34,7 @@ export default async function globalSetup(): Promise<void> {
 
   // The second HAPI takes a gigabyte: on a machine of a person it is used where it runs.
   const partitions = required || (await inspectEngines()).some(({ name, state }) => name === 'hapi-partitions' && state === 'running');
-  const reports = await ensureEngines({ wanted: ['minio', 'hapi', ...(partitions ? ['hapi-partitions' as const] : [])], build: required, log: (line) => { process.stderr.write(`${line}\n`); } });
+  const reports = await ensureEngines({ wanted: ['minio', 'hapi', 'gcs', ...(partitions ? ['hapi-partitions' as const] : [])], build: required, log: (line) => { process.stderr.write(`${line}\n`); } });
   const missing = reports.filter((report) => report.state !== 'running');
   for (const report of reports.filter(({ state }) => state === 'running')) Object.assign(process.env, testVariables(report.name, report.environment));
   if (missing.length > 0) {
@@ -47,6 +48,7 @@ function testVariables(name: string, env: Record<string, string>): Record<string
   if (name === 'minio' && env['STORAGE_ENDPOINT'] !== undefined) {
     return { TEST_S3_ENDPOINT: env['STORAGE_ENDPOINT'], TEST_S3_BUCKET: env['STORAGE_BUCKET'] ?? '', TEST_S3_ACCESS_KEY: env['STORAGE_ACCESS_KEY'] ?? '', TEST_S3_SECRET_KEY: env['STORAGE_SECRET_KEY'] ?? '' };
   }
+  if (name === 'gcs') return { TEST_GCS_ENDPOINT: `http://127.0.0.1:${gcsEngine.port}` };
   if (name === 'hapi-partitions') return { TEST_PARTITIONED_HAPI_URL: `http://127.0.0.1:${partitionedHapiEngine.port}/fhir/{org}` };
   return name === 'hapi' && env['MIRROR_BASE_URL'] !== undefined ? { TEST_HAPI_URL: env['MIRROR_BASE_URL'] } : {};
 }
