@@ -1,15 +1,21 @@
 // Files by id, for administrators: what is held, whether a document uses it, and the link to one that was lost. The link is made
-// by the interactions of FHIR, as the administrator who asks: each is judged and recorded by itself.
+// by the interactions of FHIR, as the administrator who asks: it is judged by itself, and told by the event of this request.
 import { DOCUMENT_CATEGORIES } from '../access/policy.ts';
+import { authorize } from '../access/authorize.ts';
+import { versionTag } from '../fhir/etag.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
-import type { JsonObject, JsonValue } from '../fhir/json.ts';
+import { printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
 import { ID_PATTERN } from '../fhir/reference.ts';
-import { defineInteraction, type FhirRequest, type FhirResponse, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
+import { typeNumber } from '../fhir/resource-type.ts';
+import { defineInteraction, type FhirRequest, type FhirResponse, type Interaction, type InteractionContext, type Outcome, type PreparedInteraction } from '../interactions/interaction.ts';
+import { requirePermitted, unknown as unknownDocument } from '../resources/permitted-version.ts';
+import { readNewest } from '../resources/read-version.ts';
+import { readResource } from '../resources/resource-text.ts';
 import { findStoredFiles, type StoredFile } from '../resources/stored-files.ts';
 import { jsonAnswer, pageCount, readAdminBody, readText } from './admin-body.ts';
 import { documentOf } from './document-fields.ts';
-import { fhirCalls, type FhirCallParts } from './fhir-call.ts';
+import { fhirEntry, type FhirCallParts } from './fhir-call.ts';
 
 export interface AdminFileParts extends FhirCallParts {
   fhirBase: string;
@@ -93,28 +99,40 @@ function newDocument(file: StoredFile, link: Exclude<Link, { document: string }>
   return { ...document, content: [{ attachment: attachmentOf(file, title) }] };
 }
 
-interface Linked {
+/** What makes the link, to be run with the record of it; `entry` is undefined where the document has the file already. */
+interface Linking {
   file: StoredFile;
-  document: string;
-  version: string;
-  changed: boolean;
+  entry: PreparedInteraction | undefined;
+  /** The document that has it already. */
+  known: { id: string; version: number } | undefined;
 }
 
 const namedIn = ({ body = '{}' }: FhirResponse): { id: string; meta: { versionId: string } } => JSON.parse(body) as { id: string; meta: { versionId: string } };
 
-async function makeLink(parts: AdminFileParts, context: InteractionContext, file: StoredFile, link: Link): Promise<Linked> {
-  const call = fhirCalls(parts, context);
-  if (!('document' in link)) {
-    const { id, meta } = namedIn(await call('POST', 'DocumentReference', newDocument(file, link, context), { prefer: 'return=representation' }));
-    return { file, document: id, version: meta.versionId, changed: true };
-  }
+/** Raises 404, 403 and 410 as a read of it would. */
+async function currentDocument({ org, principal, read }: InteractionContext, id: string, fhirBase: string): Promise<{ version: number; resource: JsonObject }> {
+  const decision = authorize(principal, { interaction: 'read', type: 'DocumentReference' });
+  if (!decision.permit) throw fhirError('forbidden', decision.reason);
+  const row = await read(async (tx) => {
+    const found = await readNewest(tx, org.id, typeNumber('DocumentReference'), id);
+    if (found !== undefined) await requirePermitted(tx, decision.restriction, found, fhirBase);
+    return found;
+  });
+  if (row === undefined) throw unknownDocument(`DocumentReference/${id}`);
+  if (row.body === null) throw fhirError('deleted', `DocumentReference/${id} was deleted`);
+  return { version: row.version, resource: readResource(row.body) };
+}
+
+async function prepareLink(parts: AdminFileParts, context: InteractionContext, file: StoredFile, link: Link): Promise<Linking> {
+  const asked = { prefer: 'return=representation' };
+  if (!('document' in link)) return { file, known: undefined, entry: await fhirEntry(parts, context, 'POST', 'DocumentReference', newDocument(file, link, context), asked) };
   const url = `DocumentReference/${link.document}`;
-  const current = await call('GET', url);
-  if (file.documents.includes(url)) return { file, document: link.document, version: namedIn(current).meta.versionId, changed: false };
-  const resource = JSON.parse(current.body ?? '{}') as JsonObject & { content: JsonValue[] };
-  const next = { ...resource, content: [...resource.content, { attachment: attachmentOf(file, undefined) }] };
-  const { meta } = namedIn(await call('PUT', url, next, { 'prefer': 'return=representation', 'if-match': current.headers['ETag'] ?? '*' }));
-  return { file, document: link.document, version: meta.versionId, changed: true };
+  const { version, resource } = await currentDocument(context, link.document, parts.fhirBase);
+  if (file.documents.includes(url)) return { file, known: { id: link.document, version }, entry: undefined };
+  const contents = Array.isArray(resource['content']) ? resource['content'] : [];
+  const next = printJson({ ...resource, content: [...contents, { attachment: attachmentOf(file, undefined) }] });
+  const body = { contentType: 'application/fhir+json', bytes: (async function* () { yield Buffer.from(next); })(), length: Buffer.byteLength(next) };
+  return { file, known: undefined, entry: await fhirEntry(parts, context, 'PUT', url, body, { ...asked, 'content-type': body.contentType, 'if-match': versionTag(version) }) };
 }
 
 /**
@@ -122,7 +140,7 @@ async function makeLink(parts: AdminFileParts, context: InteractionContext, file
  * 409 `conflict` for one that a document has already where a new one is asked for, and what the interactions raise.
  */
 export function linkFile(parts: AdminFileParts): Interaction {
-  return defineInteraction<Linked>({
+  return defineInteraction<Linking>({
     code: 'operation',
     kind: 'write',
     prepare: async (context) => {
@@ -131,17 +149,25 @@ export function linkFile(parts: AdminFileParts): Interaction {
       const link = linkOf(body);
       const file = await readFile(context, named(context.request));
       if (!('document' in link) && file.documents.length > 0) throw fhirError('conflict', `The file is linked already: ${file.documents.join(', ')}`);
-      const linked = await makeLink(parts, context, file, link);
+      const linking = await prepareLink(parts, context, file, link);
       context.note?.(`File linked: ${reason}`);
-      return linked;
+      return linking;
     },
-    run: (_tx, _context, { file, document, version, changed }) => {
-      const reference = `DocumentReference/${document}`;
+    run: async (tx, _context, { file, entry, known }) => {
+      const { version: _version, response, entities = [], ...made } = await entry?.run(tx) ?? {};
+      const [id, version] = response === undefined ? [known?.id ?? '', String(known?.version)] : [namedIn(response).id, namedIn(response).meta.versionId];
+      const reference = `DocumentReference/${id}`;
       const documents = [...new Set([...file.documents, reference])].sort();
-      return Promise.resolve({
-        response: jsonAnswer(200, { ...shown({ ...file, documents }), document: reference, version, changed }),
-        entities: [...touched([file]), { reference: `${reference}/_history/${version}`, role: 'data' }],
-      });
+      return {
+        ...made,
+        response: jsonAnswer(200, { ...shown({ ...file, documents }), document: reference, version, changed: response !== undefined }),
+        entities: distinct([...touched([file]), ...entities, { reference: `${reference}/_history/${version}`, role: 'data' }]),
+        code: 'operation',
+        keepsAnswer: true,
+      };
     },
+    abandon: async (_context, { entry }) => { await entry?.abandon(); },
   });
 }
+
+const distinct = (entities: Outcome['entities']): Outcome['entities'] => [...new Map(entities.map((entity) => [`${entity.role} ${entity.reference}`, entity])).values()];

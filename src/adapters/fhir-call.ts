@@ -1,7 +1,7 @@
-// A FHIR interaction asked for from inside another request: it passes the doorway by itself, as the same caller, with its own
-// right, its own transaction and its own record.
+// A FHIR interaction asked for from inside another request, as the same caller and with its own right: it passes the doorway by
+// itself, with its own transaction and record, or is a part of what asks.
 import { createHash } from 'node:crypto';
-import type { FhirRequest, FhirResponse, InteractionContext, Passage, RequestBody } from '../interactions/interaction.ts';
+import type { FhirRequest, FhirResponse, InteractionContext, Passage, PreparedInteraction, RequestBody } from '../interactions/interaction.ts';
 
 /** What a URL below the FHIR base is aimed at. */
 export interface FhirAim extends Pick<FhirRequest, 'type' | 'id' | 'version' | 'query' | 'compartment'> {
@@ -49,11 +49,22 @@ function streamed({ contentType, bytes, length }: FhirCallBody): RequestBody {
   return { contentType, contentEncoding: undefined, length, stream, text, digest: () => hash.digest() };
 }
 
-export function fhirCalls({ aim, perform }: FhirCallParts, { request: outer, principal }: InteractionContext): FhirCall {
-  return async (method, url, body, headers = {}) => {
-    const header = (name: string): string | undefined => headers[name] ?? (name === 'accept' ? 'application/fhir+json' : OUTER_ALONE.test(name) ? undefined : outer.header(name));
-    const { passage, ...aimed } = aim({ method, url: `/${url}`, header });
-    const request: FhirRequest = { ...aimed, requestId: outer.requestId, method, url, address: outer.address, header, body: bodyOf(body) };
-    return (await perform({ ...passage, identify: () => Promise.resolve(principal) }, request)).response;
+/** What is asked, with the headers of the outer request that mean the same here. */
+function asked({ aim }: Pick<FhirCallParts, 'aim'>, { request: outer }: InteractionContext, [method, url, body, headers = {}]: Parameters<FhirCall>): { passage: Passage; request: FhirRequest } {
+  const header = (name: string): string | undefined => headers[name] ?? (name === 'accept' ? 'application/fhir+json' : OUTER_ALONE.test(name) ? undefined : outer.header(name));
+  const { passage, ...aimed } = aim({ method, url: `/${url}`, header });
+  return { passage, request: { ...aimed, requestId: outer.requestId, method, url, address: outer.address, header, body: bodyOf(body) } };
+}
+
+export function fhirCalls(parts: FhirCallParts, context: InteractionContext): FhirCall {
+  return async (...call) => {
+    const { passage, request } = asked(parts, context, call);
+    return (await parts.perform({ ...passage, identify: () => Promise.resolve(context.principal) }, request)).response;
   };
+}
+
+/** The same, to be run in the caller's own transaction: it needs its own right, and the caller's event tells of it. */
+export function fhirEntry(parts: Pick<FhirCallParts, 'aim'>, context: InteractionContext, ...call: Parameters<FhirCall>): Promise<PreparedInteraction> {
+  const { passage, request } = asked(parts, context, call);
+  return context.enterEntry(passage, request).prepare();
 }

@@ -9,12 +9,13 @@ import { contentRules } from '../interactions/content-rules.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { discardAll, receiveDocument, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { writeDocument } from '../interactions/write-document.ts';
+import { signGrant, type SignedGrant } from '../operations/signed-url.ts';
 import { insertMedicalRecord, nextAlias, type MedicalRecordRow, type PlainJson, type PlainObject } from '../resources/medical-records.ts';
 import { linkRecordFile, readRecordFiles, type FileRole } from '../resources/patient-files.ts';
 import { receiveFile, type ReceivedFile } from './document-upload.ts';
 import { recordResponse, userOf } from './medical-record-answer.ts';
 import { RECORD_IDENTIFIER_SYSTEM, recordDocument, type RecordContent } from './medical-record-document.ts';
-import { requireBackground, showFiles, useBackground, type RecordParts } from './medical-record-files.ts';
+import { distinctEntities, requireBackground, showWritten, useBackground, type RecordParts } from './medical-record-files.ts';
 import { DRAFT_BYTES_MAX, readJsonObject, RECORD_SCHEMA, requireSchema, requireSound } from './medical-record-schema.ts';
 import { isPlainObject } from './merge-patch.ts';
 import { readMultipart } from './multipart-form.ts';
@@ -35,6 +36,8 @@ interface NewRecord {
   content: RecordContent;
   record: PreparedDocument;
   files: (PreparedFile & { role: FileRole })[];
+  /** For each file, and for a background that was there before. */
+  signed: SignedGrant[];
 }
 
 export const objectOf = (value: PlainJson | undefined): PlainObject => (isPlainObject(value) ? value : {});
@@ -63,7 +66,7 @@ async function prepareRecord(parts: RecordParts, context: InteractionContext, co
   const named = content.drawing['backgroundFileId'];
   const background = sent ?? (typeof named === 'number' ? (await context.read((tx) => requireBackground(tx, parts, context, String(named), patient))).document : undefined);
   const record = await receiveDocument(parts, inFhirTerms(context, {}), recordDocument({ ...content, ...(background === undefined ? {} : { background }), attachments: ofRole('attachment') }));
-  return { content, record, files };
+  return { content, record, files, signed: await Promise.all([...files, undefined].map(() => signGrant(parts, context))) };
 }
 
 /** One record of the access names all that was made. */
@@ -71,13 +74,13 @@ function joined(outcomes: readonly Outcome[]): Omit<Outcome, 'response' | 'versi
   const writes = outcomes.flatMap(({ write }) => write ?? []);
   const [first] = writes;
   return {
-    entities: [...new Map(outcomes.flatMap(({ entities }) => entities).map((entity) => [`${entity.role} ${entity.reference}`, entity])).values()],
+    entities: distinctEntities(outcomes.flatMap(({ entities }) => entities)),
     ...(first === undefined ? {} : { write: { ...first, targets: writes.flatMap(({ targets }) => targets), sources: writes.flatMap(({ sources }) => sources) } }),
     afterCommit: () => { for (const { afterCommit } of outcomes) afterCommit?.(); },
   };
 }
 
-async function writeRecord(tx: Transaction, parts: RecordParts, context: InteractionContext, { content, record, files }: NewRecord): Promise<Outcome> {
+async function writeRecord(tx: Transaction, parts: RecordParts, context: InteractionContext, { content, record, files, signed }: NewRecord): Promise<Outcome> {
   const outcomes: Outcome[] = [];
   const links: { file: string; role: FileRole }[] = [];
   let { drawing } = content;
@@ -102,9 +105,10 @@ async function writeRecord(tx: Transaction, parts: RecordParts, context: Interac
   await useBackground(tx, parts, context, { id, patient: content.patient, drawing });
   const row: MedicalRecordRow = { ...made, revision: 1, finalised_at: null, updated_by_user_id: null, updated_at: made.created_at };
   const kept = await readRecordFiles(tx, context.org.id, id);
-  const headers = { Location: `/api/medical-records/${id}` };
+  await tx.flush();
+  const lent = await showWritten(tx, parts, context, kept, signed);
   const all = joined(outcomes);
-  return { ...all, response: recordResponse(201, row, headers), complete: async () => ({ ...all, response: recordResponse(201, row, headers, await showFiles(parts, context, kept)) }) };
+  return { ...all, entities: distinctEntities([...all.entities, ...lent.entities]), response: recordResponse(201, row, { Location: `/api/medical-records/${id}` }, lent.files) };
 }
 
 interface ReadRecord {

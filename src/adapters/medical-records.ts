@@ -7,6 +7,7 @@ import type { VersionRow } from '../database/tables.ts';
 import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { discardAll, receiveDocument, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { writeDocument } from '../interactions/write-document.ts';
+import { signGrant, type SignedGrant } from '../operations/signed-url.ts';
 import { patientEntity } from '../interactions/write-outcome.ts';
 import { judgeVersion, requireVerdict, unknown } from '../resources/permitted-version.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
@@ -18,7 +19,7 @@ import { etagMatches } from './draft-condition.ts';
 import { draftTag, recordResponse, userOf } from './medical-record-answer.ts';
 import { createRecord, importSavedState, objectOf } from './medical-record-create.ts';
 import { RECORD_IDENTIFIER_SYSTEM, recordDocument } from './medical-record-document.ts';
-import { relationsOf, showFiles, useBackground, type RecordParts } from './medical-record-files.ts';
+import { distinctEntities, filesToShow, plainFiles, relationsOf, showWritten, useBackground, type RecordParts } from './medical-record-files.ts';
 import { listRecords } from './medical-record-list.ts';
 import { DRAFT_BYTES_MAX, DRAFT_SCHEMA, PATCH_SCHEMA, readJsonObject, requireSchema, requireSound } from './medical-record-schema.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -51,9 +52,12 @@ function readRecord(parts: RecordParts): Interaction {
       const known = context.request.header('if-none-match');
       const entities = entitiesOf(document);
       if (known !== undefined && etagMatches(known, row.revision)) return { response: { status: 304, headers: { ETag: draftTag(row.revision) } }, entities };
-      const files = await readRecordFiles(tx, context.org.id, row.id);
-      const shown = async (): Promise<Outcome> => ({ response: recordResponse(200, row, {}, await showFiles(parts, context, files)), entities });
-      return { response: recordResponse(200, row), entities, complete: shown };
+      const show = await filesToShow(tx, parts, context, await readRecordFiles(tx, context.org.id, row.id));
+      const complete = async (): Promise<Outcome> => {
+        const { files, entities: lent } = await show();
+        return { response: recordResponse(200, row, {}, files), entities: distinctEntities([...entities, ...lent]) };
+      };
+      return { response: recordResponse(200, row), entities, complete };
     },
   });
 }
@@ -85,7 +89,8 @@ function patchDraft(parts: RecordParts): Interaction {
       await useBackground(tx, parts, context, { id: row.id, patient: row.patient_id, drawing });
       const [now, user] = [new Date(context.now), userOf(context)];
       const revision = await saveDraft(tx, context.org.id, { id: row.id, drawing, form, user, now });
-      return { response: recordResponse(200, { ...row, drawing_data: drawing, form_data: form, updated_at: now, updated_by_user_id: user, revision }), entities: entitiesOf(document) };
+      const files = plainFiles(parts, await readRecordFiles(tx, context.org.id, row.id));
+      return { response: recordResponse(200, { ...row, drawing_data: drawing, form_data: form, updated_at: now, updated_by_user_id: user, revision }, {}, files), entities: entitiesOf(document) };
     },
   });
 }
@@ -94,6 +99,7 @@ interface FinalRecord {
   /** undefined where it is final already. */
   prepared?: PreparedDocument;
   revision: number;
+  signed: SignedGrant[];
 }
 
 /** The draft becomes the document's last word: its drawing and form as bytes that change no more. Asked again it answers the same. */
@@ -106,24 +112,26 @@ function finaliseRecord(parts: RecordParts): Interaction {
         const loaded = await loadRecord(tx, context, parts.fhirBase, false);
         return { ...loaded, files: await readRecordFiles(tx, context.org.id, loaded.row.id) };
       });
-      if (row.finalised_at !== null) return { revision: row.revision };
+      const signed = await Promise.all(files.map(() => signGrant(parts, context)));
+      if (row.finalised_at !== null) return { revision: row.revision, signed };
       requireRevision(context.request, row);
       const resource = recordDocument({
         appointment: row.appointment_id, template: row.template_id, patient: row.patient_id, drawing: row.drawing_data, form: row.form_data,
         author: context.principal.fhirUser, final: true, now: context.now, fhirBase: parts.fhirBase, ...relationsOf(files),
       });
       resource['identifier'] = [{ system: RECORD_IDENTIFIER_SYSTEM, value: row.id }];
-      return { prepared: await receiveDocument(parts, inFhirTerms(context, {}), resource), revision: row.revision };
+      return { prepared: await receiveDocument(parts, inFhirTerms(context, {}), resource), revision: row.revision, signed };
     },
-    run: async (tx, context, { prepared, revision }) => {
+    run: async (tx, context, { prepared, revision, signed }) => {
       const { row, document } = await loadRecord(tx, context, parts.fhirBase, true);
-      if (prepared === undefined) return { response: recordResponse(200, row), entities: entitiesOf(document) };
+      const { files, entities } = await showWritten(tx, parts, context, await readRecordFiles(tx, context.org.id, row.id), signed);
+      if (prepared === undefined) return { response: recordResponse(200, row, {}, files), entities: distinctEntities([...entitiesOf(document), ...entities]) };
       if (row.revision !== revision) throw fhirError('conflict', 'The draft was saved meanwhile; finalise it again', { headers: { 'Retry-After': '1' } });
       const outcome = await writeDocument(parts, tx, inFhirTerms(context, {}), { id: row.document, method: 'PUT', prepared, previous: document });
       const [now, user] = [new Date(context.now), userOf(context)];
       await markFinalised(tx, context.org.id, { id: row.id, user, now });
       const { version: _version, ...rest } = outcome;
-      return { ...rest, response: recordResponse(200, { ...row, finalised_at: now, updated_at: now, updated_by_user_id: user, revision: revision + 1 }) };
+      return { ...rest, entities: distinctEntities([...rest.entities, ...entities]), response: recordResponse(200, { ...row, finalised_at: now, updated_at: now, updated_by_user_id: user, revision: revision + 1 }, {}, files) };
     },
     abandon: (context, { prepared }) => discardAll(parts.content, context, prepared?.moved.map(({ received }) => received) ?? []),
   });

@@ -3,7 +3,7 @@ import type { ReceivedContent } from '../content/receive-content.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { ID_PATTERN } from '../fhir/reference.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
-import type { Transaction } from '../database/database.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { discardAll, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { writeDocument } from '../interactions/write-document.ts';
@@ -14,13 +14,12 @@ import { prepareUpload, receiveFile, type ReceivedFile, type UploadParts } from 
 import { PATIENT_FILE } from './describe-records.ts';
 import type { GrantOperationParts } from '../operations/named-grant.ts';
 import { signGrant, type SignedGrant } from '../operations/signed-url.ts';
-import type { FhirCall, FhirCallParts } from './fhir-call.ts';
 import { lend } from './lent-upload.ts';
 import { jsonResponse, userOf } from './medical-record-answer.ts';
 import { readMultipart } from './multipart-form.ts';
 import { inFhirTerms } from './translated.ts';
 
-export type PatientFileParts = UploadParts & FhirCallParts & GrantOperationParts;
+export type PatientFileParts = UploadParts & GrantOperationParts & { database: Pick<Database, 'transaction'> };
 
 /** A file that was received and will be a document of its own. */
 export interface PreparedFile {
@@ -53,18 +52,7 @@ export async function writeFile(parts: UploadParts, tx: Transaction, context: In
   return { outcome, row };
 }
 
-/** A URL that shows the file for an hour; where the caller may lend nothing, the one that asks for a token. */
-export async function urlOf(call: FhirCall, { binary }: PatientFile, fhirBase: string): Promise<string> {
-  try {
-    const { body = '{}' } = await call('POST', `Binary/${binary}/$signed-url`, { resourceType: 'Parameters' });
-    const { parameter } = JSON.parse(body) as { parameter: { name: string; valueUrl?: string; valueUri?: string }[] };
-    const { valueUrl, valueUri } = parameter.find(({ name }) => name === 'url') ?? {};
-    return valueUrl ?? valueUri ?? `${fhirBase}/Binary/${binary}`;
-  } catch {
-    return `${fhirBase}/Binary/${binary}`;
-  }
-}
-
+/** With a URL that shows the file for an hour; where the caller may lend nothing, with the one that asks for a token. */
 export const fileMembers = (row: PatientFile, url: string): Record<string, string | number> => ({ id: Number(row.id), file_name: row.file_name, s3_url: url, file_type: row.file_type });
 
 function uploadFile(parts: PatientFileParts): Interaction {

@@ -65,7 +65,7 @@ async function lentBinary(tx: Transaction, asked: InteractionContext, id: string
   const owners = await findBinaryOwners(tx, readerOf(context, fhirBase), row);
   requireReadable(owners, `Binary/${id}`);
   if (row.body === null) throw fhirError('deleted', `Binary/${id} was deleted`);
-  return [...owners.patients.map((patient) => ({ reference: patient, role: 'patient' as const })), { reference: `Binary/${id}/_history/${row.version}`, role: 'data' }];
+  return [...owners.patients.map((patient) => ({ reference: patient, role: 'patient' as const })), ...[`Binary/${id}/_history/${row.version}`, ...owners.users].map((reference) => ({ reference, role: 'data' as const }))];
 }
 
 /** Raises as `update` would, before anything is put: 404, 403, and 409 while a document uses the Binary. */

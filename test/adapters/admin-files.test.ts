@@ -80,7 +80,8 @@ describe('$link', () => {
     const document = (await admin.get(json.document as string)).json;
     expect(document).toMatchObject({ subject: { reference: `Patient/${patient}` }, content: [{ attachment: { url: `${server.fhirBase}/Binary/${id}`, title: 'Blood', size: bytes.length } }] });
     const events = await admin.auditOf(requestId);
-    expect(events.map(({ action }: { action: string }) => action).sort()).toEqual(['C', 'E']);
+    expect(events.map(({ action }: { action: string }) => action)).toEqual(['E']);
+    expect((await admin.get(`Provenance?target=${json.document}`)).json.entry.map(({ resource }: { resource: { activity: { coding: { code: string }[] } } }) => resource.activity.coding[0]?.code)).toContain('CREATE');
     expect(JSON.stringify(events)).toContain(REASON);
     expect(JSON.stringify(events)).toContain(`Binary/${id}`);
     expect(await server.sql('select 1 from outbox where id = $1', [document.id])).toHaveLength(1);
@@ -91,7 +92,9 @@ describe('$link', () => {
     const { id } = await lost();
     const { json: { id: document } } = await admin.post('DocumentReference', documentReference());
     const link = (): Promise<Answer> => ask(admin, `files/${id}/$link`, { document, reason: REASON });
-    expect((await link()).json).toMatchObject({ document: `DocumentReference/${document}`, version: '2', changed: true });
+    const requestId = randomUUID();
+    expect((await ask(admin, `files/${id}/$link`, { document, reason: REASON }, { 'x-request-id': requestId })).json).toMatchObject({ document: `DocumentReference/${document}`, version: '2', changed: true });
+    expect(await admin.auditOf(requestId)).toHaveLength(1);
     expect((await admin.get(`DocumentReference/${document}`)).json.content).toHaveLength(2);
     expect((await link()).json).toMatchObject({ version: '2', changed: false });
   });

@@ -1,6 +1,8 @@
 // For each row of the ways in beside FHIR a request that it answers with success, and the events that this leaves. A row that
 // stands here under no name has no recipe, and the walk fails by it.
 import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { formOf, somePdf } from '../support/documents-client.ts';
 import { eventually } from '../support/eventually.ts';
@@ -28,6 +30,8 @@ interface Makers {
   record(): Promise<number>;
   parked(): Promise<string>;
   grant(method: 'GET' | 'PUT'): Promise<string>;
+  /** The token of a grant by which bytes lie in the store that nobody looked at yet. */
+  sentToStore(): Promise<string>;
   upload(): Promise<string>;
   hold(): Promise<string>;
   purge(): Promise<string>;
@@ -67,6 +71,12 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
     const { path, call } = await form('documents', { patient_id: randomUUID() });
     return (await send(path, undefined, call)).json.id;
   };
+  const lend = async (method: 'GET' | 'PUT'): Promise<{ token: string; id: string }> => {
+    const { json: { id } } = await client.post('Binary', `lent ${CONTENT}`, { 'content-type': 'text/plain' });
+    const { json: answer } = await client.post(`Binary/${id}/$signed-url`, { resourceType: 'Parameters', parameter: [{ name: 'method', valueCode: method }] });
+    const named = (wanted: string): { valueUrl?: string; valueId?: string } => (answer as { parameter: { name: string; valueUrl?: string; valueId?: string }[] }).parameter.find(({ name }) => name === wanted) ?? {};
+    return { token: named('url').valueUrl?.split('/files/')[1] ?? '', id: named('grant').valueId ?? '' };
+  };
   const picture = (): Promise<Buffer> => sharp({ create: { width: 600, height: 600, channels: 3, background: '#369' } }).jpeg().toBuffer();
   return {
     send, form, document, picture, other,
@@ -78,10 +88,16 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
       await server.sql(`insert into mirror_head (org, type, id, lane, shard, state, parked_at, attempts, refusals, last_error) select org, type, id, 1, 1, 'parked', now(), 5, 5, 'HTTP 422: HAPI-1' from resource where id = $1`, [id]);
       return `DocumentReference/${id}`;
     },
-    async grant(method) {
-      const { json: { id } } = await client.post('Binary', `lent ${CONTENT}`, { 'content-type': 'text/plain' });
-      const { json: answer } = await client.post(`Binary/${id}/$signed-url`, { resourceType: 'Parameters', parameter: [{ name: 'method', valueCode: method }] });
-      return (answer as { parameter: { name: string; valueUrl?: string }[] }).parameter.find(({ name }) => name === 'url')?.valueUrl?.split('/files/')[1] ?? '';
+    grant: async (method) => (await lend(method)).token,
+    async sentToStore() {
+      // What a store that gives out URLs of its own would have taken by one of them.
+      const { token, id } = await lend('PUT');
+      const key = `inbox/${id.replaceAll('-', '')}`;
+      await server.sql('update access_grant set direct = true where id = $1', [id]);
+      await server.sql(`insert into content (org, id, state, store, key, chunk_bytes, declared_type, creator) select org, id, 'staging', 'local', $2, 1048576, 'text/plain', owner from access_grant where id = $1`, [id, key]);
+      await mkdir(join(server.dataDir, 'content', 'inbox'), { recursive: true });
+      await writeFile(join(server.dataDir, 'content', key), `sent ${CONTENT}`);
+      return token;
     },
     upload: async () => (await send('uploads', undefined, { method: 'POST', headers: { ...TUS, 'upload-length': '5' } })).headers.get('location')?.split('/').at(-1) ?? '',
     hold: async () => (await send('admin/holds', { target: `Patient/${randomUUID()}`, ...REASON })).json.id,
@@ -110,6 +126,7 @@ async function newPolicy({ send }: Makers): Promise<AdapterRecipe> {
 
 const RECIPES: Record<string, Recipe> = {
   'GET files/[token]': async ({ grant }) => get(`files/${await grant('GET')}`),
+  'POST files/[token]': async ({ sentToStore }) => ({ path: `files/${await sentToStore()}`, status: 200, call: { method: 'POST' } }),
   'PUT files/[token]': async ({ grant }) => ({ path: `files/${await grant('PUT')}`, status: 200, call: { method: 'PUT', body: `new ${CONTENT}`, headers: { 'content-type': 'text/plain' } } }),
   'POST documents': ({ form }) => form('documents', { patient_id: randomUUID() }),
   'POST documents/upload': ({ form }) => form('documents/upload', { patient_id: randomUUID() }),
@@ -160,7 +177,7 @@ const RECIPES: Record<string, Recipe> = {
   'GET admin/files': async () => get('admin/files?_count=1'),
   'GET admin/files/[fileId]': async ({ binary }) => get(`admin/files/${await binary()}`),
   // What the administrator did, and the document that was written by it.
-  'POST admin/files/[fileId]/$link': async ({ binary }) => ({ events: 2, path: `admin/files/${await binary()}/$link`, status: 200, call: json('POST', { patient_id: randomUUID(), ...REASON }) }),
+  'POST admin/files/[fileId]/$link': async ({ binary }) => ({ path: `admin/files/${await binary()}/$link`, status: 200, call: json('POST', { patient_id: randomUUID(), ...REASON }) }),
   'GET admin/jobs': async () => get('admin/jobs'),
   'GET admin/quota': async () => get('admin/quota'),
   'GET admin/holds': async () => get('admin/holds'),
