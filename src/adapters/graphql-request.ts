@@ -1,6 +1,8 @@
 // A GraphQL request (GraphQL over HTTP): one operation as JSON, or as a form with files.
+import { authorize } from '../access/authorize.ts';
+import type { UploadPartStore } from '../content/upload-parts.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
-import type { FhirRequest } from '../interactions/interaction.ts';
+import type { InteractionContext } from '../interactions/interaction.ts';
 import { FormFiles } from './graphql-files.ts';
 import { readMultipart } from './multipart-form.ts';
 
@@ -59,36 +61,44 @@ function withFiles(request: GraphqlRequest, map: unknown, files: FormFiles): Gra
 const FIELD_BYTES_MAX = 1024 * 1024;
 const FILES_MAX = 20;
 
-/** Runs `execute` with the request; with files while these come. Raises 400, 413 and 415. */
-export async function withRequest<Result>({ body }: FhirRequest, limits: { bodyBytesMax: number; uploadBytesMax: number }, execute: (request: GraphqlRequest) => Promise<Result>): Promise<Result> {
-  if (/^application\/json\s*(?:;|$)/i.test(body.contentType ?? '')) return execute(requestOf(parsed(await body.text(limits.bodyBytesMax), 'The body')));
+export interface RequestParts {
+  bodyBytesMax: number;
+  uploadBytesMax: number;
+  uploads: UploadPartStore;
+}
+
+/** Raises 403 before the files come where none of them could become anything. */
+function requireUploads({ principal }: InteractionContext): void {
+  const decision = authorize(principal, { interaction: 'create', type: 'Binary' });
+  if (!decision.permit) throw fhirError('forbidden', decision.reason);
+}
+
+/** Runs `execute` with the request; with its files once all of them came. Raises 400, 403, 413 and 415. */
+export async function withRequest<Result>(context: InteractionContext, parts: RequestParts, execute: (request: GraphqlRequest) => Promise<Result>): Promise<Result> {
+  const { body } = context.request;
+  if (/^application\/json\s*(?:;|$)/i.test(body.contentType ?? '')) return execute(requestOf(parsed(await body.text(parts.bodyBytesMax), 'The body')));
   if (!/^multipart\/form-data\s*(?:;|$)/i.test(body.contentType ?? '')) {
     throw fhirError('media-type', 'A GraphQL request is application/json, or multipart/form-data with files', { members: { allowedTypes: ['application/json', 'multipart/form-data'] } });
   }
-  const files = new FormFiles();
-  let running: Promise<Result> | undefined;
-  const begin = (fields: readonly (readonly [string, string])[]): Promise<Result> => (running ??= (async () => {
-    const field = (name: string): string | undefined => fields.find(([one]) => one === name)?.[1];
-    if (field('operations') === undefined || field('map') === undefined) throw fhirError('malformed-form', 'operations and map come before the files');
-    const request = withFiles(requestOf(parsed(field('operations'), 'operations')), parsed(field('map'), 'map'), files);
-    try {
-      return await execute(request);
-    } finally {
-      files.end();
-    }
-  })());
-  const read = readMultipart(body, { bytesMax: limits.uploadBytesMax + FIELD_BYTES_MAX, filesMax: FILES_MAX, fieldsMax: 10, fieldBytesMax: FIELD_BYTES_MAX }, async (file, before) => {
-    // What execution fails with is told once the form was read.
-    begin(before).catch(() => { files.end(); });
-    await files.take(file.field, file.bytes);
-  });
+  requireUploads(context);
+  const files = new FormFiles(parts.uploads, context);
+  let request: GraphqlRequest | undefined;
+  const begin = (fields: readonly (readonly [string, string])[]): GraphqlRequest => (request ??= requestIn(fields, files));
   try {
-    const form = await read;
-    files.end();
-    return await begin(form.fields);
-  } catch (error) {
-    files.fail(error);
-    await running?.catch(() => { /* What it did is taken back before the fault is told. */ });
-    throw error;
+    const { fields } = await readMultipart(body, { bytesMax: parts.uploadBytesMax + FIELD_BYTES_MAX, filesMax: FILES_MAX, fieldsMax: 10, fieldBytesMax: FIELD_BYTES_MAX }, async (file, before) => {
+      begin(before);
+      await files.take(file.field, file.bytes);
+    });
+    const whole = begin(fields);
+    files.requireAll();
+    return await execute(whole);
+  } finally {
+    await files.discard();
   }
+}
+
+function requestIn(fields: readonly (readonly [string, string])[], files: FormFiles): GraphqlRequest {
+  const field = (name: string): string | undefined => fields.find(([one]) => one === name)?.[1];
+  if (field('operations') === undefined || field('map') === undefined) throw fhirError('malformed-form', 'operations and map come before the files');
+  return withFiles(requestOf(parsed(field('operations'), 'operations')), parsed(field('map'), 'map'), files);
 }

@@ -5,6 +5,7 @@ import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 import type { FhirResponse } from '../interactions/interaction.ts';
 import type { FhirCall } from './fhir-call.ts';
 import { fileNameOf } from './file-name.ts';
+import type { FileUpload, UploadedBinary } from './graphql-upload.ts';
 import { documentOf, mediaOf, sha256Of, windowMinutes, type FileMetadata, type Members } from './graphql-resource.ts';
 
 /** A file of a multipart request, whose bytes are read once. */
@@ -14,6 +15,8 @@ export interface UploadPart {
 
 export interface GraphqlCaller {
   call: FhirCall;
+  /** Keeps bytes as a Binary, with a URL that shows them. */
+  upload(upload: FileUpload): Promise<UploadedBinary>;
   fhirBase: string;
   metadata: FileMetadata;
   /** Media types that a file may have here. */
@@ -47,22 +50,21 @@ async function told<Result>(work: () => Promise<Result>): Promise<Result> {
 
 const resourceIn = ({ body = '{}' }: FhirResponse): Members => JSON.parse(body) as Members;
 const members = (value: unknown): Members[] => (Array.isArray(value) ? value as Members[] : []);
-const idIn = ({ headers }: FhirResponse): string => /\/([A-Za-z0-9\-.]+)\/_history\/\d+$/.exec(headers['Location'] ?? '')?.[1] ?? '';
+const tokenIn = (url: string): string => url.split('/').at(-1) ?? '';
 
 interface SignedUrl { url: string; sasToken: string; expiresAt: string }
 
 function signedIn(response: FhirResponse): SignedUrl {
   const found = new Map(members(resourceIn(response)['parameter']).map((parameter) => [parameter['name'], Object.entries(parameter).find(([name]) => name.startsWith('value'))?.[1]]));
   const url = String(found.get('url'));
-  return { url, sasToken: url.split('/').at(-1) ?? '', expiresAt: String(found.get('expires-at')) };
+  return { url, sasToken: tokenIn(url), expiresAt: String(found.get('expires-at')) };
 }
 
 const parameters = (parameter: Members[]): Members => ({ resourceType: 'Parameters', ...(parameter.length === 0 ? {} : { parameter }) });
 
-async function sign({ call }: GraphqlCaller, reference: string, minutes: unknown, allowedIps: unknown = []): Promise<SignedUrl> {
+async function sign({ call }: GraphqlCaller, reference: string, minutes: unknown): Promise<SignedUrl> {
   return signedIn(await call('POST', `${reference}/$signed-url`, parameters([
     ...(typeof minutes === 'number' ? [{ name: 'expires-in', valueInteger: minutes }] : []),
-    ...(Array.isArray(allowedIps) ? allowedIps : []).map((block) => ({ name: 'allowed-ip', valueString: String(block) })),
   ])));
 }
 
@@ -123,13 +125,15 @@ async function upload(caller: GraphqlCaller, { forEntity, data, filename, conten
       yield chunk;
     }
   };
-  const created = await caller.call('POST', 'Binary', { contentType: String(contentType), bytes: counted() }, {
-    'content-type': String(contentType), 'prefer': 'return=minimal', ...(typeof forEntity === 'string' ? { 'x-security-context': forEntity } : {}),
-    ...(typeof fileTypeOverride === 'string' ? { 'x-type-override': fileTypeOverride } : {}),
+  const { id, url, expiresAt } = await caller.upload({
+    body: { contentType: String(contentType), bytes: counted() }, minutes, allowedIps: Array.isArray(allowedIps) ? allowedIps.map(String) : [],
+    headers: {
+      'content-type': String(contentType), ...(typeof forEntity === 'string' ? { 'x-security-context': forEntity } : {}),
+      ...(typeof fileTypeOverride === 'string' ? { 'x-type-override': fileTypeOverride } : {}),
+    },
   });
-  const id = idIn(created);
   caller.handles.set(name, id);
-  return { id, storagePath: `muniment://${id}/${name}`, hashSha256: hash.digest('hex'), size, ...await sign(caller, `Binary/${id}`, minutes, allowedIps) };
+  return { id, url, sasToken: tokenIn(url), expiresAt, storagePath: `muniment://${id}/${name}`, hashSha256: hash.digest('hex'), size };
 }
 
 /** A handle is the one that an upload answered, or the name of a file that the caller uploaded and that only one has. */

@@ -77,15 +77,16 @@ type UploadedFile {
 
 type Query {
   documentReference(id: ID!): DocumentReference
-  documentReferences(patient: String, category: String, status: String, first: Int = 20, after: String): DocumentPage!
+  documentReferences(patient: String, category: String, status: String, first: Int = 20, after: String): DocumentPage
   media(id: ID!): Media
   allowedTypes: [String!]!
 }
+"What is refused is null, and told among the errors: what others made stands beside it."
 type Mutation {
-  uploadFile(forEntity: String, data: Upload!, filename: String!, contentType: String!, security: SecurityInput, fileTypeOverride: String): UploadedFile!
-  createDocumentReference(resource: DocumentReferenceInput!): DocumentReference!
-  createMedia(resource: MediaInput!): Media!
-  refreshFileUrl(url: String, sasToken: String, minutes: Int): SignedUrl!
+  uploadFile(forEntity: String, data: Upload!, filename: String!, contentType: String!, security: SecurityInput, fileTypeOverride: String): UploadedFile
+  createDocumentReference(resource: DocumentReferenceInput!): DocumentReference
+  createMedia(resource: MediaInput!): Media
+  refreshFileUrl(url: String, sasToken: String, minutes: Int): SignedUrl
 }
 `;
 

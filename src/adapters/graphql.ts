@@ -7,22 +7,19 @@ import { contentRules } from '../interactions/content-rules.ts';
 import { defineInteraction, type FhirResponse, type InteractionContext } from '../interactions/interaction.ts';
 import { findFileHandle, insertFileHandles } from '../resources/file-handles.ts';
 import { findGrantStatement, grantOf, type GrantRow } from '../resources/access-grants.ts';
-import type { GrantKeys } from '../resources/grant-keys.ts';
+import type { GrantOperationParts } from '../operations/named-grant.ts';
 import type { AdapterGroup } from './adapter-route.ts';
 import { GRAPHQL_ROW } from './describe-files.ts';
 import { fhirCalls, type FhirCallParts } from './fhir-call.ts';
+import { fileUploads } from './graphql-upload.ts';
 import { readDocument } from './graphql-document.ts';
-import { withRequest, type GraphqlRequest } from './graphql-request.ts';
+import { withRequest, type GraphqlRequest, type RequestParts } from './graphql-request.ts';
 import { fileMetadata } from './graphql-resource.ts';
 import { resolvers, type GraphqlCaller } from './graphql-resolvers.ts';
 import { schema } from './graphql-schema.ts';
 
-export interface GraphqlParts extends FhirCallParts {
-  fhirBase: string;
-  bodyBytesMax: number;
-  uploadBytesMax: number;
+export interface GraphqlParts extends FhirCallParts, RequestParts, GrantOperationParts {
   production: boolean;
-  grantKeys: GrantKeys;
 }
 
 interface Answered {
@@ -52,6 +49,7 @@ function callerOf(parts: GraphqlParts, context: InteractionContext): GraphqlCall
   const { org, principal, request, read } = context;
   return {
     call: fhirCalls(parts, context),
+    upload: fileUploads(parts, context),
     fhirBase: parts.fhirBase,
     allowedTypes: contentRules(context, 'Binary').allowedTypes,
     metadata: fileMetadata(request.header('x-file-metadata')),
@@ -73,7 +71,7 @@ export function graphql(parts: GraphqlParts): AdapterGroup {
     kind: 'write',
     prepare: async (context) => {
       const caller = callerOf(parts, context);
-      return { response: await withRequest(context.request, parts, (request) => run(request, caller, parts.production)), handles: caller.handles };
+      return { response: await withRequest(context, parts, (request) => run(request, caller, parts.production)), handles: caller.handles };
     },
     run: async (tx, { org, principal, now }, { response, handles }) => {
       await insertFileHandles(tx, org.id, creatorOf(principal), handles, new Date(now));

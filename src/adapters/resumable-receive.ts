@@ -79,8 +79,8 @@ async function receiveWhole(parts: ResumableParts, context: InteractionContext, 
   }
 }
 
-/** Cuts the body into parts. What came before the sender left is kept too, unless a checksum speaks for all of it. */
-async function* partsOf(bytes: AsyncIterable<Buffer>, check: ChecksumCheck | undefined): AsyncGenerator<Buffer> {
+/** Cuts a body into parts of PART_BYTES. What came before the sender left is kept too, unless a checksum speaks for all of it. */
+export async function* partsOf(bytes: AsyncIterable<Buffer>, check: ChecksumCheck | undefined): AsyncGenerator<Buffer> {
   let gathered: Buffer[] = [];
   let size = 0;
   const take = (): Buffer => {
