@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError, type Config } from './config/config.ts';
-import type { BucketConfig } from './config/storage.ts';
+import type { BucketConfig, StorageConfig } from './config/storage.ts';
 import type { ContentStore } from './content/content-store.ts';
 import { createScanner, type Scanner } from './content/scanner.ts';
 import { openAzureStore } from './content/stores/azure.ts';
@@ -91,12 +91,12 @@ export async function openConfiguredStore(config: Config, database: Database): P
     await ensureStoreMarker(directory, await databaseId(database));
     return openFilesystemStore({ directory });
   }
-  return openBucket(storage.type, { ...storage, type: storage.type });
+  return openBucket(storage.type, { ...storage, type: storage.type }, storage.direct);
 }
 
-function openBucket(name: string, { type, endpoint, bucket, region, accessKey, secretKey, googleCredentials }: BucketConfig): ContentStore {
+function openBucket(name: string, { type, endpoint, bucket, region, accessKey, secretKey, googleCredentials }: BucketConfig, direct?: StorageConfig['direct']): ContentStore {
   if (type === 'gcs') return openGcsStore({ name, endpoint, bucket, get credentials() { return googleCredentials?.reveal(); } });
-  const place = { name, endpoint, bucket, region, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } };
+  const place = { name, endpoint, bucket, region, direct, get accessKey() { return accessKey.reveal(); }, get secretKey() { return secretKey.reveal(); } };
   return type === 'azure' ? openAzureStore(place) : openS3Store(place);
 }
 
@@ -109,6 +109,14 @@ export async function requireProtection({ production, storage }: Config, store: 
     ...(encrypted ? [] : [`The bucket ${storage.bucket} does not encrypt what it keeps: turn its default encryption on (SSE-S3 or SSE-KMS)`]),
   ];
   if (problems.length > 0) throw new ConfigurationError(problems);
+}
+
+/** Raises ConfigurationError where direct URLs are wanted and the store gives no sessions to sign them. */
+export async function requireSessions(store: ContentStore): Promise<void> {
+  await store.direct?.reading().catch((error: unknown) => {
+    const { cause } = error as { cause?: Error };
+    throw new ConfigurationError([`STORAGE_DIRECT_ENDPOINT needs sessions (AssumeRole) of STORAGE_STS_ENDPOINT: ${cause?.message ?? 'it gives none'}`]);
+  });
 }
 
 /** The second store, where there is one. It is not needed to serve: it may be down while the server starts. */

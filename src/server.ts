@@ -54,7 +54,7 @@ import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
 import { startMirrorWorker, type MirrorWorker } from './mirror/mirror-worker.ts';
 import { startWatching } from './mirror/watch-changes.ts';
 import { openIssuers } from './open-issuers.ts';
-import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, requireProtection, sharedSecret } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, requireProtection, requireSessions, sharedSecret } from './open-parts.ts';
 import { createThumbnailLender } from './operations/lend-thumbnails.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
 import { createGrantKeys } from './resources/grant-keys.ts';
@@ -200,6 +200,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const store = await openConfiguredStore(config, database);
   await store.probe();
   await requireProtection(config, store);
+  await requireSessions(store);
 
   const metrics = createMetrics();
   const organisations = createOrganisations(database, !config.production);
@@ -249,7 +250,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   });
   const grantKeys = createGrantKeys(database);
   const parts: RouteParts & FileParts = {
-    ...config, content, reader, database, logger, grantKeys, filesBase: `${config.baseUrl}/files`, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+    ...config, content, reader, store, database, logger, grantKeys, filesBase: `${config.baseUrl}/files`, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     log: createLogProofs(database, log.sealSoon), perform, cursorKey: await sharedSecret(database, 'cursor'), lacking: reindex.lacking, ...openReadThrough(config, database, logger),
   };

@@ -21,6 +21,8 @@ export interface GrantLimits {
   contentType?: string;
   size?: number;
   sha256?: Buffer;
+  /** Whoever uses it may be sent to the store itself. */
+  direct?: true;
 }
 
 export interface AccessGrant extends GrantLimits {
@@ -46,7 +48,7 @@ export function endOfGrant(grant: AccessGrant, now: number): FhirError | undefin
 }
 
 export interface GrantedRequest {
-  /** HEAD counts as GET. */
+  /** HEAD counts as GET; POST, which ends a direct upload, as PUT. */
   method: string;
   address: string | undefined;
   now: number;
@@ -56,6 +58,7 @@ export interface GrantedRequest {
 export function requireGranted(grant: AccessGrant, { method, address, now }: GrantedRequest): void {
   const end = endOfGrant(grant, now);
   if (end !== undefined) throw end;
-  if ((method === 'HEAD' ? 'GET' : method) !== grant.method) throw fhirError('forbidden', `The signed URL is for ${grant.method} alone`);
+  const asked = method === 'HEAD' ? 'GET' : method === 'POST' && grant.direct === true ? 'PUT' : method;
+  if (asked !== grant.method) throw fhirError('forbidden', `The signed URL is for ${grant.method} alone`);
   if (!liesWithin(grant.allowedIp, address)) throw fhirError('forbidden', 'The signed URL is not for this address');
 }

@@ -14,10 +14,10 @@ const TITLE_CHARACTERS_MAX = 200;
 
 const touched = (...names: string[]): Outcome['entities'] => names.map((name) => ({ reference: `urn:muniment:organisation:${name}`, role: 'data' as const }));
 
-function shown({ name, title, created, disabled, requireIfMatch, limits, revision }: OrganisationSettings): object {
+function shown({ name, title, created, disabled, requireIfMatch, directUrls, limits, revision }: OrganisationSettings): object {
   return {
     name, ...(title === undefined ? {} : { title }), created: printInstant(created.getTime()), disabled: disabled !== undefined, ...(disabled === undefined ? {} : { disabledSince: printInstant(disabled.getTime()) }),
-    requireIfMatch, ...limits, revision,
+    requireIfMatch, directUrls, ...limits, revision,
   };
 }
 
@@ -62,10 +62,10 @@ export function openNewOrganisation(organisations: Organisations): Interaction {
     code: 'operation',
     kind: 'write',
     prepare: async ({ request }) => {
-      const body = await readAdminBody(request, ['name', 'title', 'requireIfMatch', ...LIMIT_MEMBERS]);
+      const body = await readAdminBody(request, ['name', 'title', 'requireIfMatch', 'directUrls', ...LIMIT_MEMBERS]);
       const name = readText(body['name'], 'name', 64);
       if (!ORG_NAME.test(name)) throw fhirError('invalid-value', 'A name has 1 to 64 letters, digits, dots, underscores and hyphens and begins with a letter or digit', { expression: 'name' });
-      return { name, title: titleOf(body['title']), requireIfMatch: readBoolean(body['requireIfMatch'] ?? false, 'requireIfMatch'), limits: patchedLimits({ allowedTypes: 'clinical' }, body) };
+      return { name, title: titleOf(body['title']), requireIfMatch: readBoolean(body['requireIfMatch'] ?? false, 'requireIfMatch'), directUrls: readBoolean(body['directUrls'] ?? false, 'directUrls'), limits: patchedLimits({ allowedTypes: 'clinical' }, body) };
     },
     run: async (tx, _context, { name, ...settings }) => {
       const opened = await openOrganisation(tx, name, settings);
@@ -80,18 +80,19 @@ function patched(settings: OrganisationSettings, body: JsonObject, now: number):
   const next = { ...settings, limits: patchedLimits(settings.limits, body) };
   if ('title' in body) next.title = titleOf(body['title']);
   if (body['requireIfMatch'] !== undefined) next.requireIfMatch = readBoolean(body['requireIfMatch'], 'requireIfMatch');
+  if (body['directUrls'] !== undefined) next.directUrls = readBoolean(body['directUrls'], 'directUrls');
   if (body['disabled'] !== undefined) next.disabled = readBoolean(body['disabled'], 'disabled') ? settings.disabled ?? new Date(now) : undefined;
   return next;
 }
 
 const sameSettings = (one: OrganisationSettings, other: OrganisationSettings): boolean =>
-  one.title === other.title && one.requireIfMatch === other.requireIfMatch && one.disabled?.getTime() === other.disabled?.getTime() && sameLimits(one.limits, other.limits);
+  one.title === other.title && one.requireIfMatch === other.requireIfMatch && one.directUrls === other.directUrls && one.disabled?.getTime() === other.disabled?.getTime() && sameLimits(one.limits, other.limits);
 
 export function configureOneOrganisation(organisations: Organisations, operatorOrg: string): Interaction {
   return defineInteraction({
     code: 'operation',
     kind: 'write',
-    prepare: ({ request }) => readAdminBody(request, ['title', 'requireIfMatch', 'disabled', ...LIMIT_MEMBERS]),
+    prepare: ({ request }) => readAdminBody(request, ['title', 'requireIfMatch', 'directUrls', 'disabled', ...LIMIT_MEMBERS]),
     run: async (tx, { request, principal, now }, body) => {
       const settings = await readOrganisationSettings(tx, nameOf(request), true);
       if (settings === undefined) throw unknown();

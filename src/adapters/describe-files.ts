@@ -8,8 +8,9 @@ const LENGTH: Schema = { type: 'integer', minimum: 0 };
 const UPLOAD: RowDescription['path'] = { upload: { type: 'string', format: 'uuid' } };
 
 export const FILE_ROWS = {
-  get: { summary: 'Fetch what a signed URL lends', path: TOKEN, answers: { 200: BYTES_OUT, 206: BYTES_OUT, 304: {} }, refusals: [410, 412, 416], headers: { Range: { schema: TEXT, about: 'bytes=0-1023' } } },
-  put: { summary: 'Send what a signed URL asks for', path: TOKEN, answers: { 200: {}, 201: {} }, refusals: [409, 410, 412, 422, 423, 507], body: ANY_BYTES },
+  get: { summary: 'Fetch what a signed URL lends', path: TOKEN, answers: { 200: BYTES_OUT, 206: BYTES_OUT, 304: {}, 307: {} }, refusals: [410, 412, 416], headers: { Range: { schema: TEXT, about: 'bytes=0-1023' } } },
+  put: { summary: 'Send what a signed URL asks for', path: TOKEN, answers: { 200: {}, 201: {}, 307: {} }, refusals: [409, 410, 412, 422, 423, 507], body: ANY_BYTES },
+  post: { summary: 'End an upload that went to the store by a signed URL in mode direct', path: TOKEN, answers: { 200: {}, 201: {} }, refusals: [410, 412, 413, 415, 423, 507] },
 } as const satisfies Record<string, RowDescription>;
 
 export const UPLOAD_ROWS = {

@@ -3,6 +3,7 @@ import { requireGranted, type AccessGrant } from '../access/access-grant.ts';
 import { readOwner } from '../access/grant-owner.ts';
 import type { Principal } from '../access/principal.ts';
 import { refusal } from '../access/refusal.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import type { ContentReader } from '../content/read-content.ts';
 import type { Database } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -16,6 +17,8 @@ export interface FileParts extends BinaryParts {
   database: Pick<Database, 'select' | 'transaction'>;
   grantKeys: GrantKeys;
   reader: ContentReader;
+  /** Where bytes are kept that come in now. */
+  store: ContentStore;
   logger: Logger;
 }
 

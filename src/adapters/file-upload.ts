@@ -1,91 +1,23 @@
-// PUT to a signed URL: bytes of a device that has no token, of the length, type and SHA-256 that were agreed. At a Binary
-// they are its next version; at a document they are a new Binary in the security context of that document.
-import { grantEnded, type AccessGrant } from '../access/access-grant.ts';
-import type { Transaction } from '../database/database.ts';
-import { fhirError } from '../fhir/fhir-error.ts';
-import { isJsonObject } from '../fhir/json.ts';
-import { typeNumber } from '../fhir/resource-type.ts';
-import { createBinary } from '../interactions/create-binary.ts';
-import { readDigestClaims } from '../interactions/digest-headers.ts';
-import { defineInteraction, type FhirRequest, type Interaction, type InteractionContext, type Outcome, type PreparedInteraction, type RequestBody } from '../interactions/interaction.ts';
-import { updateBinary } from '../interactions/update-binary.ts';
-import { lending, requireLendable } from '../operations/lent-rights.ts';
-import { takeUse } from '../resources/access-grants.ts';
-import { readNewest } from '../resources/read-version.ts';
-import { readResource } from '../resources/resource-text.ts';
-import { asBinaryRequest, grantInUse, type FileParts } from './file-parts.ts';
+// PUT to a signed URL: the bytes are taken here, or the device is sent on to the store where the grant and the organisation say so.
+import { defineInteraction, type Interaction, type PreparedInteraction } from '../interactions/interaction.ts';
+import { requireLendable } from '../operations/lent-rights.ts';
+import { agreedRequest, type TakeUpload } from './agreed-upload.ts';
+import { sendToStore } from './direct-upload.ts';
+import { grantInUse, type FileParts } from './file-parts.ts';
 
-const FHIR_BODY = /^application\/(fhir\+|(json|xml)\+fhir)/i;
-const essence = (type: string): string => (type.split(';')[0] ?? '').trim().toLowerCase();
-
-export function uploadFile(parts: FileParts): Interaction {
-  const [update, create] = [updateBinary(parts), createBinary(parts)];
-
-  async function prepareUpload(context: InteractionContext): Promise<PreparedInteraction & { grant: AccessGrant }> {
-    const grant = grantInUse(context);
-    await context.read((tx) => requireLendable(tx, context, grant, parts.fhirBase));
-    const isUpdate = grant.type === 'Binary';
-    const securityContext = isUpdate ? await contextOf(context, grant.resourceId) : `DocumentReference/${grant.resourceId}`;
-    const request = agreedRequest(context.request, grant, securityContext);
-    const lent = { ...lending(context, isUpdate ? 'update' : 'create', 'Binary'), request };
-    return { ...await (isUpdate ? update : create).prepare(lent), grant };
-  }
-
-  async function runUpload(tx: Transaction, { org, now }: InteractionContext, { grant, run }: PreparedInteraction & { grant: AccessGrant }): Promise<Outcome> {
-    if (!await takeUse(tx, org.id, grant.id, now)) throw grantEnded('is used up');
-    const outcome = await run(tx);
-    return grant.type === 'Binary' ? outcome : { ...outcome, code: 'create' };
-  }
-
-  return defineInteraction<PreparedInteraction & { grant: AccessGrant }>({
+export function uploadFile(parts: FileParts, take: TakeUpload): Interaction {
+  return defineInteraction<PreparedInteraction>({
     code: 'update',
     kind: 'write',
-    prepare: prepareUpload,
-    run: runUpload,
+    async prepare(context) {
+      const grant = grantInUse(context);
+      const entities = await context.read((tx) => requireLendable(tx, context, grant, parts.fhirBase));
+      const { direct } = parts.store;
+      if (grant.direct !== true || context.org.directUrls !== true || direct === undefined) return take(context, grant, context.request);
+      return sendToStore({ ...parts, direct }, context, grant, agreedRequest(context.request, grant, undefined).body, entities);
+    },
+    run: (tx, _context, prepared) => prepared.run(tx),
     abandon: (_context, prepared) => prepared.abandon(),
   });
 }
 
-/** New bytes stay in the context in which the Binary is. */
-async function contextOf({ org, read }: InteractionContext, id: string): Promise<string | undefined> {
-  const row = await read((tx) => readNewest(tx, org.id, typeNumber('Binary'), id));
-  const context = row?.body == null ? undefined : readResource(row.body)['securityContext'];
-  return isJsonObject(context) && typeof context['reference'] === 'string' ? context['reference'] : undefined;
-}
-
-/** What the device sends, held to what was agreed. Whoever holds the URL has no say in whose the bytes are. */
-function agreedRequest(request: FhirRequest, grant: AccessGrant, securityContext: string | undefined): FhirRequest {
-  if (request.header('x-provenance') !== undefined) throw fhirError('invalid-parameter', 'X-Provenance is for whoever shows a token');
-  const contentType = request.body.contentType ?? grant.contentType;
-  if (contentType !== undefined && FHIR_BODY.test(contentType)) throw fhirError('media-type', 'Bytes are put here as they are, FHIR resources are not');
-  if (grant.contentType !== undefined && essence(contentType ?? '') !== essence(grant.contentType)) {
-    throw fhirError('media-type', `The signed URL is for ${grant.contentType}`, { members: { allowedTypes: [grant.contentType] } });
-  }
-  const claimed = readDigestClaims(request)?.sha256;
-  if (grant.sha256 !== undefined && claimed?.equals(grant.sha256) === false) throw fhirError('digest-mismatch', 'The digest header is not the SHA-256 that the signed URL is for');
-  const digest = grant.sha256 ?? claimed;
-  const headers = {
-    'prefer': 'return=minimal', 'content-type': contentType, 'x-security-context': securityContext, 'content-digest': undefined,
-    'repr-digest': digest === undefined ? undefined : `sha-256=:${digest.toString('base64')}:`,
-  };
-  return { ...asBinaryRequest(request, grant.type === 'Binary' ? grant.resourceId : '', headers), body: agreedBody(request.body, contentType, grant.size) };
-}
-
-/** Raises 422 for more or fewer bytes than agreed, before they are read where their length is told. */
-function agreedBody(body: RequestBody, contentType: string | undefined, size: number | undefined): RequestBody {
-  const wrong = (): Error => fhirError('claim-mismatch', `The signed URL is for ${size} bytes`);
-  if (size !== undefined && body.length !== undefined && body.length !== size) throw wrong();
-  return {
-    ...body,
-    contentType,
-    async* stream(bytesMax) {
-      let have = 0;
-      for await (const piece of body.stream(bytesMax)) {
-        have += piece.length;
-        if (size !== undefined && have > size) throw wrong();
-        yield piece;
-      }
-      if (size !== undefined && have !== size) throw wrong();
-    },
-  };
-}

@@ -20,6 +20,8 @@ export interface StorageConfig extends Omit<BucketConfig, 'type'> {
   /** A second store with the same objects under the same keys. */
   replica: BucketConfig | undefined;
   keyTemplate: string;
+  /** Where clients may be sent to the bucket itself, and where sessions for that are given; undefined = they are not. */
+  direct: { endpoint: string; stsEndpoint: string; role: string | undefined } | undefined;
 }
 
 const WEB = ['http:', 'https:'];
@@ -43,7 +45,19 @@ export function readStorage(reader: Reader): StorageConfig {
     googleCredentials: reader.jsonFile('STORAGE_GOOGLE_CREDENTIALS_FILE'),
     replica: readReplica(reader),
     keyTemplate: reader.text('STORAGE_KEY_TEMPLATE') ?? '{org}/{year}/{month}/{uuid}',
+    direct: readDirect(reader, type),
   };
+}
+
+/** Each URL of a bucket shows the name of an access key, and with that alone MinIO can be written to: whoever wants both says so. */
+function readDirect(reader: Reader, type: StorageConfig['type']): StorageConfig['direct'] {
+  const endpoint = reader.url('STORAGE_DIRECT_ENDPOINT', WEB);
+  if (endpoint === undefined) return undefined;
+  if (type !== 's3' && type !== 'minio') reader.problems.push('STORAGE_DIRECT_ENDPOINT needs STORAGE_TYPE=s3 or minio, where sessions are given (AssumeRole)');
+  if (reader.choice('STORAGE_DIRECT_MINIO', ['unsafe', 'acknowledged'], 'unsafe') === 'unsafe' && type === 'minio') {
+    reader.problems.push('STORAGE_DIRECT_ENDPOINT with STORAGE_TYPE=minio needs STORAGE_DIRECT_MINIO=acknowledged: MinIO takes forged writes from whoever reaches it (CVE-2026-41145, CVE-2026-40344; docs/signed-urls.md says what follows)');
+  }
+  return { endpoint, stsEndpoint: reader.url('STORAGE_STS_ENDPOINT', WEB) ?? reader.url('STORAGE_ENDPOINT', WEB) ?? '', role: reader.text('STORAGE_STS_ROLE') };
 }
 
 function readReplica(reader: Reader): BucketConfig | undefined {

@@ -28,8 +28,25 @@ export async function stageContent(database: Database, staged: StagedContent, de
   }));
 }
 
+/** The row of an object that a client sends to the store itself: there may be one already, of the try before. Raises 409 once it was condemned. */
+export async function stageAgain(database: Pick<Database, 'transaction'>, staged: StagedContent, { declaredType, creator }: StagedDetails): Promise<void> {
+  const { rowCount } = await database.transaction(staged.org, (tx) => tx.query({
+    name: 'stage-content-again',
+    text: `insert into content (org, id, state, store, key, chunk_bytes, declared_type, creator) values ($1, $2, 'staging', $3, $4, $5, $6, $7)
+      on conflict (org, id) do update set declared_type = excluded.declared_type where content.state = 'staging'`,
+    values: [staged.org, staged.id, staged.store, staged.key, CHUNK_BYTES, declaredType, creator],
+  }));
+  if (rowCount !== 1) throw fhirError('conflict', 'What was sent by this URL waited too long');
+}
+
+/** The media type that staged bytes were declared as; undefined for what is not staged, or not any more. */
+export async function readStagedType(database: Pick<Database, 'select'>, { org, id }: Pick<StagedContent, 'org' | 'id'>): Promise<string | undefined> {
+  const { rows } = await database.select<{ declared_type: string }>(org, { name: 'read-staged-type', text: `select declared_type from content where org = $1 and id = $2 and state = 'staging'`, values: [org, id] });
+  return rows[0]?.declared_type;
+}
+
 /** The object itself goes in a later sweep: a request to the store that timed out may still take effect. */
-export async function condemnContent(database: Database, staged: Pick<StagedContent, 'org' | 'id'>): Promise<void> {
+export async function condemnContent(database: Pick<Database, 'transaction'>, staged: Pick<StagedContent, 'org' | 'id'>): Promise<void> {
   await database.transaction(staged.org, (tx) => tx.query({
     name: 'condemn-content',
     text: `update content set state = 'condemned' where org = $1 and id = $2 and state = 'staging'`,

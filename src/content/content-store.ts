@@ -42,6 +42,24 @@ export interface ContentStore {
   protection?(): Promise<StoreProtection>;
   /** Proves by a real small write and read that the store works now; rejects with the reason. */
   probe(): Promise<void>;
+  /** Only where the store is set up to be asked by clients themselves. */
+  readonly direct?: DirectUrls;
+}
+
+/** An object as a URL of the store shows it. */
+export interface DirectObject {
+  key: string;
+  version: string | undefined;
+  contentType: string;
+  disposition: string;
+}
+
+/** URLs of the store itself, each for one request that begins within a minute. Raises `unavailable`. */
+export interface DirectUrls {
+  /** What makes them for reading: asked outside any transaction, and used within one. */
+  reading(): Promise<(object: DirectObject) => string>;
+  /** One that takes so many bytes of that type under the key. */
+  writing(key: string, bytes: { size: number; contentType: string }): Promise<string>;
 }
 
 export interface ListedObject {

@@ -36,3 +36,11 @@ export async function eraseObject(store: ContentStore, key: string, version: str
   const known = version ?? (store.lengthProves ? undefined : (await store.stat(key))?.version);
   await store.remove(key, known);
 }
+
+/** Removes all that was ever written under the key, where nobody published any of it. */
+export async function eraseVersions(store: ContentStore, key: string): Promise<void> {
+  const [newest, ...older] = await store.versions?.(key) ?? [];
+  for (const { version } of older) await store.remove(key, version);
+  // Where there is none, an upload in parts may have been begun.
+  await eraseObject(store, key, newest?.version);
+}

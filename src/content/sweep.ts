@@ -6,7 +6,7 @@ import type { ContentRow } from '../database/tables.ts';
 import type { Logger } from '../logger.ts';
 import type { ContentStore } from './content-store.ts';
 import { fenceHolds, renewEpoch } from './epoch-fence.ts';
-import { eraseObject } from './stored-object.ts';
+import { eraseObject, eraseVersions } from './stored-object.ts';
 
 export interface SweepParts {
   database: Pick<Database, 'workerTransaction'>;
@@ -72,7 +72,8 @@ function mark(parts: SweepParts): Promise<{ condemned: number; doomed: Doomed[] 
 async function remove(parts: SweepParts, row: Doomed): Promise<void> {
   const store = parts.stores.find((candidate) => candidate.name === row.store);
   if (store === undefined) throw new Error(`The store ${row.store} is not configured`);
-  await eraseObject(store, row.key, row.store_version ?? undefined);
+  if (row.store_version === null) await eraseVersions(store, row.key);
+  else await eraseObject(store, row.key, row.store_version);
   await parts.database.workerTransaction((tx) => tx.query(`update content set state = 'gone' where org = $1 and id = $2 and state = 'condemned'`, [row.org, row.id]));
 }
 

@@ -41,6 +41,7 @@ import * as replica from '../../migrations/0036-replica.ts';
 import * as recordRemoval from '../../migrations/0037-record-removal.ts';
 import * as outboxEvent from '../../migrations/0038-outbox-event.ts';
 import * as inventory from '../../migrations/0039-inventory.ts';
+import * as directUrl from '../../migrations/0040-direct-url.ts';
 
 interface Migration {
   name: string;
@@ -87,6 +88,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0037-record-removal', up: recordRemoval.up },
   { name: '0038-outbox-event', up: outboxEvent.up },
   { name: '0039-inventory', up: inventory.up },
+  { name: '0040-direct-url', up: directUrl.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

@@ -106,7 +106,7 @@ export class TransactionRefused extends FhirError {
 export interface InteractionContext {
   request: FhirRequest;
   principal: Principal;
-  org: { id: number; name: string; requireIfMatch?: boolean; limits?: OrganisationLimits };
+  org: { id: number; name: string; requireIfMatch?: boolean; directUrls?: boolean; limits?: OrganisationLimits };
   restriction: Restriction;
   /** Milliseconds: the instant of this access. */
   now: number;

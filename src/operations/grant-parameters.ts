@@ -90,7 +90,8 @@ function readMediaType(asked: Asked): string | undefined {
   return given;
 }
 
-const LIMITS = ['expires-in', 'allowed-ip', 'disposition', 'method', 'uses', 'content-type', 'size', 'sha-256'] as const;
+const LIMITS = ['expires-in', 'allowed-ip', 'disposition', 'method', 'mode', 'uses', 'content-type', 'size', 'sha-256'] as const;
+const MODES = ['server', 'direct'] as const;
 const OF_PUT = ['content-type', 'size', 'sha-256'] as const;
 
 export function readLimitParameters(request: FhirRequest, bodyBytesMax: number): Promise<Asked> {
@@ -107,11 +108,15 @@ export function readLimits(asked: Asked): GrantLimits {
   if (wrong !== undefined || allowedIp.length > RANGES_MAX) throw fhirError('invalid-parameter', `allowed-ip is an address or a range such as 192.0.2.0/24 or 2001:db8::/32, ${RANGES_MAX} at most`);
   const disposition = oneOf(asked, 'disposition', DISPOSITIONS);
   const usesMax = wholeNumber(asked, 'uses', 1, USES_MAX) ?? (method === 'PUT' ? 1 : undefined);
+  const direct = oneOf(asked, 'mode', MODES) === 'direct';
+  if (direct && allowedIp.length > 0) throw fhirError('invalid-parameter', 'allowed-ip cannot be held to in mode direct: the store does not look at addresses');
+  if (direct && method === 'PUT' && usesMax !== 1) throw fhirError('invalid-parameter', 'A PUT in mode direct is used once');
   const [contentType, size, sha256] = [readMediaType(asked), wholeNumber(asked, 'size', 0, SIZE_MAX), readSha256(asked)];
   return {
     method, allowedIp,
     ...(disposition === undefined ? {} : { disposition }), ...(usesMax === undefined ? {} : { usesMax }),
     ...(contentType === undefined ? {} : { contentType }), ...(size === undefined ? {} : { size }), ...(sha256 === undefined ? {} : { sha256 }),
+    ...(direct ? { direct } : {}),
   };
 }
 

@@ -38,10 +38,11 @@ export function listOwnGrants(): Interaction {
 }
 
 function printParts(grant: AccessGrant): JsonObject[] {
-  const { id, type, resourceId, method, createdAt, expiresAt, revokedAt, allowedIp, disposition, usesMax, used, contentType, size, sha256 } = grant;
+  const { id, type, resourceId, method, createdAt, expiresAt, revokedAt, allowedIp, disposition, usesMax, used, contentType, size, sha256, direct } = grant;
   return [
     { name: 'grant', valueId: id }, { name: 'resource', valueReference: { reference: `${type}/${resourceId}` } }, { name: 'method', valueCode: method },
     { name: 'created', valueInstant: printInstant(createdAt) }, { name: 'expires-at', valueInstant: printInstant(expiresAt) }, { name: 'used', valueUnsignedInt: used },
+    ...(direct === true ? [{ name: 'mode', valueCode: 'direct' }] : []),
     ...(usesMax === undefined ? [] : [{ name: 'uses', valuePositiveInt: usesMax }]),
     ...(revokedAt === undefined ? [] : [{ name: 'revoked-at', valueInstant: printInstant(revokedAt) }]),
     ...allowedIp.map((range) => ({ name: 'allowed-ip', valueString: range })),

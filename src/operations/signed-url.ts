@@ -3,6 +3,7 @@
 import { endOfGrant, type AccessGrant } from '../access/access-grant.ts';
 import { ownerOf, printOwner } from '../access/grant-owner.ts';
 import type { Transaction } from '../database/database.ts';
+import { fhirError } from '../fhir/fhir-error.ts';
 import { newUuidV7 } from '../fhir/uuid-v7.ts';
 import { defineInteraction, type Interaction, type InteractionContext, type Outcome } from '../interactions/interaction.ts';
 import { insertGrant, revokeGrant } from '../resources/access-grants.ts';
@@ -34,9 +35,11 @@ export function signedUrl(parts: GrantOperationParts): Interaction {
     kind: 'write',
     async prepare(context) {
       const asked = await readLimitParameters(context.request, parts.bodyBytesMax);
+      const limits = readLimits(asked);
+      if (limits.direct === true && context.org.directUrls !== true) throw fhirError('forbidden', 'The organisation does not let signed URLs lead to its store');
       const { id, url } = await signGrant(parts, context);
       const { request, now } = context;
-      const grant = { ...readLimits(asked), id, type: request.type as AccessGrant['type'], resourceId: request.id, createdAt: now, expiresAt: now + readDuration(asked, parts.signedUrlMinutesMax), used: 0 };
+      const grant = { ...limits, id, type: request.type as AccessGrant['type'], resourceId: request.id, createdAt: now, expiresAt: now + readDuration(asked, parts.signedUrlMinutesMax), used: 0 };
       return { grant, url };
     },
     run: (tx, context, { grant, url }) => issue(parts, tx, context, grant, url),

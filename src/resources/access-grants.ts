@@ -21,11 +21,12 @@ export interface GrantRow {
   content_type: string | null;
   size: string | null;
   sha256: Buffer | null;
+  direct: boolean;
   /** For the pictures of lists, each of which its token names. */
   thumbnails: boolean;
 }
 
-const COLUMNS = 'id, owner, principal, type, resource, method, created_at, expires_at, revoked_at, allowed_ip, disposition, uses_max, used, content_type, size, sha256, thumbnails';
+const COLUMNS = 'id, owner, principal, type, resource, method, created_at, expires_at, revoked_at, allowed_ip, disposition, uses_max, used, content_type, size, sha256, direct, thumbnails';
 
 /** One grant, as a statement for whatever transaction it is read in. */
 export const findGrantStatement = (org: OrgId, id: string): { name: string; text: string; values: unknown[] } =>
@@ -41,6 +42,7 @@ export function grantOf(row: GrantRow): AccessGrant {
     ...(row.content_type === null ? {} : { contentType: row.content_type }),
     ...(row.size === null ? {} : { size: Number(row.size) }),
     ...(row.sha256 === null ? {} : { sha256: row.sha256 }),
+    ...(row.direct ? { direct: true } : {}),
   };
 }
 
@@ -69,11 +71,11 @@ export async function insertGrant(tx: Transaction, { org, owner, principal }: Ow
   });
   await tx.query({
     name: 'insert-grant',
-    text: `insert into access_grant (org, id, owner, principal, type, resource, method, created_at, expires_at, allowed_ip, disposition, uses_max, content_type, size, sha256, thumbnails)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+    text: `insert into access_grant (org, id, owner, principal, type, resource, method, created_at, expires_at, allowed_ip, disposition, uses_max, content_type, size, sha256, direct, thumbnails)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
     values: [
       org, grant.id, owner, principal, typeNumber(grant.type), grant.resourceId, grant.method, new Date(grant.createdAt), new Date(grant.expiresAt), grant.allowedIp,
-      grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null, thumbnails,
+      grant.disposition ?? null, grant.usesMax ?? null, grant.contentType ?? null, grant.size ?? null, grant.sha256 ?? null, grant.direct ?? false, thumbnails,
     ],
   });
 }

@@ -31,6 +31,9 @@ export function keepLabels(resource: JsonObject, before: string): void {
   resource['meta'] = { ...meta, security: [...labels, ...kept] };
 }
 
+/** Labelled R or V. */
+export const isRestricted = (body: string): boolean => labelsOf(readResource(body)).some((label) => levelOf(label) >= LEVELS.indexOf('R'));
+
 function subjectKey(resource: JsonObject, fhirBase: string): string | undefined {
   const subject = resource['subject'];
   const reference = isJsonObject(subject) ? subject['reference'] : undefined;

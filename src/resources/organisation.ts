@@ -13,6 +13,8 @@ export interface AdmittedOrganisation {
   disabled: boolean;
   /** A change of what exists must name its version. */
   requireIfMatch: boolean;
+  /** Signed URLs may lead to the store itself. */
+  directUrls: boolean;
   policy: Policy;
   limits: OrganisationLimits;
 }
@@ -43,9 +45,9 @@ type OrganisationDatabase = Pick<Database, 'query' | 'select'>;
 
 /** Reads settings and policy; the policy object stays the same while its version does. */
 async function readOrganisation(database: OrganisationDatabase, id: OrgId, name: string, known: Policy): Promise<AdmittedOrganisation> {
-  const { rows } = await database.select<{ disabled: boolean; require_if_match: boolean; version: number | null } & LimitsRow>(id, {
+  const { rows } = await database.select<{ disabled: boolean; require_if_match: boolean; direct_urls: boolean; version: number | null } & LimitsRow>(id, {
     name: 'admit-organisation',
-    text: `select disabled_at is not null as disabled, require_if_match, (select max(version) from policy_version where org = $1) as version, ${LIMITS_COLUMNS}
+    text: `select disabled_at is not null as disabled, require_if_match, direct_urls, (select max(version) from policy_version where org = $1) as version, ${LIMITS_COLUMNS}
       from organisation where id = $1`,
     values: [id],
   });
@@ -53,7 +55,7 @@ async function readOrganisation(database: OrganisationDatabase, id: OrgId, name:
   if (row === undefined) throw new Error('An organisation that was known cannot be found');
   const version = row.version ?? 0;
   const policy = version === known.version ? known : await readPolicy(database, id, version);
-  return { id, name, disabled: row.disabled, requireIfMatch: row.require_if_match, policy, limits: limitsOf(row) };
+  return { id, name, disabled: row.disabled, requireIfMatch: row.require_if_match, directUrls: row.direct_urls, policy, limits: limitsOf(row) };
 }
 
 export function createOrganisations(database: OrganisationDatabase, openOnUse: boolean, clock: () => number = () => performance.now()): Organisations {

@@ -150,7 +150,7 @@ describe('organisations', () => {
     expect(changed.json).toMatchObject({ allowedTypes: ['application/pdf', 'image/*'], quotaBytes: quota.quotaBytes, revision: 2 });
     expect(changed.json).not.toHaveProperty('quotaCount');
     expect((await set({ allowedTypes: ['application/pdf', 'image/*'] })).json.revision).toBe(2);
-    expect((await set({ allowedTypes: 'clinical', quotaBytes: null })).json).toEqual({ name, created: expect.any(String), disabled: false, requireIfMatch: false, allowedTypes: 'clinical', retention: 'uk', revision: 3 });
+    expect((await set({ allowedTypes: 'clinical', quotaBytes: null })).json).toEqual({ name, created: expect.any(String), disabled: false, requireIfMatch: false, directUrls: false, allowedTypes: 'clinical', retention: 'uk', revision: 3 });
   });
 
   it('are spoken for by tokens of the issuers that they list alone; a refusal stands in their record', async () => {

@@ -42,6 +42,7 @@ access_grant.content_type text
 access_grant.size bigint
 access_grant.sha256 bytea
 access_grant.thumbnails boolean not null default false
+access_grant.direct boolean not null default false
 alias_sequence.org integer not null
 alias_sequence.kind text collate "C" not null
 alias_sequence.last bigint not null
@@ -242,6 +243,7 @@ organisation.quota_count bigint
 organisation.issuers text[]
 organisation.allowed_types_of jsonb not null default '{}'::jsonb
 organisation.retention text not null default 'uk'::text
+organisation.direct_urls boolean not null default false
 outbox.org integer not null
 outbox.seq bigint not null generated always as identity
 outbox.type smallint not null
@@ -879,6 +881,7 @@ mirror_head.refusals to muniment_app: update
 mirror_head.state to muniment_app: update
 organisation.allowed_types to muniment_app: update
 organisation.allowed_types_of to muniment_app: update
+organisation.direct_urls to muniment_app: update
 organisation.disabled_at to muniment_app: update
 organisation.issuers to muniment_app: update
 organisation.quota_bytes to muniment_app: update

@@ -14,6 +14,8 @@ export interface Call {
   method?: string;
   body?: string | Buffer | object | undefined;
   headers?: Record<string, string>;
+  /** `manual`: an answer that leads elsewhere is the answer. */
+  redirect?: 'manual';
   /** null = no token at all. */
   token?: string | null;
 }
@@ -35,12 +37,13 @@ function bodyOf(body: Call['body']): { body?: string | Buffer; type?: string } {
 }
 
 export function fhirClient(base: string, token: string): FhirClient {
-  const call: FhirClient['call'] = async (path, { method = 'GET', body, headers = {}, token: own = token } = {}) => {
+  const call: FhirClient['call'] = async (path, { method = 'GET', body, headers = {}, token: own = token, redirect = undefined } = {}) => {
     const sent = bodyOf(body);
     const response = await fetch(path.startsWith('http') ? path : `${base}/${path}`, {
       method,
       headers: { ...(own === null ? {} : { authorization: `Bearer ${own}` }), ...(sent.type === undefined ? {} : { 'content-type': sent.type }), 'x-request-id': randomUUID(), ...headers },
       ...(sent.body === undefined ? {} : { body: sent.body }),
+      ...(redirect === undefined ? {} : { redirect }),
     });
     const bytes = Buffer.from(await response.arrayBuffer());
     const text = bytes.toString('utf8');

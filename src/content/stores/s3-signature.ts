@@ -1,5 +1,5 @@
 // AWS Signature Version 4 for requests whose body is not signed: its digest travels as a checksum that the store
-// verifies itself.
+// verifies itself. In the headers of our own requests, or in the query of a URL that others use.
 import { createHash, createHmac } from 'node:crypto';
 
 /** Looked at for each request: what it holds may change while the server runs. */
@@ -7,6 +7,8 @@ export interface S3Credentials {
   accessKey: string;
   secretKey: string;
   region: string;
+  /** Of a session that the store gave for a while. */
+  sessionToken?: string;
 }
 
 export interface UnsignedRequest {
@@ -18,10 +20,13 @@ export interface UnsignedRequest {
   /** In lower case; all of them are signed. */
   headers: Record<string, string>;
   payloadHash: string;
+  /** s3, unless it is for the service that gives sessions. */
+  service?: 's3' | 'sts';
 }
 
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 export const UNSIGNED_TRAILER = 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
+const ALGORITHM = 'AWS4-HMAC-SHA256';
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
@@ -38,18 +43,33 @@ export function encodeQuery(query: Record<string, string>): string {
   return Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`).sort().join('&');
 }
 
+const stampOf = (date: Date): string => date.toISOString().replace(/[-:]|\.\d{3}/g, '');
+const scopeOf = (stamp: string, { region }: S3Credentials, service: string): string => `${stamp.slice(0, 8)}/${region}/${service}/aws4_request`;
+
+function signatureOf({ method, path, query, headers, payloadHash, service = 's3' }: Omit<UnsignedRequest, 'host'>, credentials: S3Credentials, stamp: string): { signature: string; names: string } {
+  const names = Object.keys(headers).sort();
+  const canonical = [method, encodePath(path), encodeQuery(query), ...names.map((name) => `${name}:${(headers[name] ?? '').trim()}`), '', names.join(';'), payloadHash].join('\n');
+  const key = [credentials.region, service, 'aws4_request'].reduce((derived, part) => hmac(derived, part), hmac(`AWS4${credentials.secretKey}`, stamp.slice(0, 8)));
+  const text = `${ALGORITHM}\n${stamp}\n${scopeOf(stamp, credentials, service)}\n${createHash('sha256').update(canonical).digest('hex')}`;
+  return { signature: hmac(key, text).toString('hex'), names: names.join(';') };
+}
+
 /** The headers to send, Authorization included. */
 export function signRequest(request: UnsignedRequest, credentials: S3Credentials, date: Date): Record<string, string> {
-  const stamp = date.toISOString().replace(/[-:]|\.\d{3}/g, '');
-  const day = stamp.slice(0, 8);
+  const stamp = stampOf(date);
   const headers: Record<string, string> = { ...request.headers, 'host': request.host, 'x-amz-date': stamp, 'x-amz-content-sha256': request.payloadHash };
-  const names = Object.keys(headers).sort();
-  const canonical = [
-    request.method, encodePath(request.path), encodeQuery(request.query),
-    ...names.map((name) => `${name}:${(headers[name] ?? '').trim()}`), '', names.join(';'), request.payloadHash,
-  ].join('\n');
-  const scope = `${day}/${credentials.region}/s3/aws4_request`;
-  const key = ['s3', 'aws4_request'].reduce((derived, part) => hmac(derived, part), hmac(hmac(`AWS4${credentials.secretKey}`, day), credentials.region));
-  const signature = hmac(key, `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${createHash('sha256').update(canonical).digest('hex')}`).toString('hex');
-  return { ...headers, authorization: `AWS4-HMAC-SHA256 Credential=${credentials.accessKey}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}` };
+  const { signature, names } = signatureOf({ ...request, headers }, credentials, stamp);
+  return { ...headers, authorization: `${ALGORITHM} Credential=${credentials.accessKey}/${scopeOf(stamp, credentials, request.service ?? 's3')}, SignedHeaders=${names}, Signature=${signature}` };
+}
+
+/** The path with a query by which whoever has it makes this one request until `seconds` are over, with the headers that it names. */
+export function signUrl({ method, host, path, query, headers }: Omit<UnsignedRequest, 'payloadHash' | 'service'>, credentials: S3Credentials, date: Date, seconds: number): string {
+  const stamp = stampOf(date);
+  const signed: Record<string, string> = { ...headers, host };
+  const whole = {
+    ...query, 'X-Amz-Algorithm': ALGORITHM, 'X-Amz-Credential': `${credentials.accessKey}/${scopeOf(stamp, credentials, 's3')}`, 'X-Amz-Date': stamp, 'X-Amz-Expires': String(seconds),
+    'X-Amz-SignedHeaders': Object.keys(signed).sort().join(';'), ...(credentials.sessionToken === undefined ? {} : { 'X-Amz-Security-Token': credentials.sessionToken }),
+  };
+  const { signature } = signatureOf({ method, path, query: whole, headers: signed, payloadHash: UNSIGNED_PAYLOAD }, credentials, stamp);
+  return `${encodePath(path)}?${encodeQuery(whole)}&X-Amz-Signature=${signature}`;
 }

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { ObjectExistsError, type ContentStore, type PutOptions, type StoredObject, type StoreProtection } from '../content-store.ts';
 import { createS3Caller, storedObject, storeError } from './s3-call.ts';
+import { openDirectUrls, type DirectOptions } from './s3-direct.ts';
 import { checksumOf, cutParts, firstParts, following, partBytes, PART_BYTES, putMultipart, type Part } from './s3-multipart.ts';
 import { openS3Reading } from './s3-reading.ts';
 import type { S3Credentials } from './s3-signature.ts';
@@ -18,6 +19,8 @@ export interface S3Options extends S3Credentials {
   bucket: string;
   /** For tests; how long the store may be silent while we wait for it. */
   silenceMs?: number;
+  /** Set where clients may be sent to the bucket itself. */
+  direct?: DirectOptions | undefined;
   /** For tests; what one PUT takes. */
   putBytesMax?: number;
 }
@@ -120,5 +123,6 @@ export function openS3Store(options: S3Options): ContentStore {
     remove: (key, version) => reading.remove(key, version),
     protection: () => reaching(protection()),
     probe: () => reaching(probe()),
+    ...(options.direct === undefined ? {} : { direct: openDirectUrls(options.direct, options.bucket, options, silenceMs) }),
   };
 }
