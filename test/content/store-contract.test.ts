@@ -113,6 +113,18 @@ describe.each(Object.entries(CONTRACT_STORES))('the store %s', (name, open) => {
     expect((await at.look(key)).toString()).toBe('first');
   });
 
+  it('refuses many writers of a taken key at once, and what is asked next finds the store as it was', async () => {
+    const key = newKey();
+    await store.put(key, inPieces(Buffer.from('first')), {});
+    // A store may close a connection after it refused, without a word: several of them wait for use then.
+    const sizes = Array.from({ length: 24 }, (_, index) => [5, 200_000, 300_000, 2_000_000][index % 4] as number);
+    const taken = (bytes: Buffer, options: PutOptions): Promise<void> => expect(store.put(key, inPieces(bytes), options)).rejects.toThrow(ObjectExistsError);
+    await Promise.all(sizes.map((size) => taken(randomBytes(size), {})));
+    const large = randomBytes(9 * MIB);
+    const [held] = await Promise.all([store.stat(key), taken(large, {}), taken(large, told(large)), taken(large.subarray(0, 8 * MIB), {})]);
+    expect(held).toMatchObject({ size: 5 });
+  });
+
   it('lets one of two writers at once have a key; the other finds it taken', async () => {
     for (const size of [10_000, 9 * MIB]) {
       const key = newKey();
