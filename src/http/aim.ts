@@ -3,7 +3,7 @@ import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { preference } from '../fhir/prefer.ts';
 import { ID_PATTERN } from '../fhir/reference.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../fhir/resource-type.ts';
-import { defineInteraction, type Passage } from '../interactions/interaction.ts';
+import { refusedInteraction, type Passage } from '../interactions/interaction.ts';
 import { PUBLIC_PATHS } from './public-routes.ts';
 import { matchRoute, type PathParameters, type Route, type RouteCode } from './match-route.ts';
 import { queryOf, segmentsOf, splitUrl } from './request-url.ts';
@@ -16,8 +16,7 @@ const BY_METHOD: Record<string, RouteCode> = { POST: 'create', PUT: 'update', PA
 /** A passage that ends in a refusal: identified and recorded like any other. */
 function refusing(error: FhirError, method: string, type: ResourceType): Passage {
   const code = BY_METHOD[method] ?? 'read';
-  const interaction = defineInteraction({ code, kind: 'read', run: () => Promise.reject(error) });
-  return { interaction, access: { interaction: code, type, refusal: true } };
+  return { interaction: refusedInteraction(code, error), access: { interaction: code, type, refusal: true } };
 }
 
 /** What a request is aimed at. What is refused already is a passage too: it is identified and recorded like any other. */

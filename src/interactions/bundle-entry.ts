@@ -5,7 +5,7 @@ import { fhirError, type FhirError } from '../fhir/fhir-error.ts';
 import { printInstant } from '../fhir/instant.ts';
 import { printJson, type JsonObject } from '../fhir/json.ts';
 import type { ResourceType } from '../fhir/resource-type.ts';
-import { defineInteraction, type FhirRequest, type FhirResponse, type InteractionContext, type Passage, type RequestBody } from './interaction.ts';
+import { refusedInteraction, type FhirRequest, type FhirResponse, type InteractionContext, type Passage, type RequestBody } from './interaction.ts';
 
 /** What the URL of an entry is aimed at. */
 export interface EntryAim {
@@ -86,7 +86,7 @@ function isRecordWrite(method: string, type: ResourceType): boolean {
 /** Alone this is a method that is not allowed there; in a Bundle it is something that nobody may do. */
 function refusingRecordWrite({ interaction, access }: Passage, type: ResourceType): Passage {
   const error = fhirError('forbidden', `${type} is written by this server alone`);
-  return { interaction: defineInteraction({ code: interaction.code, kind: 'read', run: () => Promise.reject(error) }), access };
+  return { interaction: refusedInteraction(interaction.code, error), access };
 }
 
 const PHRASES: Record<number, string> = {

@@ -204,3 +204,9 @@ export function defineInteraction<Prepared = undefined>(steps: InteractionSteps<
     },
   };
 }
+
+/** An interaction that is refused, before anything of it is done. It changes nothing: a read. */
+export function refusedInteraction(code: InteractionCode, error: FhirError): Interaction {
+  const refuse = (): Promise<never> => Promise.reject(error);
+  return defineInteraction({ code, kind: 'read', prepare: refuse, run: refuse });
+}

@@ -20,7 +20,9 @@ export interface EntryTarget {
 
 /** `deleted` are the `Type/id` that entries of the same transaction delete before it creates. Raises 400 or 412 for criteria of the entry that cannot be used. */
 export async function targetOf(context: InteractionContext, { entry, request, passage }: AimedEntry, fhirBase: string, deleted: ReadonlySet<string>): Promise<EntryTarget | undefined> {
-  const { code } = passage.interaction;
+  const { code, kind } = passage.interaction;
+  // What is refused already (a type that is not kept here) has the code of its method, and no target.
+  if (kind === 'read') return undefined;
   if (code === 'create') {
     const criteria = request.header('if-none-exist');
     const match = criteria === undefined ? undefined : await oneMatch(context, request.type, criteria, fhirBase, deleted);

@@ -164,6 +164,23 @@ describe('a transaction', () => {
     expect([answer.status, answer.json.issue[0].expression]).toEqual([status, [place]]);
   });
 
+  it('with resources of types that are not kept here names each of them, by what it asked for', async () => {
+    const before = await count();
+    const patient = { resourceType: 'Patient' };
+    const answer = await client.post('', bundle('transaction',
+      post('DocumentReference', documentReference()),
+      post('Patient', patient, { request: { ifNoneExist: 'identifier=urn:test|1' } }),
+      put('Patient/123', { ...patient, id: '123' }),
+      put('Patient?identifier=urn:test|1', patient),
+      request('DELETE', 'Patient?identifier=urn:test|1'),
+      post('DiagnosticReport', { resourceType: 'DiagnosticReport' }),
+      post('DocumentReference', documentReference({ status: 'no' })),
+    ));
+    const told = answer.json.issue.map((issue: { details: { coding: { code: string }[] }; expression: string[] }) => `${issue.expression[0]} ${issue.details.coding[0]?.code}`);
+    expect(told).toEqual([...[1, 2, 3, 4, 5].map((n) => `Bundle.entry[${n}] unknown-type`), 'Bundle.entry[6].resource.status code-invalid']);
+    expect(await count()).toBe(before);
+  });
+
   it('with an entry that the token does not grant is 403, and nothing is kept', async () => {
     const before = await count();
     const narrow = await server.token({ scope: 'user/DocumentReference.cruds' });

@@ -195,6 +195,13 @@ describe('update', () => {
     const again = await client.put(`DocumentReference/${id}`, document);
     expect([again.status, again.headers.get('etag')]).toEqual([200, 'W/"1"']);
     expect((await client.put(`DocumentReference/${id}`, again.json)).headers.get('etag')).toBe('W/"1"');
+    // Neither the order of properties nor the format says anything.
+    const turned = { ...Object.fromEntries(Object.entries(again.json).reverse()), content: again.json.content.map(({ attachment }: { attachment: object }) => ({ attachment: Object.fromEntries(Object.entries(attachment).reverse()) })) };
+    expect((await client.put(`DocumentReference/${id}`, turned)).headers.get('etag')).toBe('W/"1"');
+    const xml = await client.get(`DocumentReference/${id}`, { accept: 'application/fhir+xml' });
+    const fromXml = await client.call(`DocumentReference/${id}`, { method: 'PUT', headers: { 'content-type': 'application/fhir+xml' }, body: xml.text });
+    expect([fromXml.status, fromXml.headers.get('etag')]).toEqual([200, 'W/"1"']);
+    expect((await client.put(`DocumentReference/${id}`, { ...turned, description: 'new' })).headers.get('etag')).toBe('W/"2"');
   });
 
   it('without the id of the URL in its body is 400', async () => {
