@@ -20,6 +20,9 @@ export function remoteKeys(jwksUri: string, now: () => number): JWTVerifyGetKey 
   let failure: unknown;
   let attempt: Promise<void> | undefined;
 
+  /** After a clock was set back nobody knows how long ago that was: too long. */
+  const since = (instant: number): number => (now() < instant ? Infinity : now() - instant);
+
   async function fetchKeys(): Promise<void> {
     try {
       await set.reload();
@@ -33,15 +36,15 @@ export function remoteKeys(jwksUri: string, now: () => number): JWTVerifyGetKey 
 
   function refresh(): Promise<void> {
     if (attempt !== undefined) return attempt;
-    if (now() - attemptedAt < ATTEMPT_MS_MIN) return Promise.resolve();
+    if (since(attemptedAt) < ATTEMPT_MS_MIN) return Promise.resolve();
     attemptedAt = now();
     attempt = fetchKeys();
     return attempt;
   }
 
   return async (header, token) => {
-    if (now() - fetchedAt > FRESH_MS) await refresh();
-    if (now() - fetchedAt > STALE_MS_MAX) throw fhirError('unavailable', 'The keys of the issuer cannot be fetched', { cause: failure, headers: { 'Retry-After': '5' } });
+    if (since(fetchedAt) > FRESH_MS) await refresh();
+    if (since(fetchedAt) > STALE_MS_MAX) throw fhirError('unavailable', 'The keys of the issuer cannot be fetched', { cause: failure, headers: { 'Retry-After': '5' } });
     try {
       return await set(header, token);
     } catch (error) {

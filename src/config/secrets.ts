@@ -29,7 +29,7 @@ export function readJsonFile(path: string): string | undefined {
 
 export class Secret {
   #value: string;
-  #looked = Date.now();
+  #looked = performance.now();
   readonly #again: (() => string | undefined) | undefined;
 
   /** `again` answers the value of this moment, undefined while it is being exchanged. */
@@ -39,8 +39,8 @@ export class Secret {
   }
 
   reveal(): string {
-    if (this.#again === undefined || Date.now() - this.#looked < LOOKED_MS) return this.#value;
-    this.#looked = Date.now();
+    if (this.#again === undefined || performance.now() - this.#looked < LOOKED_MS) return this.#value;
+    this.#looked = performance.now();
     this.#value = this.#again() ?? this.#value;
     return this.#value;
   }

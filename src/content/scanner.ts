@@ -71,9 +71,9 @@ export function createScanner({ bytesMax, connectionsMax, times: given = {}, ...
   return {
     bytesMax,
     version() {
-      if (known === undefined || Date.now() > known.until) {
+      if (known === undefined || performance.now() > known.until) {
         const version = askClamd(address, 'VERSION', times).then(readVersion);
-        known = { until: Date.now() + VERSION_MS, version };
+        known = { until: performance.now() + VERSION_MS, version };
         // A failure is not remembered: the next one asks again.
         version.catch(() => { known = undefined; });
       }

@@ -45,7 +45,7 @@ async function report(checks: HealthChecks): Promise<HealthReport> {
 export function createReadiness(checks: HealthChecks): () => Promise<HealthReport> {
   let last: { at: number; result: Promise<HealthReport> } | undefined;
   return () => {
-    if (last === undefined || Date.now() - last.at > REMEMBERED_MS) last = { at: Date.now(), result: report(checks) };
+    if (last === undefined || performance.now() - last.at > REMEMBERED_MS) last = { at: performance.now(), result: report(checks) };
     return last.result;
   };
 }

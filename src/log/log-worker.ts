@@ -104,7 +104,7 @@ export async function startLog(parts: LogParts): Promise<LogWorker> {
   const log = new Log(parts, key);
   const end = new AbortController();
   let told = '';
-  let sealedAt = 0;
+  let sealedAt = -SEAL_APART_MS;
   let asked: Promise<void> | undefined;
   const loop = (async () => {
     while (!end.signal.aborted) {
@@ -124,9 +124,9 @@ export async function startLog(parts: LogParts): Promise<LogWorker> {
   return {
     sealSoon: () => {
       asked ??= (async () => {
-        await sleep(Math.max(0, sealedAt + SEAL_APART_MS - Date.now()));
+        await sleep(Math.max(0, sealedAt + SEAL_APART_MS - performance.now()));
         asked = undefined;
-        sealedAt = Date.now();
+        sealedAt = performance.now();
         await log.append();
         await log.seal(true);
       })();

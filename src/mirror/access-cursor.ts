@@ -10,7 +10,7 @@ export interface AccessPortion {
   org: OrgId;
   orgName: string;
   lease: string;
-  /** Milliseconds of Date.now after which nothing may be sent. */
+  /** Milliseconds of performance.now after which nothing may be sent. */
   leaseUntil: number;
   attempts: number;
   refusals: number;
@@ -34,7 +34,7 @@ export async function claimAccesses(tx: Transaction, orgs: OrgRange, countMax: n
     text: 'insert into mirror_access (org) select id from organisation g where id between $1 and $2 and not exists (select from mirror_access where org = g.id) on conflict do nothing', values: [orgs.low, orgs.high],
   });
   const lease = randomUUID();
-  const leaseUntil = Date.now() + LEASE_MS;
+  const leaseUntil = performance.now() + LEASE_MS;
   // A database that was restored into another cluster counts its transactions anew: the record is then told from its beginning, and what HAPI has stays as it is.
   const { rows } = await tx.query<{ org: OrgId; orgName: string; writtenIn: string; event: string; attempts: number; refusals: number }>({
     name: 'mirror-access-claim',

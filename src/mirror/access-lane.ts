@@ -89,7 +89,7 @@ async function tell({ events, attempts, refusals }: AccessPortion, sendThese: (e
 
 /** Events never change, so the same ones once more change nothing at HAPI. */
 async function send({ orgName, leaseUntil }: AccessPortion, events: Events, call: (request: HapiRequest) => Promise<HapiAnswer>): Promise<Told> {
-  if (Date.now() >= leaseUntil) return { kind: 'again', reason: 'The lease ended before HAPI answered' };
+  if (performance.now() >= leaseUntil) return { kind: 'again', reason: 'The lease ended before HAPI answered' };
   const entries = events.map(({ id, text }) => {
     const rendered = renderAuditEvent(parseJson(text) as unknown as AccessEvent) as unknown as JsonObject;
     return `{"resource":${sourcedText({ orgName, type: 'AuditEvent', id, version: 1 }, rendered)},"request":{"method":"PUT","url":"AuditEvent/${id}"}}`;

@@ -53,9 +53,9 @@ export async function backfill(options: BackfillOptions): Promise<BackfillProgre
   const { progress } = run;
   progress.total = await totalOf(options);
   for (let failures = 0; progress.at < FILLING_ORDER.length && !stop.aborted;) {
-    const begun = Date.now();
+    const begun = performance.now();
     const trouble = await fillPortion(options, run).catch((error: unknown) => (error as Error).message);
-    progress.seconds += (Date.now() - begun) / 1_000;
+    progress.seconds += (performance.now() - begun) / 1_000;
     failures = trouble === undefined ? 0 : failures + 1;
     if (trouble !== undefined) options.onTrouble?.(trouble);
     if (trouble !== undefined) await sleep(500 + probeDelayMs(failures, Math.random), undefined, { signal: stop }).catch(() => undefined);
@@ -121,7 +121,7 @@ interface Sent {
 async function send(options: BackfillOptions, type: ComparedType, lacking: readonly OurResource[], theirs: ReadonlyMap<string, TheirResource>): Promise<Sent> {
   const { database, org } = options;
   const lease = randomUUID();
-  const leaseUntil = Date.now() + LEASE_MS;
+  const leaseUntil = performance.now() + LEASE_MS;
   const mine = await database.workerTransaction((tx) => leaseIdleHeads(tx, org, type, lacking.map(({ id }) => id), lease));
   const leased = lacking.filter(({ id }) => mine.has(id));
   const ends: LeaseEnd[] = leased.map(({ id, version }) => ({ id, version, hapiVersion: undefined }));

@@ -56,7 +56,7 @@ export function createCircuits({ ask, onPause, log, random }: CircuitsOptions): 
       } else if (entry.circuit.record(transportFailed)) log.warn({ org: orgName }, 'HAPI does not answer: deliveries wait, it is asked from time to time');
     },
     probe(answered) {
-      for (const entry of circuits.values()) if (entry.circuit.probeDue(Date.now())) void probeOne(entry, answered);
+      for (const entry of circuits.values()) if (entry.circuit.probeDue(performance.now())) void probeOne(entry, answered);
     },
   };
 }

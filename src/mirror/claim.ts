@@ -44,7 +44,7 @@ export interface LeasedVersion {
   seq: string;
   shard: number;
   lease: string;
-  /** Milliseconds of Date.now at which the lease has certainly not yet ended. */
+  /** Milliseconds of performance.now at which the lease has certainly not yet ended. */
   leaseUntil: number;
   attempts: number;
   refusals: number;
@@ -97,7 +97,7 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
  * pending version. What one write made comes in the order of its types: bytes, documents, lists. Heads that another worker is about to lease are passed over.
  */
 export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], countMax: number): Promise<LeasedVersion[]> {
-  const leaseUntil = Date.now() + LEASE_MS;
+  const leaseUntil = performance.now() + LEASE_MS;
   const lease = randomUUID();
   await commitWithoutWaiting(tx);
   const leased = await tx.query<{ org: OrgId; type: number; id: string }>({

@@ -48,7 +48,7 @@ interface Held {
   fetching?: Promise<ConsentState> | undefined;
 }
 
-export function createConsentSource({ database, log, clock = Date.now, ...address }: ConsentSourceOptions): ConsentSource {
+export function createConsentSource({ database, log, clock = () => performance.now(), ...address }: ConsentSourceOptions): ConsentSource {
   const hapi = createHapiAccess({ ...address, log });
   const organisations = new Map<OrgId, Held>();
   let first: OrgId | undefined;
@@ -116,7 +116,7 @@ async function inTime(fetching: Promise<ConsentState>): Promise<ConsentState> {
 
 /** Undefined where there are more than CONSENTS_MAX. Raises 503 and Errors. */
 async function fetchConsents(hapi: HapiAccess, orgName: string): Promise<Consent[] | undefined> {
-  const deadline = Date.now() + FETCH_MS;
+  const deadline = performance.now() + FETCH_MS;
   const consents: Consent[] = [];
   let seen = 0;
   for (let question: HapiQuestion | undefined = FIRST_PAGE; question !== undefined;) {

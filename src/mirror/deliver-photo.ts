@@ -26,7 +26,7 @@ export async function deliverPhoto(leased: LeasedVersion, photoText: string, pub
   const { type, id, leaseUntil } = leased;
   const path = `${type}/${id}`;
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    if (Date.now() >= leaseUntil) return again('The lease ended before HAPI answered');
+    if (performance.now() >= leaseUntil) return again('The lease ended before HAPI answered');
     const held = await call({ method: 'GET', path });
     if (held.status !== 200 || held.version === undefined) return failureOf(held, leased);
     const changed = withPhoto(held.resource, parseJson(photoText), publicBase);

@@ -7,7 +7,7 @@ export type FreshFile = () => Promise<string>;
 const LOOKED_AT_MS = 1_000;
 
 /** Read again once a second at most; what was read before stands while the file cannot be read, as in the middle of its exchange. */
-export function freshFile(path: string, variable: string, now: () => number = Date.now): FreshFile {
+export function freshFile(path: string, variable: string, now: () => number = () => performance.now()): FreshFile {
   let known: string | undefined;
   let readAt = -Infinity;
   return async () => {

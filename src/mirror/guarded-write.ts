@@ -22,7 +22,7 @@ export interface GuardedWrite extends VersionName {
   expected: string;
   /** How often HAPI refused it before. */
   refusals: number;
-  /** Milliseconds of Date.now after which nothing may be sent any more. */
+  /** Milliseconds of performance.now after which nothing may be sent any more. */
   leaseUntil: number;
 }
 
@@ -39,7 +39,7 @@ export async function writeGuarded(write: GuardedWrite, call: Call): Promise<Del
   let { expected } = write;
   let collided = false;
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    if (Date.now() >= write.leaseUntil) return again('The lease ended before HAPI answered');
+    if (performance.now() >= write.leaseUntil) return again('The lease ended before HAPI answered');
     const answer = await call(requestOf(write, expected, collided));
     if (isWritten(answer, write)) return { kind: 'delivered', hapiVersion: answer.version ?? ABSENT };
     if (answer.status !== 409 && answer.status !== 412) return failureOf(answer, write);

@@ -9,7 +9,7 @@ import { readHapi, type HapiQuestion, type HapiReading } from './read-hapi.ts';
 
 /** Bounds of one access, which may ask several times. */
 export interface AccessBounds {
-  /** Milliseconds of Date.now after which nothing is waited for any more. */
+  /** Milliseconds of performance.now after which nothing is waited for any more. */
   deadline: number;
   bytesMax: number;
 }
@@ -68,11 +68,11 @@ export function createHapiAccess({ log, random = Math.random, ...address }: Hapi
     base: (orgName) => hapiOf(orgName).client.base,
     async ask(orgName, question, { deadline, bytesMax }) {
       const hapi = hapiOf(orgName);
-      if (hapi.circuit.probeDue(Date.now())) void probe(hapi, orgName);
+      if (hapi.circuit.probeDue(performance.now())) void probe(hapi, orgName);
       if (hapi.circuit.open) throw hapiUnavailable('The circuit is open');
       const release = await turns.take(deadline);
       try {
-        const timeoutMs = deadline - Date.now();
+        const timeoutMs = Math.ceil(deadline - performance.now());
         if (timeoutMs <= 0) throw hapiUnavailable('Others were served first, and the time was up');
         const reading = await readHapi(hapi.client, question, { timeoutMs, bytesMax });
         const opened = hapi.circuit.record(reading.kind === 'failed' && reading.transport);
@@ -112,7 +112,7 @@ function createTurns(): Turns {
         const timer = setTimeout(() => {
           waiting.splice(waiting.indexOf(proceed), 1);
           reject(hapiUnavailable('Others were served first, and the time was up'));
-        }, Math.max(0, deadline - Date.now()));
+        }, Math.max(0, deadline - performance.now()));
         function proceed(): void {
           clearTimeout(timer);
           resolve();

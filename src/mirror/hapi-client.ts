@@ -36,16 +36,16 @@ export function openHapi({ baseUrl, security = OPEN_HAPI }: HapiAddress, orgName
   return {
     base,
     async send(path, { headers, timeoutMs, ...sending }) {
-      const end = Date.now() + timeoutMs;
+      const end = performance.now() + timeoutMs;
       const once = async (authorization: string | undefined): Promise<Received> => transport({
-        ...sending, url: `${base}${path}`, timeoutMs: Math.max(1, end - Date.now()), headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+        ...sending, url: `${base}${path}`, timeoutMs: Math.max(1, Math.ceil(end - performance.now())), headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
       });
       if (fixed !== undefined) return once(fixed);
       const first = await credentials.authorization({ timeoutMs, stop: sending.stop });
       const answer = await once(first);
       // Nothing was done under a token that HAPI did not take: another one may have been needed.
       if (answer.status !== 401 || !credentials.renew(first)) return answer;
-      return once(await credentials.authorization({ timeoutMs: Math.max(1, end - Date.now()), stop: sending.stop }));
+      return once(await credentials.authorization({ timeoutMs: Math.max(1, Math.ceil(end - performance.now())), stop: sending.stop }));
     },
   };
 }

@@ -26,7 +26,7 @@ export function basicAuthorization(user: string, password: string): string {
 }
 
 /** `{org}` in the login stands for `orgName`. */
-export function createCredentials(login: HapiLogin | undefined, orgName: string, transport: Transport, now: () => number = Date.now): HapiCredentials {
+export function createCredentials(login: HapiLogin | undefined, orgName: string, transport: Transport, now: () => number = () => performance.now()): HapiCredentials {
   const named = (text: string): string => text.replaceAll('{org}', orgName);
   const none = { renew: () => false };
   switch (login?.kind) {

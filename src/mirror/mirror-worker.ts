@@ -65,14 +65,14 @@ export function startMirrorWorker({ database, delivery, log, metrics, random = M
     circuits.probe(signal.raise);
     const orgs = await mirroredOrgs();
     if (orgs === undefined) return false;
-    const more = (fresh || Date.now() >= takeInAt) && await takeInFor(orgs);
+    const more = (fresh || performance.now() >= takeInAt) && await takeInFor(orgs);
     if (!stopping) await slots.fill(orgs);
     return more;
   }
 
   async function takeInFor(orgs: OrgRange): Promise<boolean> {
     fresh = false;
-    takeInAt = Date.now() + pollMs;
+    takeInAt = performance.now() + pollMs;
     return database.workerTransaction((tx) => takeIn(tx, orgs));
   }
 

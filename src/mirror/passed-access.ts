@@ -78,7 +78,7 @@ export function createPassedAccesses({ publicBase, database, log, timeoutMs = 10
     serves,
     async begin({ org, principal }, type) {
       if (!isPassed(type) || !(await serves(org))) throw fhirError('unknown-type', `${type.slice(0, 64)} is not passed on for the organisation ${org.name}: this server has one mirror, of another organisation`);
-      const deadline = Date.now() + timeoutMs;
+      const deadline = performance.now() + timeoutMs;
       const hapiBase = hapi.base(org.name);
       const ask: Asking['ask'] = (question, bytesMax) => hapi.ask(org.name, question, { deadline, bytesMax });
       const showing: Asking['showing'] = (address) => ({ addresses: address === undefined ? [hapiBase] : [hapiBase, address], publicBase, form: undefined });

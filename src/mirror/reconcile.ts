@@ -120,7 +120,7 @@ async function settleDrift(options: ReconcileOptions, run: Run<ReconcileProgress
 
 /** What was under way when it was compared, once its delivery has had some time. */
 async function lookAgain(options: ReconcileOptions, progress: ReconcileProgress): Promise<void> {
-  const end = Date.now() + (options.settleMs ?? SETTLE_MS);
+  const end = performance.now() + (options.settleMs ?? SETTLE_MS);
   for (const type of options.types) {
     let ids = progress.waiting[type] ?? [];
     while (ids.length > 0) {
@@ -136,7 +136,7 @@ async function lookAgain(options: ReconcileOptions, progress: ReconcileProgress)
       const looked = ids.filter((id) => !still.includes(id));
       ids = still;
       await options.database.workerTransaction((tx) => keepDrift(tx, options.org, type, looked, drift));
-      if (Date.now() >= end || options.stop.aborted) break;
+      if (performance.now() >= end || options.stop.aborted) break;
       await sleep(ids.length > 0 ? 250 : 0);
     }
     progress.waiting[type] = ids;

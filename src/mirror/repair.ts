@@ -19,7 +19,7 @@ export interface RepairParts extends CompareParts {
 export async function repairDrift(parts: RepairParts, drift: Drift): Promise<boolean> {
   if (drift.kind === 'extra' && !drift.ours && !parts.removeOthers) return false;
   const lease = randomUUID();
-  const leaseUntil = Date.now() + LEASE_MS;
+  const leaseUntil = performance.now() + LEASE_MS;
   const ours = await lockHead(parts, drift, lease);
   if (ours === 'busy') return false;
   const hapiVersion = await bringBack(parts, drift, ours, leaseUntil);

@@ -45,7 +45,7 @@ export async function addGrantKey(database: Pick<Database, 'query'>, now: number
   return number;
 }
 
-export function createGrantKeys(database: Pick<Database, 'query'>, now: () => number = Date.now): GrantKeys {
+export function createGrantKeys(database: Pick<Database, 'query'>, now: () => number = () => performance.now()): GrantKeys {
   let known: GrantKey[] = [];
   let readAt = -Infinity;
 

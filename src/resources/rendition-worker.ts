@@ -150,10 +150,10 @@ export interface RenditionWorker {
 export function startRenditions(parts: RenditionParts): RenditionWorker {
   const ending = new AbortController();
   const { signal } = ending;
-  let tidyAt = Date.now() + TIDY_MS;
+  let tidyAt = performance.now() + TIDY_MS;
   const pass = async (): Promise<boolean> => {
-    if (Date.now() >= tidyAt) {
-      tidyAt = Date.now() + TIDY_MS;
+    if (performance.now() >= tidyAt) {
+      tidyAt = performance.now() + TIDY_MS;
       await tidyRenditions(parts);
       await removeReplaced(parts);
     }

@@ -96,6 +96,15 @@ describe('keys of a remote issuer', () => {
     expect(await present(second)).toMatchObject({ org: 'demo' });
   });
 
+  test('that were withdrawn are refused although the clock was set back, and new ones are found', async () => {
+    await present(first);
+    published = [second.publicJwk];
+    // Not so far that the tokens of this moment would not be valid yet.
+    clock -= 30_000;
+    expect(await present(second)).toMatchObject({ org: 'demo' });
+    expect((await refusalOf(() => present(first))).detail).toBe('token-invalid');
+  });
+
   test('go on for an hour while the issuer cannot be reached, then 503', async () => {
     await present(first);
     await stopIssuer();

@@ -100,7 +100,7 @@ jest.setTimeout(60_000);
       { scope: 'ours', repair: false, removeOthers: false, again: true, pace: async () => {}, stop: new AbortController().signal }, { key: reportKey(Buffer.from('test')) });
     expect(done?.report).toMatchObject({ verdict: 'equal', types: { DocumentReference: { atHapi: 1, compared: 1 } } });
     const access = createHapiAccess({ ...settings(environment), log: silent });
-    const answered = await access.ask(org, { path: 'Patient?_count=1' }, { deadline: Date.now() + 10_000, bytesMax: 1_000_000 });
+    const answered = await access.ask(org, { path: 'Patient?_count=1' }, { deadline: performance.now() + 10_000, bytesMax: 1_000_000 });
     expect(answered.kind).toBe('resource');
   });
 
@@ -111,7 +111,7 @@ jest.setTimeout(60_000);
     const rows = await paused();
     expect(rows[0]?.reason).toBe('HAPI does not let us in: HTTP 401');
     const access = createHapiAccess({ ...settings({ MIRROR_TOKEN_FILE: proxy.file('token', 'wrong-token') }), log: silent });
-    await expect(access.ask(org, { path: 'Patient?_count=1' }, { deadline: Date.now() + 5_000, bytesMax: 1_000_000 })).rejects.toMatchObject({ status: 503 });
+    await expect(access.ask(org, { path: 'Patient?_count=1' }, { deadline: performance.now() + 5_000, bytesMax: 1_000_000 })).rejects.toMatchObject({ status: 503 });
     expect(proxy.served).toBe(0);
   });
 
@@ -170,7 +170,7 @@ jest.setTimeout(60_000);
       startWorker({});
       await eventually(() => store.sql<{ last_error: string | null }>('select last_error from mirror_head'), (rows) => /HTTP 307/.test(rows[0]?.last_error ?? ''), 20_000);
       const access = createHapiAccess({ ...settings({}), log: silent });
-      await expect(access.ask(org, { path: 'Patient?_count=1' }, { deadline: Date.now() + 5_000, bytesMax: 1_000_000 })).rejects.toMatchObject({ status: 503 });
+      await expect(access.ask(org, { path: 'Patient?_count=1' }, { deadline: performance.now() + 5_000, bytesMax: 1_000_000 })).rejects.toMatchObject({ status: 503 });
       expect(reached).toBe(0);
     } finally {
       other.close();

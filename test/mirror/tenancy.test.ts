@@ -81,7 +81,7 @@ jest.setTimeout(60_000);
     await fetch(`${base(orgs[2])}/List/${mark}`, { method: 'PUT', headers: { 'content-type': 'application/fhir+json' }, body: JSON.stringify({ resourceType: 'List', id: mark, status: 'current', mode: 'working' }) });
     expect([(await report(orgs[1]))?.verdict, (await report(orgs[2]))?.verdict]).toEqual(['equal', 'drift']);
     const access = createHapiAccess({ baseUrl: HAPI ?? '', log: silent });
-    const bounds = { deadline: Date.now() + 20_000, bytesMax: 1_000_000 };
+    const bounds = { deadline: performance.now() + 20_000, bytesMax: 1_000_000 };
     const [mine, theirs] = [await access.ask(orgs[2], { path: `List/${mark}` }, bounds), await access.ask(orgs[1], { path: `List/${mark}` }, bounds)];
     expect([mine, theirs]).toMatchObject([{ kind: 'resource' }, { kind: 'refused', status: 404 }]);
   });
