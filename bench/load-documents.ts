@@ -19,7 +19,7 @@ export async function loadDocuments(database: Database, org: number, fhirBase: s
         const [id, lastUpdated] = [`bench-${position}`, begun + position];
         insertFirstVersion(tx, {
           org, type: typeNumber('DocumentReference'), id, version: 1, lastUpdated, method: 'PUT', body: stampResource(resource, { id, version: 1, lastUpdated }), content: null, creator: null,
-          masterIdentifier: masterIdentifierKey(resource), index: extractIndexValues(resource, 'DocumentReference', fhirBase), binaries: [], event: randomUUID(),
+          masterIdentifier: masterIdentifierKey(resource), retention: 'clinical', index: extractIndexValues(resource, 'DocumentReference', fhirBase), binaries: [], event: randomUUID(),
         });
       }
     });

@@ -70,7 +70,7 @@ export async function openMirrorStore(directory: string): Promise<MirrorStore> {
             const { id, event, text } = benchDocument(orgName, position);
             await insertEvent(tx, org, event);
             insertFirstVersion(tx, {
-              org, type: DOCUMENT, id, version: 1, lastUpdated: Date.now(), method: 'POST', body: text, content: null, creator: null, masterIdentifier: null,
+              org, type: DOCUMENT, id, version: 1, lastUpdated: Date.now(), method: 'POST', body: text, content: null, creator: null, masterIdentifier: null, retention: 'clinical',
               index: { ...NO_INDEX_VALUES, patient: `${orgName}-${Math.floor(position / 10)}` }, binaries: [], event: event.id,
             });
           }
@@ -95,7 +95,7 @@ async function writeNext(database: Database, orgName: string, id: string, body: 
     await insertEvent(tx, org, event);
     const next = {
       org, type: DOCUMENT, id, version, lastUpdated: Date.now() + version, method: body === null ? 'DELETE' as const : 'PUT' as const, body: body === null ? null : JSON.stringify(body),
-      content: null, creator: null, masterIdentifier: null, index: NO_INDEX_VALUES, binaries: [], event: event.id,
+      content: null, creator: null, masterIdentifier: null, retention: 'clinical', index: NO_INDEX_VALUES, binaries: [], event: event.id,
     };
     if (previous === undefined) insertFirstVersion(tx, next);
     else await supersedeVersion(tx, next, previous);

@@ -8,6 +8,7 @@ const members = (given: Readonly<Record<string, string | undefined>>): Record<st
 
 function askFiles([verb, id, ...more]: readonly string[], flags: Flags): Asked | undefined {
   if (more.length > 0) return undefined;
+  if (verb === 'events' && id === undefined) return { path: `file-events?_count=1000${flags['after'] === undefined ? '' : `&after=${encodeURIComponent(flags['after'])}`}` };
   if ((verb === 'list' || verb === 'unlinked') && id === undefined) return { path: `files?_count=1000${verb === 'unlinked' ? '&linked=no' : ''}` };
   if (id === undefined) return undefined;
   const one = encodeURIComponent(id);
@@ -29,6 +30,10 @@ const fileLine = ({ id, state, content_type: type, size, documents, document }: 
 const jobLine = ({ name, of, organisation, state, done, total, started, ended }: Told): string =>
   words(name, of, organisation, state, total === null ? done : `${text(done)} of ${text(total)}`, started === null ? '' : `since ${text(started)}`, ended === null ? '' : `until ${text(ended)}`);
 
+const eventLine = ({ at, event, content, binary, document }: Told): string => words(at, event, binary ?? content, document);
+/** The events, and behind which change the next call goes on. */
+const eventLines = (answer: Told): string => [...list(answer['events']).map(eventLine), `--after ${/after=([^&]*)/.exec(text(answer['next']))?.[1] ?? ''}`].join('\n');
+
 const lines = (found: readonly Told[], line: (one: Told) => string): string => (found.length === 0 ? 'There is nothing' : found.map(line).join('\n'));
 
 const whole = (word: string): number | null | undefined => (word === 'none' ? null : /^\d{1,15}$/.test(word) ? Number(word) : undefined);
@@ -47,12 +52,13 @@ const bound = (value: unknown): string => (value === null || value === undefined
 const COMMANDS = {
   files: {
     usage: `Usage: muniment files list | unlinked | find ID | show ID   [--json]
+       muniment files events [--after CURSOR]   what happens to files, and the CURSOR of the next call
        muniment files link ID --reason TEXT (--document ID | --patient ID [--encounter ID] [--category C] [--title TEXT])
   ID is that of a Binary or of its content, the number of a patient's file, or the handle of an upload
 ${ASKING_USAGE}`,
-    flags: LINK_FLAGS,
+    flags: [...LINK_FLAGS, 'after'],
     askedOf: askFiles,
-    printed: (answer) => (Array.isArray(answer['files']) ? lines(list(answer['files']), fileLine) : fileLine(answer)),
+    printed: (answer) => (Array.isArray(answer['events']) ? eventLines(answer) : Array.isArray(answer['files']) ? lines(list(answer['files']), fileLine) : fileLine(answer)),
   },
   jobs: {
     usage: `Usage: muniment jobs [--json]

@@ -20,6 +20,10 @@ export interface Metrics {
   scanned: (verdict: string) => void;
   /** A small picture was made, failed, or waits again. */
   pictured: (outcome: string) => void;
+  /** Verified bytes of a content begin to leave. */
+  accessed: () => void;
+  /** Events of files, as `read` answers them: each call those since the call before. */
+  countFileEvents: (names: readonly string[], read: () => Promise<Record<string, number>>) => void;
   bytesReceived: Counter;
   bytesSent: Counter;
 }
@@ -37,8 +41,18 @@ export function createMetrics(): Metrics {
   const putBacks = new Counter({ name: 'muniment_mirror_put_back_total', help: 'Resources that others changed at HAPI and that were put back', registers: [registry] });
   const scans = new Counter({ name: 'muniment_content_scans_total', help: 'Contents by what the virus scanner said of them', labelNames: ['verdict'], registers: [registry] });
   const pictures = new Counter({ name: 'muniment_renditions_total', help: 'Small pictures of images by what came of them', labelNames: ['outcome'], registers: [registry] });
+  const accesses = new Counter({ name: 'muniment_content_reads_total', help: 'Reads of bytes, the event accessed of a file', registers: [registry] });
   return {
     registry,
+    accessed: () => accesses.inc(),
+    countFileEvents(names, read) {
+      const counter = new Counter({
+        name: 'muniment_file_events_total', help: 'Events of files in this database, by name: each of its servers counts all of them', labelNames: ['event'], registers: [registry],
+        // Where they cannot be read now they are counted the next time.
+        async collect() { for (const [event, count] of Object.entries(await read().catch(() => ({})))) this.inc({ event }, count); },
+      });
+      for (const event of names) counter.inc({ event }, 0);
+    },
     pictured: (outcome) => pictures.inc({ outcome }),
     scanned: (verdict) => scans.inc({ verdict }),
     putBack: () => putBacks.inc(),

@@ -6,7 +6,7 @@ import { createAuthenticator } from './access/authenticate.ts';
 import { OBSERVER_PREFIX } from './audit/who.ts';
 import { ConfigurationError, type Config } from './config/config.ts';
 import { templateProblem } from './content/object-key.ts';
-import { createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
+import { countedReader, createContentReader, distrustContent, quarantineContent, type ContentReader } from './content/read-content.ts';
 import { createContentReceiver } from './content/receive-content.ts';
 import type { Scanner } from './content/scanner.ts';
 import { createPictureMaker } from './content/pictures.ts';
@@ -57,12 +57,14 @@ import { openIssuers } from './open-issuers.ts';
 import { openConfiguredDatabase, openConfiguredReplica, openConfiguredScanner, openConfiguredStore, requireProtection, requireSessions, sharedSecret } from './open-parts.ts';
 import { createThumbnailLender } from './operations/lend-thumbnails.ts';
 import { findBinaryOwners } from './resources/binary-access.ts';
+import { FILE_EVENTS, startCountingFileEvents } from './resources/file-events.ts';
 import { createGrantKeys } from './resources/grant-keys.ts';
 import { createLinkTargetLoader } from './resources/load-link-target.ts';
 import { createNewestLoader } from './resources/load-newest.ts';
 import { startRenditions } from './resources/rendition-worker.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
+import { startTellingExpired } from './resources/tell-expired.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
 export interface RunningServer {
@@ -214,7 +216,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(throttle.stop);
   const mirror = startMirror(config, database, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
-  stops.push(startSweeping({ database, stores: [store], logger }), startInventories({ database, store, logger }));
+  stops.push(startSweeping({ database, stores: [store], logger }), startInventories({ database, store, logger }), startTellingExpired({ database, logger }));
+  metrics.countFileEvents(FILE_EVENTS, startCountingFileEvents(database));
   const reindex = await startReindexing({ database, fhirBase, logger });
   stops.push(reindex.stop);
   registerGauges(metrics, database, recorder, log, mirror);
@@ -250,7 +253,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   });
   const grantKeys = createGrantKeys(database);
   const parts: RouteParts & FileParts = {
-    ...config, content, reader, store, database, logger, grantKeys, filesBase: `${config.baseUrl}/files`, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
+    ...config, content, reader: countedReader(reader, { onRead: metrics.accessed, onBytes: (bytes) => metrics.bytesSent.inc(bytes) }), store, database, logger, grantKeys, filesBase: `${config.baseUrl}/files`, newest: createNewestLoader(database), targets: createLinkTargetLoader(database),
     owners: (asking, binary) => database.readTransaction(asking.org, (tx) => findBinaryOwners(tx, asking, binary)),
     log: createLogProofs(database, log.sealSoon), perform, cursorKey: await sharedSecret(database, 'cursor'), lacking: reindex.lacking, ...openReadThrough(config, database, logger),
   };

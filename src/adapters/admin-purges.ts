@@ -15,7 +15,7 @@ import { readAllVersions } from '../log/read-versions.ts';
 import { purgeResource } from '../resources/purge-resource.ts';
 import { decidePurge, insertPurge, listPurges, readPurge, type Purge, type PurgeState } from '../resources/purges.ts';
 import { lockNewest } from '../resources/read-version.ts';
-import { listDue, readRetention, RETAINED_TYPES, type DueDocument, type Retention } from '../resources/retention.ts';
+import { listDue, readRetention, RETAINED_TYPES, START_OF_LIST, type DueDocument, type Retention, type RetentionCursor } from '../resources/retention.ts';
 import { RETENTION_PROFILES, type RetentionProfile } from '../resources/retention-profiles.ts';
 import { jsonAnswer, pageCount, readAdminBody, readText } from './admin-body.ts';
 import { REASON_CHARACTERS_MAX } from './admin-holds.ts';
@@ -37,6 +37,17 @@ function shownDue({ reference, version, class: name, lastActivity, until, delete
   };
 }
 
+/** Raises 400 `invalid-parameter`. */
+function cursorOf({ query }: FhirRequest): RetentionCursor {
+  const after = query.find(([name]) => name === 'after')?.[1];
+  if (after === undefined) return START_OF_LIST;
+  const [, instant = '', name, id = ''] = /^([^,]{1,40}),([A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/.exec(after) ?? [];
+  const type = RETAINED_TYPES.find((known) => known === name);
+  const lastActivity = Date.parse(instant);
+  if (type === undefined || Number.isNaN(lastActivity)) throw fhirError('invalid-parameter', 'after is what a `next` of this list named');
+  return { lastActivity, type: typeNumber(type), id };
+}
+
 /** The documents and bytes whose retention is over: for review. Held ones are named with their hold. */
 export function listRetention(): Interaction {
   return defineInteraction({
@@ -45,11 +56,9 @@ export function listRetention(): Interaction {
     run: async (tx, context) => {
       const { org, request, now } = context;
       const count = pageCount(request);
-      const after = /^([A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/.exec(request.query.find(([name]) => name === 'after')?.[1] ?? '');
-      const type = RETAINED_TYPES.find((name) => name === after?.[1]);
       const profile = profileOf(context);
-      const { due, next } = await listDue(tx, org.id, profile, { now, after: { type: type === undefined ? 0 : typeNumber(type), id: after?.[2] ?? '' }, limit: count });
-      const more = next === undefined ? {} : { next: `/admin/retention?after=${typeName(next.type)}/${next.id}&_count=${count}` };
+      const { due, next } = await listDue(tx, org.id, profile, { now, after: cursorOf(request), limit: count });
+      const more = next === undefined ? {} : { next: `/admin/retention?after=${new Date(next.lastActivity).toISOString()},${typeName(next.type)}/${next.id}&_count=${count}` };
       const classes = RETENTION_PROFILES[profile].map(({ code, period, text }) => ({ code, ...(period === undefined ? {} : { period }), text }));
       return { response: jsonAnswer(200, { profile, classes, due: due.map(shownDue), ...more }), entities: due.map(({ reference, version }) => ({ reference: `${reference}/_history/${version}`, role: 'data' as const })) };
     },

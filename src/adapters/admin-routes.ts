@@ -3,6 +3,7 @@ import type { Organisations } from '../resources/organisation.ts';
 import type { AdapterGroup, AdapterRoute } from './adapter-route.ts';
 import { listBrokenGlass, readBrokenGlass, reviewBrokenGlass } from './admin-break-glass.ts';
 import { giveUpDelivery, listDeliveries, replayDelivery, showDelivery } from './admin-deliveries.ts';
+import { listFileEvents } from './admin-file-events.ts';
 import { linkFile, listFiles, readOneFile, type AdminFileParts } from './admin-files.ts';
 import { listJobs, readQuota, type JobParts } from './admin-jobs.ts';
 import { liftLegalHold, listLegalHolds, placeLegalHold, readLegalHold } from './admin-holds.ts';
@@ -50,6 +51,7 @@ export function adminRoutes({ organisations, operatorOrg, ...parts }: AdminParts
       row('GET', 'files', listFiles(), { letter: 'r' }, ADMIN_ROWS.listFiles),
       row('GET', 'files/[fileId]', readOneFile(), { letter: 'r' }, ADMIN_ROWS.readFile),
       row('POST', 'files/[fileId]/$link', linkFile(parts), { letter: 'u' }, ADMIN_ROWS.linkFile),
+      row('GET', 'file-events', listFileEvents(), { letter: 'r' }, ADMIN_ROWS.listFileEvents),
       row('GET', 'jobs', listJobs(parts), operator('r'), ADMIN_ROWS.listJobs),
       row('GET', 'quota', readQuota(parts), { letter: 'r' }, ADMIN_ROWS.readQuota),
       row('GET', 'holds', listLegalHolds(), { letter: 'r' }, RETENTION_ROWS.listHolds),

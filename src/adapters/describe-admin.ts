@@ -1,5 +1,6 @@
 // The rows of /admin, as the document of the API tells of them.
 import { ACTIONS, CATEGORIES, DOCUMENT_CATEGORIES } from '../access/policy.ts';
+import { FILE_EVENTS } from '../resources/file-events.ts';
 import { answer, JSON_TYPE, schema, TEXT, type Parameter, type RowDescription, type Schema } from './row-description.ts';
 
 const STRINGS = { type: 'array', items: TEXT, minItems: 1 } as const;
@@ -68,6 +69,10 @@ export const ADMIN_ROWS = {
   linkFile: {
     summary: 'Link a file that no document names: to a document, or as a new one about a patient', path: { fileId: TEXT }, answers: answer(200, schema('LinkedFile')), refusals: [410, 412, 423],
     body: { [JSON_TYPE]: { type: 'object', required: ['reason'], properties: { document: TEXT, patient_id: TEXT, encounter_id: TEXT, category: { enum: DOCUMENT_CATEGORIES }, title: { type: 'string', maxLength: 1_000 }, reason: { type: 'string', minLength: 1, maxLength: 500 } }, additionalProperties: false } },
+  },
+  listFileEvents: {
+    summary: 'Read what happens to files, behind what was read before', query: { _count: COUNT, after: { schema: TEXT, about: 'Behind this change, as `next` names it' } },
+    answers: answer(200, { type: 'object', required: ['events', 'next'], properties: { events: { type: 'array', items: { type: 'object', required: ['at', 'event'], properties: { at: TEXT, event: { enum: FILE_EVENTS }, content: TEXT, binary: TEXT, document: TEXT } } }, next: TEXT } }),
   },
   listJobs: { summary: 'List what goes on in the background, and how far it is', answers: answer(200, { type: 'object', required: ['jobs'], properties: { jobs: { type: 'array', items: schema('Job') } } }) },
   readQuota: {

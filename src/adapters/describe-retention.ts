@@ -28,7 +28,7 @@ export const RETENTION_ROWS = {
   readHold: { summary: 'Read a legal hold', path: ID, answers: answer(200, schema('LegalHold')) },
   liftHold: { summary: 'Lift a legal hold', path: ID, answers: answer(200, schema('LegalHold')), body: WITH_REASON },
   listDue: {
-    summary: 'List what is due for review because its retention is over', query: { _count: COUNT, after: { schema: TEXT, about: 'Those behind this reference' } },
+    summary: 'List what is due for review because its retention is over', query: { _count: COUNT, after: { schema: TEXT, about: 'Those behind this one, as `next` names it' } },
     answers: answer(200, { type: 'object', required: ['profile', 'classes', 'due'], properties: { profile: TEXT, classes: { type: 'array', items: { type: 'object' } }, due: { type: 'array', items: { type: 'object', required: ['reference'] } }, next: TEXT } }),
   },
   listPurges: { summary: 'List purges', answers: answer(200, page('purges', schema('Purge'))), query: { _count: COUNT, state: { schema: { enum: ['requested', 'withdrawn', 'approved', 'done'] }, about: 'In this state' }, before: BEFORE } },

@@ -14,7 +14,8 @@ export interface StagedContent {
 }
 
 export interface StagedDetails {
-  declaredType: string;
+  /** Undefined for a part of an upload, which is no file. */
+  declaredType: string | undefined;
   sniffedType: string | undefined;
   creator: string;
 }
@@ -24,7 +25,7 @@ export async function stageContent(database: Database, staged: StagedContent, de
   await database.transaction(staged.org, (tx) => tx.query({
     name: 'stage-content',
     text: `insert into content (org, id, state, store, key, chunk_bytes, declared_type, sniffed_type, creator) values ($1, $2, 'staging', $3, $4, $5, $6, $7, $8)`,
-    values: [staged.org, staged.id, staged.store, staged.key, CHUNK_BYTES, details.declaredType, details.sniffedType ?? null, details.creator],
+    values: [staged.org, staged.id, staged.store, staged.key, CHUNK_BYTES, details.declaredType ?? null, details.sniffedType ?? null, details.creator],
   }));
 }
 

@@ -118,6 +118,23 @@ export function createContentReader(parts: ReaderParts): ContentReader {
   };
 }
 
+/** The same reader, telling each read that opens and the bytes that are taken of it. */
+export function countedReader(reader: ContentReader, told: { onRead: () => void; onBytes: (bytes: number) => void }): ContentReader {
+  async function* counted(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const piece of bytes) {
+      yield piece;
+      told.onBytes(piece.length);
+    }
+  }
+  return {
+    async open(row, range) {
+      const bytes = await reader.open(row, range);
+      told.onRead();
+      return counted(bytes);
+    },
+  };
+}
+
 /** Bytes that were found wrong are not served until a good copy is back. False when they were not live (any more). */
 export async function quarantineContent(tx: Transaction, org: OrgId, id: string, reason: string): Promise<boolean> {
   const { rowCount } = await tx.query(`update content set state = 'quarantined', quarantine_reason = $3 where org = $1 and id = $2 and state = 'live'`, [org, id, reason]);

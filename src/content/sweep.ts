@@ -61,7 +61,9 @@ function mark(parts: SweepParts): Promise<{ condemned: number; doomed: Doomed[] 
       [instant, staleAfterMs + graceMs, limit, parts.stores.map((store) => store.name)],
     );
     const marked = await tx.query(
-      `update content set state = 'condemned' where state = 'staging' and store = any($3) and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond'`,
+      `with marked as (update content set state = 'condemned' where state = 'staging' and store = any($3) and created_at < coalesce($1::timestamptz, now()) - $2 * interval '1 millisecond' returning org, id, declared_type),
+        told as (insert into file_event (org, events, content) select org, '{expired}', id from marked where declared_type is not null)
+        select org, id from marked`,
       [instant, staleAfterMs, parts.stores.map((store) => store.name)],
     );
     return { condemned: marked.rowCount, doomed: doomed.rows };

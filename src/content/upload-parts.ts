@@ -52,7 +52,7 @@ export function createUploadPartStore({ database, store, keyTemplate }: { databa
     async keep(org, start, bytes, creator, now) {
       const key = objectKey(keyTemplate, { org: org.name, patient: undefined, now: new Date(now), uuid: randomUUID(), mediaType: 'application/octet-stream' });
       const content = newUuidV7(now);
-      await stageContent(database, { org: org.id, id: content, store: store.name, key }, { declaredType: 'application/octet-stream', sniffedType: undefined, creator });
+      await stageContent(database, { org: org.id, id: content, store: store.name, key }, { declaredType: undefined, sniffedType: undefined, creator });
       try {
         const pass = startDigestPass();
         pass.update(bytes);

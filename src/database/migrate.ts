@@ -42,6 +42,8 @@ import * as recordRemoval from '../../migrations/0037-record-removal.ts';
 import * as outboxEvent from '../../migrations/0038-outbox-event.ts';
 import * as inventory from '../../migrations/0039-inventory.ts';
 import * as directUrl from '../../migrations/0040-direct-url.ts';
+import * as retentionIndex from '../../migrations/0041-retention-index.ts';
+import * as fileEvent from '../../migrations/0042-file-event.ts';
 
 interface Migration {
   name: string;
@@ -89,6 +91,8 @@ const MIGRATIONS: Migration[] = [
   { name: '0038-outbox-event', up: outboxEvent.up },
   { name: '0039-inventory', up: inventory.up },
   { name: '0040-direct-url', up: directUrl.up },
+  { name: '0041-retention-index', up: retentionIndex.up },
+  { name: '0042-file-event', up: fileEvent.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

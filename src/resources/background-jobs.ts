@@ -4,8 +4,8 @@ import type { Database } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
 
 export interface BackgroundJob {
-  name: 'reindex' | 'scrub' | 'sweep' | 'purge' | 'reconcile' | 'light' | 'backfill';
-  /** What it is about, where it is done for each of several: a resource type. */
+  name: 'reindex' | 'scrub' | 'sweep' | 'inventory' | 'purge' | 'reconcile' | 'light' | 'backfill';
+  /** What it is about, where it is done for each of several: a resource type, a store. */
   of?: string;
   organisation?: string;
   /** `waiting`: begun and not under way now, or work that its time has not come for. */
@@ -41,6 +41,13 @@ const swept = (select: Select): Promise<Row[]> => select(`select 'sweep' as name
     case when count(*) filter (where state <> 'gone') > 0 then 'waiting' else 'complete' end as state
   from content where state in ('staging', 'condemned', 'gone')`);
 
+/** Each store once a week: contents that were compared, in the order of their keys. */
+const compared = (select: Select): Promise<Row[]> => select(`select 'inventory' as name, i.store as about, null::text as organisation, i.started_at as "startedAt", i.finished_at as "endedAt",
+    (select count(*) from content c where c.store collate "C" = i.store and c.state <> 'gone' and (i.finished_at is not null or c.key collate "C" <= i.after_key))::float8 as done,
+    (select count(*) from content c where c.store collate "C" = i.store and c.state <> 'gone')::float8 as total,
+    case when i.finished_at is not null then 'complete' when i.leased_until > now() then 'running' else 'waiting' end as state
+  from store_inventory i order by i.store`);
+
 const purged = (select: Select): Promise<Row[]> => select(`select 'purge' as name, null::text as about, null::text as organisation, count(*) filter (where state = 'done')::float8 as done, count(*)::float8 as total,
     min(decided_at) filter (where state = 'approved') as "startedAt", max(done_at) as "endedAt", case when count(*) filter (where state = 'approved') > 0 then 'running' else 'complete' end as state
   from purge where state in ('approved', 'done')`);
@@ -56,7 +63,7 @@ const mirrored = (select: Select): Promise<Row[]> => select(`select distinct on 
 export async function readBackgroundJobs(database: Pick<Database, 'workerTransaction'>, { scrubDays }: { scrubDays: number }): Promise<BackgroundJob[]> {
   const rows = await database.workerTransaction(async (tx) => {
     const select: Select = async (text, values = []) => (await tx.query<Row>({ text, values })).rows;
-    return [...await reindexed(select), ...await scrubbed(select, scrubDays), ...await swept(select), ...await purged(select), ...await mirrored(select)];
+    return [...await reindexed(select), ...await scrubbed(select, scrubDays), ...await swept(select), ...await compared(select), ...await purged(select), ...await mirrored(select)];
   });
   return rows.map(({ about, organisation, ...row }) => ({ ...row, ...(about === null ? {} : { of: about }), ...(organisation === null ? {} : { organisation }) }));
 }

@@ -14,6 +14,7 @@ import type { BinaryReader } from './binary-access.ts';
 import { holdLinks } from './hold-links.ts';
 import { requireNoHold } from './legal-holds.ts';
 import { queueThumbnail } from './renditions.ts';
+import { classTag, knownClass, UNLINKED_CLASS } from './retention-profiles.ts';
 import { isSameVersion, masterIdentifierKey, readResource, stampResource } from './resource-text.ts';
 import { insertFirstVersion, NO_INDEX_VALUES, removeIndexRows, supersedeVersion, type NewVersion } from './write-version.ts';
 
@@ -61,6 +62,8 @@ export interface BinaryPublication {
   now: number;
   event: string;
   received: ReceivedContent;
+  /** A document that is published with it points to it. */
+  linked?: boolean;
   /** How it comes about; POST unless told. */
   method?: 'POST' | 'PUT';
   /** The version that it follows, locked by the transaction. */
@@ -76,7 +79,7 @@ export async function publishBinary(tx: Transaction, binary: BinaryPublication):
   await publishContent(tx, binary.org, binary.received);
   const next: NewVersion = {
     org: binary.org, type: typeNumber('Binary'), id: binary.id, version, lastUpdated: binary.now, method: binary.method ?? 'POST', body: text,
-    content: binary.received.id, creator: binary.creator, masterIdentifier: null, index: NO_INDEX_VALUES, binaries: [], event: binary.event,
+    content: binary.received.id, creator: binary.creator, masterIdentifier: null, retention: binary.linked === true ? null : UNLINKED_CLASS, index: NO_INDEX_VALUES, binaries: [], event: binary.event,
   };
   if (previous === undefined) insertFirstVersion(tx, next);
   else await supersedeVersion(tx, next, previous);
@@ -112,7 +115,7 @@ async function placeMoved(tx: Transaction, publication: Publication): Promise<{ 
       continue;
     }
     const id = newUuidV7(publication.now);
-    await publishBinary(tx, { org: reader.org, id, contentType, creator: reader.creator, now: publication.now, event: publication.event, received });
+    await publishBinary(tx, { org: reader.org, id, contentType, creator: reader.creator, now: publication.now, event: publication.event, received, linked: true });
     describeBytes(attachment, `${reader.fhirBase}/Binary/${id}`, received);
     made.push({ id, version: 1 });
   }
@@ -133,7 +136,7 @@ export async function publishDocument(tx: Transaction, publication: Publication)
   const text = stampResource(resource, { id, version, lastUpdated });
   const next: NewVersion = {
     org: reader.org, type: typeNumber(type), id, version, lastUpdated, method: publication.method, body: text, content: null, creator: null,
-    masterIdentifier: masterIdentifierKey(resource), index, binaries: [...linked.map((binary) => binary.id), ...reused], event: publication.event,
+    masterIdentifier: masterIdentifierKey(resource), retention: knownClass(classTag(resource)), index, binaries: [...linked.map((binary) => binary.id), ...reused], event: publication.event,
   };
   if (previous === undefined) insertFirstVersion(tx, next);
   else await supersede(tx, next, previous, type, reader.fhirBase);
@@ -155,7 +158,7 @@ export async function publishDeletion(tx: Transaction, deletion: { type: Resourc
   const version = previous.version + 1;
   await supersede(tx, {
     org: previous.org, type: previous.type, id: previous.id, version, lastUpdated: laterThan(deletion.now, previous), method: 'DELETE', body: null,
-    content: null, creator: previous.creator, masterIdentifier: null, index: { ...NO_INDEX_VALUES, patient: index.patient }, binaries: [], event: deletion.event,
+    content: null, creator: previous.creator, masterIdentifier: null, retention: null, index: { ...NO_INDEX_VALUES, patient: index.patient }, binaries: [], event: deletion.event,
   }, previous, type, deletion.fhirBase);
   return { version, patient: index.patient };
 }

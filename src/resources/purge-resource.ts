@@ -38,7 +38,7 @@ async function eraseVersions(tx: Transaction, step: PurgeStep, previous: Version
     [org, type, id, step.purge],
   );
   await tx.query('update resource_history set body = null, patient = null where org = $1 and type = $2 and id = $3 and (body is not null or patient is not null)', [org, type, id]);
-  await tx.query('update resource set patient = null where org = $1 and type = $2 and id = $3', [org, type, id]);
+  await tx.query('update resource set patient = null, retention = null where org = $1 and type = $2 and id = $3', [org, type, id]);
   return { reference: `${typeName(type)}/${id}`, last: previous.version, versions };
 }
 

@@ -19,6 +19,8 @@ export interface NewVersion {
   content: string | null;
   creator: string | null;
   masterIdentifier: string | null;
+  /** Code of the retention class; null for bytes of a document. A deletion keeps what was. */
+  retention: string | null;
   index: IndexValues;
   /** Ids of the Binaries of this server that it points to. */
   binaries: readonly string[];
@@ -38,11 +40,11 @@ const NEXT = `next as (select * from unnest(
     $1::int[], $2::smallint[], $3::text[], $4::int[], $5::timestamptz[], $6::boolean[], $7::text[], $8::text[], $9::uuid[], $10::text[],
     $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[],
     $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::uuid[],
-    $26::text[], $27::text[], $28::text[], $29::text[], $30::text[], $31::text[], $32::bigint[], $33::text[])
+    $26::text[], $27::text[], $28::text[], $29::text[], $30::text[], $31::text[], $32::bigint[], $33::text[], $34::text[])
   as n (org, type, id, version, last_updated, deleted, method, body, content, creator,
     status, patient, date_lo, date_hi, master_identifier, previous,
     token_params, token_hashes, reference_params, reference_hashes, date_params, date_los, date_his, binaries, event,
-    composite_params, composite_hashes, string_params, string_norms, uri_params, uri_values, present, words))`;
+    composite_params, composite_hashes, string_params, string_norms, uri_params, uri_values, present, words, retention))`;
 
 const ROWS = `
   tokens as (insert into search_token (org, type, param, hash, last_updated, id)
@@ -64,8 +66,8 @@ const ROWS = `
 
 const INSERT = `with ${NEXT},
   stored as (
-    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words)
-    select org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words from next),
+    insert into resource (org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words, retention)
+    select org, type, id, version, last_updated, deleted, method, body, content, creator, status, patient, date_lo, date_hi, master_identifier, present, words, retention from next),
   ${ROWS}
   select 1`;
 
@@ -76,7 +78,8 @@ const SUPERSEDE = `with ${NEXT},
     from next n join resource r on r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous returning 1),
   stored as (
     update resource r set version = n.version, last_updated = n.last_updated, deleted = n.deleted, method = n.method, body = n.body, content = n.content,
-      creator = n.creator, status = n.status, patient = n.patient, date_lo = n.date_lo, date_hi = n.date_hi, master_identifier = n.master_identifier, present = n.present, words = n.words
+      creator = n.creator, status = n.status, patient = n.patient, date_lo = n.date_lo, date_hi = n.date_hi, master_identifier = n.master_identifier, present = n.present, words = n.words,
+      retention = case when n.deleted then r.retention else n.retention end
     from next n where r.org = n.org and r.type = n.type and r.id = n.id and r.version = n.previous and exists (select from old) returning 1),
   ${ROWS}
   select count(*)::int as changed from stored`;
@@ -101,7 +104,7 @@ function columns(next: NewVersion, previous: number | null): unknown[][] {
     single.status, single.patient, instant(single.date?.lo ?? -Infinity), single.date === null ? null : instant(single.date.hi), next.masterIdentifier, previous,
     ...hashed(tokens), ...hashed(references), ...ranges(dates),
     textLiteral(new Set(next.binaries)), next.event,
-    ...hashed(composites), ...texts(strings), ...texts(uris), single.present, single.words,
+    ...hashed(composites), ...texts(strings), ...texts(uris), single.present, single.words, next.retention,
   ].map((value) => [value]);
 }
 

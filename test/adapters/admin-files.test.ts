@@ -129,6 +129,19 @@ describe('jobs and quotas', () => {
     expect(jobs).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'backfill', organisation: 'demo', state: 'waiting', done: 3, total: 10 }), expect.objectContaining({ name: 'reconcile', state: 'complete', done: 7, total: 7 })]));
   });
 
+  it('shows how far the comparison of each store is: under way, broken off, ended', async () => {
+    await Promise.all([lost(), lost(), lost()]);
+    const [own] = await server.sql<{ store: string; count: number; middle: string }>(`select store, count(*)::int as count, (array_agg(key order by key collate "C"))[2] as middle from content where state <> 'gone' group by store`);
+    const inventory = async (): Promise<unknown> => (await ask(admin, 'jobs')).json.jobs.filter(({ name }: { name: string }) => name === 'inventory');
+    expect(await inventory()).toEqual([]);
+    await server.sql(`insert into store_inventory (store, after_key, lease, leased_until) values ($1, $2, gen_random_uuid(), now() + interval '1 minute')`, [own?.store, own?.middle]);
+    expect(await inventory()).toEqual([expect.objectContaining({ of: own?.store, state: 'running', done: 2, total: own?.count, ended: null })]);
+    await server.sql(`update store_inventory set leased_until = now() - interval '1 second'`);
+    expect(await inventory()).toEqual([expect.objectContaining({ state: 'waiting', done: 2 })]);
+    await server.sql(`update store_inventory set finished_at = now(), after_key = ''`);
+    expect(await inventory()).toEqual([expect.objectContaining({ state: 'complete', done: own?.count, total: own?.count, ended: expect.any(String) })]);
+  });
+
   it('tells an organisation what it holds of what it may', async () => {
     const org = `quota-${randomUUID().slice(0, 8)}`;
     const own = await as({ org });
@@ -162,6 +175,7 @@ describe('the commands', () => {
 
   it('list jobs, and show and set quotas', async () => {
     expect(await told('jobs')).toMatchObject({ code: 0, out: expect.stringMatching(/^reindex {2}DocumentReference/m) });
+    expect((await told('jobs')).out).toMatch(/^inventory {2}local {2}complete {2}\d+ of \d+ /m);
     const org = `q-${randomUUID().slice(0, 8)}`;
     await (await as({ org })).get('DocumentReference');
     expect(await told('quota', 'set', org, '--bytes', '1000', '--count', 'none')).toMatchObject({ code: 0, out: expect.stringContaining('may hold 1000 (bytes), no bound (contents)') });

@@ -178,6 +178,7 @@ const RECIPES: Record<string, Recipe> = {
   'GET admin/files/[fileId]': async ({ binary }) => get(`admin/files/${await binary()}`),
   // What the administrator did, and the document that was written by it.
   'POST admin/files/[fileId]/$link': async ({ binary }) => ({ path: `admin/files/${await binary()}/$link`, status: 200, call: json('POST', { patient_id: randomUUID(), ...REASON }) }),
+  'GET admin/file-events': async () => get('admin/file-events?_count=1'),
   'GET admin/jobs': async () => get('admin/jobs'),
   'GET admin/quota': async () => get('admin/quota'),
   'GET admin/holds': async () => get('admin/holds'),

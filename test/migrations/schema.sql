@@ -97,6 +97,16 @@ content.replica_until timestamp(3) with time zone
 content_use.org integer not null
 content_use.bytes bigint not null
 content_use.count bigint not null
+file_event.org integer not null
+file_event.events text[] not null
+file_event.at timestamp(3) with time zone not null default now()
+file_event.content uuid
+file_event.binary text collate "C"
+file_event.type smallint
+file_event.id text collate "C"
+file_event.version integer
+file_event.written_in xid8 not null default pg_current_xact_id()
+file_event.seq bigint not null generated always as identity
 file_handle.org integer not null
 file_handle.creator text collate "C" not null
 file_handle.name text collate "C" not null
@@ -335,6 +345,12 @@ resource.date_hi timestamp(3) with time zone
 resource.master_identifier text collate "C"
 resource.present bigint
 resource.words text collate "C"
+resource.retention text collate "C"
+resource.last_activity timestamp(3) with time zone default GREATEST(last_updated,
+CASE
+    WHEN isfinite(date_hi) THEN date_hi
+    ELSE NULL::timestamp with time zone
+END)
 resource_history.org integer not null
 resource_history.type smallint not null
 resource_history.id text collate "C" not null
@@ -346,6 +362,9 @@ resource_history.body text
 resource_history.content uuid
 resource_history.creator text
 resource_history.patient text collate "C"
+retention_told.org integer not null
+retention_told.retention text collate "C" not null
+retention_told.until timestamp(3) with time zone not null
 search_composite.org integer not null
 search_composite.type smallint not null
 search_composite.param smallint not null
@@ -457,6 +476,7 @@ content content_sha1_check CHECK (octet_length(sha1) = 20)
 content content_sha256_check CHECK (octet_length(sha256) = 32)
 content content_state_check CHECK (state = ANY (ARRAY['staging'::text, 'live'::text, 'quarantined'::text, 'condemned'::text, 'gone'::text]))
 content_use content_use_pkey PRIMARY KEY (org)
+file_event file_event_pkey PRIMARY KEY (org, written_in, seq)
 file_handle file_handle_pkey PRIMARY KEY (org, creator, name, "binary")
 idempotency idempotency_pkey PRIMARY KEY (org, client, key)
 idempotency idempotency_state_check CHECK (state = ANY (ARRAY['running'::text, 'done'::text]))
@@ -520,6 +540,7 @@ resource resource_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::t
 resource resource_pkey PRIMARY KEY (org, type, id)
 resource_history resource_history_method_check CHECK (method = ANY (ARRAY['POST'::text, 'PUT'::text, 'PATCH'::text, 'DELETE'::text]))
 resource_history resource_history_pkey PRIMARY KEY (org, type, id, version)
+retention_told retention_told_pkey PRIMARY KEY (org, retention)
 search_composite search_composite_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
 search_date search_date_pkey PRIMARY KEY (org, type, param, lo, hi, last_updated, id)
 search_reference search_reference_pkey PRIMARY KEY (org, type, param, hash, last_updated, id)
@@ -565,6 +586,8 @@ CREATE INDEX content_staging ON public.content USING btree (created_at) WHERE (s
 CREATE INDEX content_unreplicated ON public.content USING btree (published_at) WHERE ((replicated_at IS NULL) AND (state = 'live'::text))
 CREATE INDEX content_verified ON public.content USING btree (verified_at) WHERE (state = 'live'::text)
 CREATE UNIQUE INDEX content_use_pkey ON public.content_use USING btree (org)
+CREATE UNIQUE INDEX file_event_pkey ON public.file_event USING btree (org, written_in, seq)
+CREATE INDEX file_event_written ON public.file_event USING btree (written_in)
 CREATE UNIQUE INDEX file_handle_pkey ON public.file_handle USING btree (org, creator, name, "binary")
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at)
 CREATE UNIQUE INDEX idempotency_pkey ON public.idempotency USING btree (org, client, key)
@@ -626,8 +649,10 @@ CREATE INDEX resource_newest ON public.resource USING btree (org, type, last_upd
 CREATE INDEX resource_patient_date ON public.resource USING btree (org, type, patient, date_lo, id) WHERE ((NOT deleted) AND (patient IS NOT NULL))
 CREATE UNIQUE INDEX resource_pkey ON public.resource USING btree (org, type, id)
 CREATE INDEX resource_rare_status ON public.resource USING btree (org, type, status, last_updated, id) WHERE ((NOT deleted) AND (status IS NOT NULL) AND (status <> ALL (ARRAY['current'::text, 'completed'::text])))
+CREATE INDEX resource_retention ON public.resource USING btree (org, retention, last_activity, type, id) WHERE (retention IS NOT NULL)
 CREATE INDEX resource_history_made ON public.resource_history USING btree (org, type, last_updated, id, version)
 CREATE UNIQUE INDEX resource_history_pkey ON public.resource_history USING btree (org, type, id, version)
+CREATE UNIQUE INDEX retention_told_pkey ON public.retention_told USING btree (org, retention)
 CREATE UNIQUE INDEX search_composite_pkey ON public.search_composite USING btree (org, type, param, hash, last_updated, id)
 CREATE UNIQUE INDEX search_date_pkey ON public.search_date USING btree (org, type, param, lo, hi, last_updated, id)
 CREATE INDEX search_date_version ON public.search_date USING btree (org, type, param, last_updated, id) INCLUDE (lo, hi)
@@ -654,6 +679,7 @@ attachment_use enabled forced
 break_glass enabled forced
 content enabled forced
 content_use enabled forced
+file_event enabled forced
 file_handle enabled forced
 idempotency enabled forced
 legal_hold enabled forced
@@ -686,6 +712,7 @@ rendition enabled forced
 replaced_image enabled forced
 resource enabled forced
 resource_history enabled forced
+retention_told off
 search_composite enabled forced
 search_date enabled forced
 search_reference enabled forced
@@ -722,6 +749,8 @@ content own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (c
 content worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 content_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 content_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+file_event own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+file_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 file_handle own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 idempotency worker_everything PERMISSIVE ALL to muniment_worker using true with check true
@@ -796,6 +825,8 @@ content to muniment_app: insert, select, update
 content to muniment_worker: select, update
 content_use to muniment_app: insert, select, update
 content_use to muniment_worker: select, update
+file_event to muniment_app: insert, select
+file_event to muniment_worker: delete, insert, select
 file_handle to muniment_app: insert, select
 idempotency to muniment_app: delete, insert, select, update
 idempotency to muniment_worker: delete, select
@@ -844,6 +875,7 @@ resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
 resource_history to muniment_worker: select
+retention_told to muniment_worker: insert, select, update
 search_composite to muniment_app: delete, insert, select
 search_composite to muniment_worker: delete, insert, select
 search_date to muniment_app: delete, insert, select
@@ -980,13 +1012,73 @@ CREATE OR REPLACE FUNCTION public.remove_events(of_orgs integer[], of_events uui
 AS $function$
       delete from access_event e using unnest(of_orgs, of_events) as t (org, id) where e.org = t.org and e.id = t.id
     $function$
+CREATE OR REPLACE FUNCTION public.tell_begun()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        insert into file_event (org, events, content) values (new.org, '{initiated}', new.id);
+        return null;
+      end
+    $function$
+CREATE OR REPLACE FUNCTION public.tell_link()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        -- A version after the first one that links says nothing new.
+        if not exists (select from attachment_use u where u.org = new.org and u."binary" = new."binary" and u.type = new.type and u.id = new.id and u.version < new.version) then
+          insert into file_event (org, events, "binary", type, id, version) values (new.org, '{linked}', new."binary", new.type, new.id, new.version);
+        end if;
+        return null;
+      end
+    $function$
+CREATE OR REPLACE FUNCTION public.tell_purge()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        insert into file_event (org, events, type, id) values (new.org, '{purged}', new.type, new.resource);
+        return null;
+      end
+    $function$
+CREATE OR REPLACE FUNCTION public.tell_service()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      begin
+        insert into file_event (org, events, content) values (new.org, case new.state when 'live' then '{restored}'::text[] else '{quarantined}' end, new.id);
+        return null;
+      end
+    $function$
+CREATE OR REPLACE FUNCTION public.tell_version()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+      declare
+        told text[] := '{}';
+        bytes record;
+      begin
+        if tg_op = 'UPDATE' and not old.deleted then told := case when new.deleted then '{deleted}'::text[] else '{superseded}' end; end if;
+        if new.type = 1 and new.content is not null and (tg_op = 'INSERT' or new.content is distinct from old.content) then
+          select state, scan_verdict into bytes from content where org = new.org and id = new.content;
+          told := told || '{uploaded}'::text[] || case when bytes.scan_verdict in ('clean', 'unscannable') then '{scanned}'::text[] else '{}' end || '{verified}'::text[]
+            || case when bytes.state = 'quarantined' then '{quarantined}'::text[] else '{}' end;
+        end if;
+        if told <> '{}' then insert into file_event (org, events, content, type, id, version) values (new.org, told, new.content, new.type, new.id, new.version); end if;
+        return null;
+      end
+    $function$
 
 -- triggers
 CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entity FOR EACH ROW EXECUTE FUNCTION refuse_entity_change()
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_event_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER attachment_told AFTER INSERT ON attachment_use FOR EACH ROW EXECUTE FUNCTION tell_link()
+CREATE TRIGGER content_begun AFTER INSERT ON content FOR EACH ROW WHEN (new.state = 'staging'::text AND new.declared_type IS NOT NULL) EXECUTE FUNCTION tell_begun()
 CREATE TRIGGER content_counted AFTER UPDATE OF state ON content FOR EACH ROW EXECUTE FUNCTION count_content()
+CREATE TRIGGER content_service AFTER UPDATE OF state ON content FOR EACH ROW WHEN (old.state = 'live'::text AND new.state = 'quarantined'::text OR old.state = 'quarantined'::text AND new.state = 'live'::text) EXECUTE FUNCTION tell_service()
 CREATE TRIGGER log_checkpoint_append_only BEFORE DELETE OR UPDATE ON log_checkpoint FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_checkpoint_no_truncate BEFORE TRUNCATE ON log_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER log_key_append_only BEFORE DELETE OR UPDATE ON log_key FOR EACH ROW EXECUTE FUNCTION refuse_change()
@@ -997,6 +1089,9 @@ CREATE TRIGGER log_removal_no_truncate BEFORE TRUNCATE ON log_removal FOR EACH S
 CREATE TRIGGER log_subtree_append_only BEFORE DELETE OR UPDATE ON log_subtree FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_rule_append_only BEFORE DELETE OR UPDATE ON policy_rule FOR EACH ROW EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER policy_version_append_only BEFORE DELETE OR UPDATE ON policy_version FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER purge_told AFTER UPDATE OF state ON purge FOR EACH ROW WHEN (new.state = 'done'::text AND old.state <> 'done'::text) EXECUTE FUNCTION tell_purge()
+CREATE TRIGGER binary_told AFTER INSERT ON resource FOR EACH ROW WHEN (new.type = 1) EXECUTE FUNCTION tell_version()
+CREATE TRIGGER version_told AFTER UPDATE OF version ON resource FOR EACH ROW WHEN (new.version > old.version) EXECUTE FUNCTION tell_version()
 CREATE TRIGGER resource_history_kept BEFORE UPDATE ON resource_history FOR EACH ROW EXECUTE FUNCTION refuse_history_change()
 
 -- roles

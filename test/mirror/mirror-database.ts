@@ -66,7 +66,7 @@ async function publish(database: Database, reference: string, body: Record<strin
     const next = {
       org, type: typeNumber(type), id, version, lastUpdated: Date.now() + version, method: body === null ? 'DELETE' as const : 'PUT' as const,
       body: body === null || typeof body === 'string' ? body : JSON.stringify({ resourceType: type, id, ...body }),
-      content: null, creator: null, masterIdentifier: null, index: { ...NO_INDEX_VALUES, patient: patient ?? null }, binaries: [], event: event.id,
+      content: null, creator: null, masterIdentifier: null, retention: 'clinical', index: { ...NO_INDEX_VALUES, patient: patient ?? null }, binaries: [], event: event.id,
     };
     if (previous === undefined) insertFirstVersion(tx, next);
     else await supersedeVersion(tx, next, previous);
