@@ -43,7 +43,7 @@ async function emulatorProgram({ folders, mayBuild, log }: EngineContext): Promi
   const program = join(home, 'fake-gcs-server');
   if (existsSync(program)) return program;
   if (!mayBuild) throw new EngineUnavailable('fake-gcs-server is not built yet: `npm run engines` builds it (about 2 minutes on two cores, once)');
-  const go = programOnPath('go', 'Go 1.25 or later builds fake-gcs-server');
+  const go = programOnPath('go', 'Go 1.26 or later builds fake-gcs-server');
   log('building fake-gcs-server: about 2 minutes on two cores, once');
   const partial = `${home}.partial`;
   await runToEnd({ program: go, args: ['install', '-trimpath', '-ldflags', '-s -w', MODULE], env: { GOTOOLCHAIN: 'local', CGO_ENABLED: '0', GOBIN: partial } }, 'building fake-gcs-server');

@@ -124,9 +124,9 @@ describe('tokens of Google', () => {
     const { endpoint: refusing } = await listening((_request, response) => json(response, 400, { error: 'invalid_grant', error_description: 'SUBJECTSECRET' }));
     const { privateKey } = generateKeyPairSync('ed25519');
     const unusable = { type: 'service_account', client_email: 'a@b', private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
-    for (const credentials of [await federated(silent), await federated(refusing), JSON.stringify(unusable), '{"type":"external_account"}']) {
+    for (const [credentials, told] of [[await federated(silent), 'ETIMEDOUT'], [await federated(refusing), 'invalid_grant'], [JSON.stringify(unusable), 'ERR_CRYPTO'], ['{"type":"external_account"}', 'cannot be used']] as const) {
       const error = await createGoogleTokens(() => credentials, 400)().then(() => undefined, (thrown: unknown) => thrown as Error);
-      expect(error).toMatchObject({ name: 'StoreConnectionError' });
+      expect(error).toMatchObject({ name: 'StoreConnectionError', message: expect.stringContaining(told) });
       let shown = '';
       for (let at: unknown = error; at instanceof Error; at = at.cause) shown += `${at.stack ?? ''} ${JSON.stringify(at)}`;
       expect(shown).not.toMatch(/SUBJECTSECRET|PRIVATE KEY|a@b/);

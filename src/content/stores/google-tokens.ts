@@ -17,7 +17,8 @@ export function createGoogleTokens(credentials: () => string | undefined, limitM
   let known: { json: string | undefined; client: Promise<AuthClient> } | undefined;
 
   async function opened(json: string | undefined): Promise<AuthClient> {
-    return json === undefined ? (await auth.getApplicationDefault()).credential : auth.fromJSON(JSON.parse(json) as object);
+    if (json !== undefined) return auth.fromJSON(JSON.parse(json) as object);
+    return (await auth.getApplicationDefault().catch(() => { throw new StoreConnectionError('there are no application default credentials of Google'); })).credential;
   }
 
   /** The client of the credentials of this moment; one that could not be had is looked for again. */
@@ -37,11 +38,17 @@ export function createGoogleTokens(credentials: () => string | undefined, limitM
       if (typeof token === 'string' && token !== '') return token;
     } catch (error) {
       if (error instanceof StoreConnectionError) throw error;
-      // The library's errors carry the request, and with it what proves who we are.
-      throw new StoreConnectionError(`Google gave no token: ${(error as { code?: string | number }).code ?? (error as Error).name}`);
+      throw new StoreConnectionError(`Google gave no token: ${reasonOf(error)}`);
     }
     throw new StoreConnectionError('Google gave no token');
   };
+}
+
+/** The library's errors carry the request, and with it what proves who we are: only a code of the network's, a status or a word of OAuth's (RFC 6749 5.2) is told. */
+function reasonOf(error: unknown): string {
+  const { code, response } = error as { code?: string | number; response?: { status?: number; data?: { error?: unknown } } };
+  const word = response?.data?.error;
+  return [code ?? response?.status ?? 'the credentials cannot be used', typeof word === 'string' && /^[a-z_]{1,40}$/.test(word) ? word : ''].join(' ').trim();
 }
 
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
