@@ -1,6 +1,6 @@
 // A database with documents of one organisation that HAPI was not told of, and the same documents as plain requests to HAPI.
 import pg from 'pg';
-import { canonicalText, leafHash, type AccessEvent } from '../src/audit/access-event.ts';
+import { canonicalText, type AccessEvent } from '../src/audit/access-event.ts';
 import { renderProvenance } from '../src/audit/render-provenance.ts';
 import { openDatabase, type Database, type Transaction } from '../src/database/database.ts';
 import { migrate } from '../src/database/migrate.ts';
@@ -104,7 +104,7 @@ async function writeNext(database: Database, orgName: string, id: string, body: 
 
 async function insertEvent(tx: Transaction, org: number, event: AccessEvent): Promise<void> {
   const body = canonicalText(event);
-  await tx.query('insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, write) values ($1, $2, $3, 1, $4, $5, $6, 0, $7, true)', [org, event.id, event.recorded, body, leafHash(body), event.action, event.requestId]);
+  await tx.query('insert into access_event (org, id, recorded, layout, parts, action, outcome, request_id, write, subtype) values ($1, $2, $3, 1, $4, $5, 0, $6, true, $7)', [org, event.id, event.recorded, body, event.action, event.requestId, event.interaction]);
 }
 
 const INTERACTIONS = { CREATE: ['create', 'C', 201], UPDATE: ['update', 'U', 200], DELETE: ['delete', 'D', 204] } as const;

@@ -52,7 +52,7 @@ function eventOf(position: number): AccessEvent {
 
 async function sizes(owner: pg.Client): Promise<Record<string, number>> {
   const { rows } = await owner.query<{ name: string; bytes: string }>(
-    `select c.relname as name, pg_total_relation_size(c.oid) as bytes from pg_class c where c.relkind in ('r', 'p') and c.relname in ('access_event', 'access_entity', 'log_leaf', 'log_subtree') order by 1`,
+    `select c.relname as name, pg_total_relation_size(c.oid) as bytes from pg_class c where c.relkind in ('r', 'p') and c.relname in ('access_event', 'access_entity', 'access_shape', 'log_leaf', 'log_subtree') order by 1`,
   );
   return Object.fromEntries(rows.map(({ name, bytes }) => [name, Number(bytes)]));
 }
@@ -63,7 +63,7 @@ async function pageMs(database: Database, org: number, share: number, newest: st
   const times: number[] = [];
   for (let round = 0; round < 50; round += 1) {
     const begun = performance.now();
-    await database.select(org, { name: 'bench-page', text: 'select id, body from access_event where org = $1 and id < $2::uuid order by id desc limit 20', values: [org, cursor] });
+    await database.select(org, { name: 'bench-page', text: 'select e.id, e.body from access_event e where e.org = $1 and e.id < $2::uuid order by e.id desc limit 20', values: [org, cursor] });
     times.push(performance.now() - begun);
   }
   return quantile(times, 0.5);

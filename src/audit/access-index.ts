@@ -1,6 +1,6 @@
 // What of an access is put in columns and index rows, so that AuditEvent and Provenance are found by agent, entity,
 // patient and target without reading bodies. Only what is shown is indexed: whatever is found also says why.
-import type { AccessEvent } from './access-event.ts';
+import type { AccessEvent, InteractionCode } from './access-event.ts';
 import { assertedAgents, assertedEntities } from './asserted-provenance.ts';
 import { shownText } from './shown-text.ts';
 import { touchedData, touchedPatients, versionless } from './touched-references.ts';
@@ -10,6 +10,9 @@ import { agentAuthors, agentCustodian, fullWrite } from './write-agents.ts';
 export const ENTITY_ROLES = { patient: 1, data: 2, agent: 3, source: 4, purged: 5 } as const;
 
 export type EntityIndexRow = { reference: string; role: (typeof ENTITY_ROLES)[keyof typeof ENTITY_ROLES] };
+
+/** What columns and rows are made of. */
+export type IndexedEvent = Pick<AccessEvent, 'agent' | 'entities' | 'outcome' | 'write' | 'purge'>;
 
 export type AccessIndex = {
   /** fhirUser, versionless. */
@@ -21,19 +24,23 @@ export type AccessIndex = {
   entities: EntityIndexRow[];
 };
 
-export function indexAccess(event: AccessEvent): AccessIndex {
+/** A put that created its resource is told as a create. */
+export const subtypeOf = ({ action, interaction }: Pick<AccessEvent, 'action' | 'interaction'>): InteractionCode => (action === 'C' ? 'create' : interaction);
+
+export function indexAccess(event: IndexedEvent): AccessIndex {
   const { user, subject, client } = event.agent;
-  const touched = [...rows(touchedPatients(event), ENTITY_ROLES.patient), ...rows(touchedData(event), ENTITY_ROLES.data)];
-  const index: AccessIndex = { entities: [] };
+  const index: AccessIndex = { entities: rows(touchedPatients(event), ENTITY_ROLES.patient) };
   const [agentSubject, agentClient] = [shownText(subject), shownText(client)];
   if (user !== undefined) index.agentUser = indexedReference(user);
   if (agentSubject !== undefined) index.agentSubject = agentSubject;
   if (agentClient !== undefined) index.agentClient = agentClient;
-  index.entities = [...touched, ...provenanceRows(event), ...rows(event.purge?.versions.map(({ reference }) => reference) ?? [], ENTITY_ROLES.purged)];
+  index.entities.push(...rows(touchedData(event), ENTITY_ROLES.data));
+  if (event.write !== undefined) index.entities.push(...provenanceRows(event));
+  if (event.purge !== undefined) index.entities.push(...rows(event.purge.versions.map(({ reference }) => reference), ENTITY_ROLES.purged));
   return index;
 }
 
-function provenanceRows(event: AccessEvent): EntityIndexRow[] {
+function provenanceRows(event: IndexedEvent): EntityIndexRow[] {
   const write = fullWrite(event);
   if (write === undefined) return [];
   const custodian = agentCustodian(write);
@@ -42,10 +49,14 @@ function provenanceRows(event: AccessEvent): EntityIndexRow[] {
 }
 
 function rows(references: string[], role: EntityIndexRow['role']): EntityIndexRow[] {
+  const [first, second] = references;
+  if (first === undefined) return [];
+  if (second === undefined) return [{ reference: indexedReference(first), role }];
   return [...new Set(references.map(indexedReference))].map((reference) => ({ reference, role }));
 }
 
 /** http and https of one address are the same server (R4 http.html 3.1.0.1.1). */
 function indexedReference(reference: string): string {
-  return versionless(reference).replace(/^https?:(?=\/\/)/, '');
+  const bare = versionless(reference);
+  return bare.startsWith('http') ? bare.replace(/^https?:(?=\/\/)/, '') : bare;
 }

@@ -14,7 +14,7 @@ const ASSERTED_OCCURRED = 'https://muniment.example/fhir/StructureDefinition/ass
 export const ASSERTED_ELEMENTS = ['occurredPeriod', 'occurredDateTime', 'policy', 'location', 'reason', 'activity', 'agent', 'entity', 'signature'] as const;
 
 /** The statement in a row, undefined where the client made none or nothing was written. */
-export function assertedOf(event: AccessEvent): JsonObject | undefined {
+export function assertedOf(event: Pick<AccessEvent, 'outcome' | 'write'>): JsonObject | undefined {
   const text = fullWrite(event)?.asserted;
   const value = text === undefined ? undefined : parseJson(text);
   return isJsonObject(value) ? value : undefined;
@@ -28,12 +28,12 @@ function referenceIn(value: JsonValue | undefined): string | undefined {
 }
 
 /** Literal references of the agents who may be one in R4. */
-export function assertedAgents(event: AccessEvent): string[] {
+export function assertedAgents(event: Pick<AccessEvent, 'outcome' | 'write'>): string[] {
   return objectsIn(assertedOf(event)?.['agent']).flatMap(({ who }) => referenceIn(who) ?? []).filter((reference) => agentType(reference) !== undefined);
 }
 
 /** Literal references of the entities. */
-export function assertedEntities(event: AccessEvent): string[] {
+export function assertedEntities(event: Pick<AccessEvent, 'outcome' | 'write'>): string[] {
   return objectsIn(assertedOf(event)?.['entity']).flatMap(({ what }) => referenceIn(what) ?? []);
 }
 

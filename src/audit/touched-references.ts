@@ -3,7 +3,7 @@
 import type { AccessEvent } from './access-event.ts';
 
 /** References of the data, versioned where a version was touched: those of the access first, then what it wrote. */
-export function touchedData(event: AccessEvent): string[] {
+export function touchedData(event: Pick<AccessEvent, 'entities' | 'write'>): string[] {
   const data = event.entities.filter((entity) => entity.role === 'data').map((entity) => entity.reference);
   return [...new Set([...data, ...(event.write?.targets ?? [])])];
 }
@@ -14,13 +14,13 @@ export function touchedResources(event: AccessEvent): string[] {
 }
 
 /** References of the patients, each once. */
-export function touchedPatients(event: AccessEvent): string[] {
+export function touchedPatients(event: Pick<AccessEvent, 'entities'>): string[] {
   return [...new Set(event.entities.filter((entity) => entity.role === 'patient').map((entity) => entity.reference))];
 }
 
 /** The reference without its version: `Type/id`. */
 export function versionless(reference: string): string {
-  return reference.replace(/\/_history\/[^/]*$/, '');
+  return reference.includes('/_history/') ? reference.replace(/\/_history\/[^/]*$/, '') : reference;
 }
 
 const TYPE = /(?:^|\/)([A-Z][A-Za-z]{1,63})\/[A-Za-z0-9\-.]{1,64}$/;

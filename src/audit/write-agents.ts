@@ -3,7 +3,7 @@ import type { AccessEvent, AccessWrite } from './access-event.ts';
 import { agentType } from './who.ts';
 
 /** The write that is told in full: one that succeeded and has a target. Every other access is told as a use. */
-export function fullWrite(event: AccessEvent): AccessWrite | undefined {
+export function fullWrite(event: Pick<AccessEvent, 'outcome' | 'write'>): AccessWrite | undefined {
   return event.outcome === 0 && event.write !== undefined && event.write.targets.length > 0 ? event.write : undefined;
 }
 

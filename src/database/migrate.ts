@@ -44,6 +44,7 @@ import * as inventory from '../../migrations/0039-inventory.ts';
 import * as directUrl from '../../migrations/0040-direct-url.ts';
 import * as retentionIndex from '../../migrations/0041-retention-index.ts';
 import * as fileEvent from '../../migrations/0042-file-event.ts';
+import * as accessShape from '../../migrations/0043-access-shape.ts';
 
 interface Migration {
   name: string;
@@ -93,6 +94,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0040-direct-url', up: directUrl.up },
   { name: '0041-retention-index', up: retentionIndex.up },
   { name: '0042-file-event', up: fileEvent.up },
+  { name: '0043-access-shape', up: accessShape.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

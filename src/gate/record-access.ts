@@ -1,7 +1,8 @@
 // The record of accesses: writes inside the transaction of the resource, everything else by natural group commit.
 // A flush leaves at once when none is under way; what comes meanwhile leaves together with the next.
-import { canonicalText, leafHash, type AccessEvent } from '../audit/access-event.ts';
-import { indexAccess } from '../audit/access-index.ts';
+import type { AccessEvent } from '../audit/access-event.ts';
+import { indexAccess, subtypeOf } from '../audit/access-index.ts';
+import { shapeText } from '../audit/shaped-text.ts';
 import type { ColumnStatement, Database, Transaction } from '../database/database.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 
@@ -15,23 +16,32 @@ const FLUSHES_AT_ONCE = 2;
 const QUEUE_MAX = 10_000;
 const RECORD_TIMEOUT_MS = 2_000;
 
+// A row never comes without its shape. Shapes come in one order, so that writers of the same new ones do not lock each other out.
 const INSERT = `with events as (
-    insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, agent_user, agent_subject, agent_client, write)
-    select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::text[], $6::bytea[], $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[]))
+    insert into access_event (org, id, recorded, layout, shape, parts, action, outcome, request_id, agent_user, agent_subject, agent_client, write, subtype)
+    select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::bigint[], $6::text[], $7::text[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[])),
+  shapes as (
+    insert into access_shape (org, id, text) select * from (select distinct * from unnest($19::int[], $20::bigint[], $21::text[]) s (org, id, text)) s order by s.org, s.id on conflict do nothing)
   insert into access_entity (org, reference, role, event)
-  select * from unnest($14::int[], $15::text[], $16::smallint[], $17::uuid[])`;
+  select * from unnest($15::int[], $16::text[], $17::smallint[], $18::uuid[])`;
+
+const ENTITY_COLUMNS = 14;
+const SHAPE_COLUMNS = 18;
 
 function insertStatement(owned: readonly OwnedEvent[]): ColumnStatement {
-  const columns: unknown[][] = Array.from({ length: 17 }, () => []);
+  const columns: unknown[][] = Array.from({ length: 21 }, () => []);
+  const append = (from: number, values: readonly unknown[]): void => { values.forEach((value, position) => columns[from + position]?.push(value)); };
+  const shapes = new Set<string>();
   for (const { org, event } of owned) {
-    const body = canonicalText(event);
+    const { shape, parts, text } = shapeText(event);
     const index = indexAccess(event);
-    const row = [org, event.id, event.recorded, event.layout, body, leafHash(body), event.action, event.outcome, event.requestId,
-      index.agentUser ?? null, index.agentSubject ?? null, index.agentClient ?? null, event.write !== undefined];
-    row.forEach((value, position) => columns[position]?.push(value));
-    for (const entity of index.entities) {
-      [org, entity.reference, entity.role, event.id].forEach((value, position) => columns[13 + position]?.push(value));
-    }
+    append(0, [org, event.id, event.recorded, event.layout, shape, parts, event.action, event.outcome, event.requestId,
+      index.agentUser ?? null, index.agentSubject ?? null, index.agentClient ?? null, event.write !== undefined, subtypeOf(event)]);
+    for (const entity of index.entities) append(ENTITY_COLUMNS, [org, entity.reference, entity.role, event.id]);
+    const key = `${org} ${shape}`;
+    if (text === undefined || shapes.has(key)) continue;
+    shapes.add(key);
+    append(SHAPE_COLUMNS, [org, shape, text]);
   }
   return { name: 'record-access', text: INSERT, columns };
 }

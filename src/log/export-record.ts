@@ -1,6 +1,6 @@
 // `muniment record export`: the log up to its newest checkpoint as files of rows, each leaf with its text, so that it is
 // verified without the database. What was begun is gone on with; nothing is exported that does not match its leaf.
-import { leafHash } from '../audit/access-event.ts';
+import { leafDigest } from '../audit/access-event.ts';
 import { RECORD_SCHEMA, printRow, type TextLeaf } from '../audit/record-table.ts';
 import { parseCheckpoint } from '../audit/checkpoint.ts';
 import { appendLeaves, EMPTY_TREE, treeRoot, type TreeHead } from '../audit/merkle-log.ts';
@@ -15,7 +15,7 @@ import { readVersions } from './read-versions.ts';
 import { checkpointAt, newestCheckpoint } from './seal-checkpoint.ts';
 import { readHead } from './tree-ranges.ts';
 import { readKeys } from './verify-keys.ts';
-import { isVersion, LEAVES_AT_ONCE, nameOf, organisationOf, readLeaves, type LeafRow, type VersionRow } from './verify-leaves.ts';
+import { isVersion, LEAVES_AT_ONCE, nameOf, organisationOf, readLeaves, type LeafRow, type VersionRow } from './read-leaves.ts';
 
 /** Leaves in one file: what a killed export loses at most. */
 const LEAVES_PER_FILE = 131_072;
@@ -56,12 +56,12 @@ async function textsOf(tx: Transaction, rows: readonly LeafRow[]): Promise<TextL
   const versions = rows.filter(isVersion);
   const stored = await readVersions(tx, versions.map(({ org, type, id, version }) => ({ org, type, id, version })), 'of the database');
   const texts = new Map<LeafRow, string>(versions.map((row, position) => [row, versionLeafText({ org: organisationOf(row), reference: nameOf(row), stored: stored[position] })]));
-  const others = versions.flatMap((row, position) => (leafHash(texts.get(row) ?? '').equals(row.hash) ? [] : [{ row, org: organisationOf(row), reference: nameOf(row), stored: stored[position] }]));
+  const others = versions.flatMap((row, position) => (leafDigest(texts.get(row) ?? '') === row.digest ? [] : [{ row, org: organisationOf(row), reference: nameOf(row), stored: stored[position] }]));
   for (const [row, purged] of await findPurged<VersionRow>(tx, others)) texts.set(row, versionLeafText({ org: organisationOf(row), reference: nameOf(row), stored: purged }));
   return rows.map((row) => {
     const text = isVersion(row) ? texts.get(row) : row.body;
-    if (typeof text !== 'string' || !leafHash(text).equals(row.hash)) throw new ExportError(`Leaf ${row.index} is not what was sealed: nothing more is exported, and muniment verify tells what is wrong`);
-    return { index: Number(row.index), event: row.event, hash: row.hash.toString('hex'), text };
+    if (typeof text !== 'string' || leafDigest(text) !== row.digest) throw new ExportError(`Leaf ${row.index} is not what was sealed: nothing more is exported, and muniment verify tells what is wrong`);
+    return { index: row.index, event: row.event, hash: row.digest, text };
   });
 }
 
@@ -71,7 +71,7 @@ async function writeFile(tx: Transaction, folder: string, head: TreeHead, end: n
   try {
     let grown = head;
     while (grown.size < end) {
-      const rows = (await readLeaves(tx, grown.size)).filter(({ index }) => Number(index) < end);
+      const rows = (await readLeaves(tx, grown.size)).filter(({ index }) => index < end);
       if (rows.length !== Math.min(LEAVES_AT_ONCE, end - grown.size)) throw new ExportError(`The log lacks leaves after ${grown.size}: muniment verify tells which`);
       const leaves = await textsOf(tx, rows);
       await file.write(leaves.map(printRow));

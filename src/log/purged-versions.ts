@@ -8,7 +8,7 @@ import type { Transaction } from '../database/database.ts';
 
 const EVENTS_AT_ONCE = 64;
 
-export interface Other<Row extends { org: number; index: string; hash: Buffer }> {
+export interface Other<Row extends { org: number; index: number; hash: Buffer }> {
   row: Row;
   /** Type/id/_history/version */
   reference: string;
@@ -51,7 +51,7 @@ function isRemainder(left: StoredVersion | undefined, purged: PurgedVersion): bo
 }
 
 /** The rows of those that a purge covers, each with what was there. Purges that come before the leaf of a version cannot have taken it. */
-export async function findPurged<Row extends { org: number; index: string; hash: Buffer }>(tx: Transaction, others: readonly Other<Row>[]): Promise<Map<Row, PurgedVersion>> {
+export async function findPurged<Row extends { org: number; index: number; hash: Buffer }>(tx: Transaction, others: readonly Other<Row>[]): Promise<Map<Row, PurgedVersion>> {
   const found = new Map<Row, PurgedVersion>();
   let held: { key: string; purges: { index: number; versions: Map<string, PurgedVersion> }[] } | undefined;
   for (const { row, reference, org, stored } of others) {
@@ -63,7 +63,7 @@ export async function findPurged<Row extends { org: number; index: string; hash:
     }
     for (const { index, versions } of held.purges) {
       const purged = versions.get(reference);
-      const covers = purged !== undefined && index > Number(row.index) && isRemainder(stored, purged) && leafHash(versionLeafText({ org, reference, stored: purged })).equals(row.hash);
+      const covers = purged !== undefined && index > row.index && isRemainder(stored, purged) && leafHash(versionLeafText({ org, reference, stored: purged })).equals(row.hash);
       if (covers) found.set(row, purged);
     }
   }

@@ -1,5 +1,6 @@
 // Proofs from the log, for whoever wants to verify without the database: that an event is in it, that a log is the
 // beginning of a later one, and the checkpoint that both are held against.
+import { leafHash } from '../audit/access-event.ts';
 import { openCheckpoint, parseCheckpoint, readVerifier } from '../audit/checkpoint.ts';
 import { consistencyRanges, inclusionRanges, treeRoot, verifyConsistency, verifyInclusion } from '../audit/merkle-log.ts';
 import type { Database, Transaction } from '../database/database.ts';
@@ -45,7 +46,7 @@ export interface LogProofs {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-interface LeafRow { body: string; leaf: Buffer; index: string | null }
+interface LeafRow { body: string; index: string | null }
 
 function rootOf({ note }: KeptCheckpoint): Buffer {
   const root = parseCheckpoint(note)?.root;
@@ -56,15 +57,16 @@ function rootOf({ note }: KeptCheckpoint): Buffer {
 async function readInclusion(tx: Transaction, org: number, id: string): Promise<InclusionProof | 'unknown' | 'unsealed'> {
   if (!UUID.test(id)) return 'unknown';
   const { rows: [row] } = await tx.query<LeafRow>({
-    name: 'find-leaf', text: 'select e.body, e.leaf, l.index from access_event e left join log_leaf l on l.org = e.org and l.event = e.id and l.version is null where e.org = $1 and e.id = $2', values: [org, id],
+    name: 'find-leaf', text: 'select e.body, l.index from access_event e left join log_leaf l on l.org = e.org and l.event = e.id and l.version is null where e.org = $1 and e.id = $2', values: [org, id],
   });
   if (row === undefined) return 'unknown';
   const checkpoint = row.index === null ? undefined : await newestCheckpoint(tx, Number(row.index) + 1);
   if (checkpoint === undefined) return 'unsealed';
   const index = Number(row.index);
+  const leaf = leafHash(row.body);
   const path = await readRanges(tx, inclusionRanges(index, checkpoint.size));
-  if (!verifyInclusion(index, checkpoint.size, row.leaf, path, rootOf(checkpoint))) throw new Error(`AuditEvent/${id} is not what was sealed: muniment verify tells more`);
-  return { index, text: row.body, leaf: row.leaf, path, checkpoint };
+  if (!verifyInclusion(index, checkpoint.size, leaf, path, rootOf(checkpoint))) throw new Error(`AuditEvent/${id} is not what was sealed: muniment verify tells more`);
+  return { index, text: row.body, leaf, path, checkpoint };
 }
 
 async function readConsistency(tx: Transaction, from: number, wished: number | undefined): Promise<ConsistencyProof | undefined> {

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leafHash, type AccessEvent } from '../audit/access-event.ts';
+import { leafDigest, type AccessEvent } from '../audit/access-event.ts';
 import { indexAccess } from '../audit/access-index.ts';
 import { openCheckpoint, type NoteVerifier } from '../audit/checkpoint.ts';
 import { appendLeaves, EMPTY_TREE, treeRoot } from '../audit/merkle-log.ts';
@@ -21,7 +21,7 @@ import { sequenceLeaves } from './sequence-leaves.ts';
 import type { SigningKey } from './signing-key.ts';
 import { verifyExport } from './verify-export.ts';
 import { readKeys, trustOf, type TrustedKey } from './verify-keys.ts';
-import { isVersion, LEAVES_AT_ONCE, readLeaves, type LeafRow } from './verify-leaves.ts';
+import { isVersion, LEAVES_AT_ONCE, readLeaves, type LeafRow } from './read-leaves.ts';
 
 /** What keeps accesses from being removed, in words for people. */
 export class RemovalError extends Error {}
@@ -70,8 +70,8 @@ async function eachPage(database: RemovalWish['database'], size: number, look: (
   for (let start = 0; start < size; start += LEAVES_AT_ONCE) {
     await database.workerTransaction(async (tx) => {
       await tx.query(PLAN_FOR_VALUES);
-      const rows = (await readLeaves(tx, start)).filter(({ index }) => Number(index) < size);
-      const wrong = rows.find((row, at) => Number(row.index) !== start + at || (!isVersion(row) && row.body !== null && !leafHash(row.body).equals(row.hash)));
+      const rows = (await readLeaves(tx, start)).filter(({ index }) => index < size);
+      const wrong = rows.find((row, at) => row.index !== start + at || (!isVersion(row) && row.body !== null && leafDigest(row.body) !== row.digest));
       if (wrong !== undefined || rows.length !== Math.min(LEAVES_AT_ONCE, size - start)) throw new RemovalError(`After leaf ${start} something is not as it was sealed: nothing is removed, and muniment verify tells what is wrong`);
       await look(rows, tx);
     });

@@ -5,6 +5,7 @@ import { appendLeaves, type FullSubtree } from '../audit/merkle-log.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
+import { KEPT_TEXT, readTexts, type KeptText } from './event-texts.ts';
 import { holdState, writeState, type LogState } from './log-state.ts';
 import { readVersions, type VersionKey } from './read-versions.ts';
 
@@ -12,14 +13,11 @@ export const EVENTS_AT_ONCE = 4_096;
 /** Smaller subtrees are made of their leaves when they are asked for. */
 export const SUBTREE_HEIGHT_MIN = 8;
 
-interface EventRow {
-  org: number;
+interface EventRow extends KeptText {
   name: string;
-  id: string;
-  leaf: Buffer;
   written_in: string;
-  /** Of a write alone. */
-  body: string | null;
+  /** A write that succeeded: versions stand behind it. */
+  wrote: boolean;
 }
 
 export interface Leaf {
@@ -43,7 +41,7 @@ export function versionsOf(org: number, event: Pick<AccessEvent, 'write' | 'enti
   });
 }
 
-const EVENTS = (which: string): string => `select e.org, o.name, e.id, e.leaf, e.written_in::text, case when e.write and e.outcome = 0 then e.body end as body
+const EVENTS = (which: string): string => `select e.org, o.name, e.id as event, ${KEPT_TEXT}, e.written_in::text, e.write and e.outcome = 0 as wrote
   from access_event e join organisation o on o.id = e.org
   where ${which} and not exists (select from log_leaf l where l.org = e.org and l.event = e.id and l.version is null)
   order by e.written_in, e.id limit $3`;
@@ -68,7 +66,7 @@ async function nextEvents(tx: Transaction, state: LogState): Promise<Batch> {
     : await tx.query<EventRow>({ name: 'next-log-events', text: NEXT_EVENTS, values: [state.writtenIn, state.event, EVENTS_AT_ONCE, xmin] });
   const last = events.at(-1);
   if (restored) return { events, reached: events.length < EVENTS_AT_ONCE ? { writtenIn: xmin, event: '00000000-0000-0000-0000-000000000000' } : state };
-  return { events, reached: last === undefined ? state : { writtenIn: last.written_in, event: last.id } };
+  return { events, reached: last === undefined ? state : { writtenIn: last.written_in, event: last.event } };
 }
 
 const keyOf = ({ org, type, id, version }: VersionKey): string => `${org}/${type}/${id}/${version}`;
@@ -86,14 +84,17 @@ async function withoutLeaf(tx: Transaction, named: readonly VersionKey[]): Promi
 }
 
 async function leavesOf(tx: Transaction, events: readonly EventRow[]): Promise<Leaf[]> {
-  const named = events.map(({ org, body }) => (body === null ? [] : versionsOf(org, JSON.parse(body) as AccessEvent)));
+  const texts = await readTexts(tx, events);
+  const lost = texts.indexOf(null);
+  if (lost >= 0) throw new Error(`The text of AuditEvent/${events[lost]?.event ?? ''} cannot be made: nothing is appended`);
+  const named = events.map(({ org, wrote }, position) => (wrote ? versionsOf(org, JSON.parse(texts[position] as string) as AccessEvent) : []));
   const lacking = await withoutLeaf(tx, named.flat());
   // The first event of several that names a version has it behind it.
   const versions = named.map((keys) => keys.filter((key) => lacking.delete(keyOf(key))));
   const stored = await readVersions(tx, versions.flat(), 'of the database');
   let next = 0;
-  return events.flatMap(({ org, name, id: event, leaf }, position) => [
-    { org, event, version: undefined, hash: leaf },
+  return events.flatMap(({ org, name, event }, position) => [
+    { org, event, version: undefined, hash: leafHash(texts[position] as string) },
     ...(versions[position] ?? []).map((version): Leaf => {
       const reference = `${typeName(version.type)}/${version.id}/_history/${version.version}`;
       const text = versionLeafText({ org: name, reference, stored: stored[next] });

@@ -8,13 +8,10 @@ const NAMED_MAX = 1_000;
 /** Ids are of one stretch while they are no further apart. A transaction that took long has its event in another one. */
 const STRETCH_MS = 2_000;
 
-/** What stands beside an event in the index: how many rows, and their roles and references in one text. */
-export interface EntityRows {
-  rows: number;
-  text: string;
-}
+/** What stands beside an event in the index, one text: how many rows, then their roles and references. */
+export type EntityRows = string;
 
-export const NO_ENTITIES: EntityRows = { rows: 0, text: '' };
+export const NO_ENTITIES: EntityRows = '0';
 
 /** The first 48 bits of a UUIDv7 (RFC 9562 5.7). */
 const instantOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
@@ -40,23 +37,23 @@ export const entityKey = (org: number, event: string): string => `${org} ${event
 export async function readEntities(tx: Transaction, events: readonly string[]): Promise<Map<string, EntityRows>> {
   if (events.length === 0) return new Map();
   const { from, to } = stretches(events);
-  const { rows } = await tx.query<{ org: number; event: string; rows: number; text: string }>({
+  const { rows } = await tx.query<{ key: string; text: string }>({
     name: 'verify-entities',
-    text: `select x.org, x.event, count(*)::int as rows, string_agg(x.role || ' ' || x.reference, chr(31) order by x.role, x.reference) as text
+    text: `select x.org || ' ' || x.event as key, count(*) || chr(31) || string_agg(x.role || ' ' || x.reference, chr(31) order by x.role, x.reference) as text
       from unnest($1::uuid[], $2::uuid[]) s (lo, hi) join access_entity x on x.event >= s.lo and x.event <= s.hi group by x.org, x.event`,
     values: [from, to],
   });
-  return new Map(rows.map(({ org, event, rows: count, text }) => [entityKey(org, event), { rows: count, text }]));
+  return new Map(rows.map(({ key, text }) => [key, text]));
 }
 
 /** True when the rows are those that the text of the event demands. */
 export function hasItsEntities({ entities }: ReturnType<typeof indexAccess>, found: EntityRows): boolean {
-  if (entities.length !== found.rows) return false;
-  const demanded = entities.map(({ reference, role }) => `${role} ${reference}`);
-  if (demanded.join(UNIT) === found.text) return true;
+  let text = String(entities.length);
+  for (const { reference, role } of entities) text += `${UNIT}${role} ${reference}`;
+  if (text === found) return true;
   // The database orders bytes, which differs from the order of the event and from that of UTF-16.
-  const sorted = (list: string[]): string => [...list].sort().join(UNIT);
-  return sorted(demanded) === sorted(found.text.split(UNIT));
+  const sorted = (list: string): string => list.split(UNIT).sort().join(UNIT);
+  return text.length === found.length && sorted(text) === sorted(found);
 }
 
 /** The events that wait for their leaf have rows already; those of no event at all are said. */

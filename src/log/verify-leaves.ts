@@ -1,64 +1,25 @@
 // Leaves against what they are leaves of: events by their stored text, versions by text, dates and digests.
-import { leafHash, type AccessEvent } from '../audit/access-event.ts';
-import { indexAccess, type AccessIndex } from '../audit/access-index.ts';
+import { leafDigest } from '../audit/access-event.ts';
+import { indexAccess } from '../audit/access-index.ts';
 import type { Removal } from '../audit/removal-statement.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
-import { typeName } from '../fhir/resource-type.ts';
 import type { Findings } from './findings.ts';
-import { entityKey, hasItsEntities, NO_ENTITIES, readEntities, type EntityRows } from './verify-entities.ts';
 import { findPurged } from './purged-versions.ts';
+import { columnsOf, isVersion, nameOf, organisationOf, type LeafRow, type VersionRow } from './read-leaves.ts';
 import { readVersions, type ReadVersion, type VersionKey } from './read-versions.ts';
+import { entityKey, hasItsEntities, NO_ENTITIES, readEntities, type EntityRows } from './verify-entities.ts';
 
-export const LEAVES_AT_ONCE = 2_048;
 /** Larger texts are fetched a few at a time. */
 const TEXTS_BYTES_MAX = 16 * 1024 ** 2;
 const TEXTS_AT_ONCE = 256;
 
-export interface LeafRow {
-  index: string;
-  org: number;
-  organisation: string | null;
-  event: string;
-  type: number | null;
-  id: string | null;
-  version: number | null;
-  hash: Buffer;
-  body: string | null;
-  /** Whether the hash beside the text is that of the leaf. */
-  same: boolean | null;
-  /** What searches go by, one text. */
-  columns: string | null;
-}
-
-const UNIT = '\u001f';
-const COLUMNS = `concat_ws(chr(31), e.layout, e.action, e.outcome, e.request_id, coalesce(e.agent_user, '-'), coalesce(e.agent_subject, '-'), coalesce(e.agent_client, '-'), e.write, (extract(epoch from e.recorded) * 1000)::bigint)`;
-
-const LEAVES = `select l.index, l.org, o.name as organisation, l.event, l.type, l.id, l.version, l.hash, e.body, e.leaf = l.hash as same, case when e.id is not null then ${COLUMNS} end as columns
-  from log_leaf l
-  left join access_event e on l.version is null and e.org = l.org and e.id = l.event
-  left join organisation o on o.id = l.org
-  where l.index >= $1 and l.index < $2 order by l.index`;
-
-export async function readLeaves(tx: Transaction, start: number): Promise<LeafRow[]> {
-  return (await tx.query<LeafRow>({ name: 'verify-leaves', text: LEAVES, values: [start, start + LEAVES_AT_ONCE] })).rows;
-}
-
-function columnsOf(event: AccessEvent, { agentUser = '-', agentSubject = '-', agentClient = '-' }: AccessIndex): string {
-  return [event.layout, event.action, event.outcome, event.requestId, agentUser, agentSubject, agentClient, event.write === undefined ? 'f' : 't', Date.parse(event.recorded)].join(UNIT);
-}
-
-function readEvent(body: string): AccessEvent | undefined {
-  try { return JSON.parse(body) as AccessEvent; } catch { return undefined; }
-}
-
 /** What is wrong with an event whose leaf is this one, undefined for nothing. */
 function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
   if (row.body === null) return undefined;
-  if (!leafHash(row.body).equals(row.hash)) return 'its text is not the one that was recorded';
-  if (row.same !== true) return 'the hash beside its text is another';
-  const event = readEvent(row.body);
-  if (event === undefined || event.id !== row.event || event.org !== row.organisation) return 'it stands under another id or organisation';
+  if (leafDigest(row.body) !== row.digest) return 'its text is not the one that was recorded';
+  const event = row.told();
+  if (event === undefined) return 'it stands under another id, instant or organisation';
   const index = indexAccess(event);
   if (columnsOf(event, index) !== row.columns) return 'the columns that searches go by differ from its text';
   return hasItsEntities(index, entities) ? undefined : 'the rows by which searches find it are not those of its text';
@@ -66,27 +27,21 @@ function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
 
 /** Events that are not there and that a removal covers: below its place, and without a version behind them. What wrote one is never removed. */
 async function findRemoved(tx: Transaction, rows: readonly LeafRow[], removal: Removal | undefined): Promise<Set<LeafRow>> {
-  const gone = rows.filter((row) => !isVersion(row) && row.body === null && Number(row.index) < (removal?.size ?? 0));
+  const gone = rows.filter((row) => row.body === null && !isVersion(row) && row.index < (removal?.size ?? 0));
   if (gone.length === 0) return new Set();
-  const { rows: writes } = await tx.query<{ index: string }>('select index - 1 as index from log_leaf where index = any($1::bigint[]) and version is not null', [gone.map(({ index }) => Number(index) + 1)]);
-  const wrote = new Set(writes.map(({ index }) => index));
+  const { rows: writes } = await tx.query<{ index: string }>('select index - 1 as index from log_leaf where index = any($1::bigint[]) and version is not null', [gone.map(({ index }) => index + 1)]);
+  const wrote = new Set(writes.map(({ index }) => Number(index)));
   return new Set(gone.filter(({ index }) => !wrote.has(index)));
 }
 
 function checkEvent(row: LeafRow, entities: EntityRows, findings: Findings): void {
-  const start = Number(row.index);
-  const place = { leaves: { start, end: start + 1 }, reference: `AuditEvent/${row.event}`, organisation: row.organisation ?? String(row.org) };
-  if (row.body === null) {
-    findings.add({ kind: 'event-missing', what: `Leaf ${start}: AuditEvent/${row.event} is missing`, ...place });
-    return;
-  }
   const fault = eventFault(row, entities);
-  if (fault !== undefined) findings.add({ kind: 'event-changed', what: `Leaf ${start}: AuditEvent/${row.event}: ${fault}`, ...place });
+  if (row.body !== null && fault === undefined) return;
+  const start = row.index;
+  const place = { leaves: { start, end: start + 1 }, reference: `AuditEvent/${row.event}`, organisation: organisationOf(row) };
+  if (fault === undefined) findings.add({ kind: 'event-missing', what: `Leaf ${start}: AuditEvent/${row.event} is missing`, ...place });
+  else findings.add({ kind: 'event-changed', what: `Leaf ${start}: AuditEvent/${row.event}: ${fault}`, ...place });
 }
-
-export type VersionRow = LeafRow & { type: number; id: string; version: number };
-
-export const isVersion = (row: LeafRow): row is VersionRow => row.version !== null;
 
 /** With the digests of texts as we make them, a few megabytes at a time. */
 async function readOwn(tx: Transaction, rows: readonly VersionRow[]): Promise<(ReadVersion | undefined)[]> {
@@ -115,11 +70,9 @@ async function textSizes(tx: Transaction, keys: readonly VersionKey[]): Promise<
   return rows.map(({ bytes }) => bytes ?? 0);
 }
 
-export const nameOf = ({ type, id, version }: VersionKey): string => `${typeName(type)}/${id}/_history/${version}`;
-
 function nameVersion(row: VersionRow, stored: ReadVersion | undefined, findings: Findings): void {
   const reference = nameOf(row);
-  const start = Number(row.index);
+  const start = row.index;
   const place = { leaves: { start, end: start + 1 }, reference, organisation: organisationOf(row) };
   if (stored === undefined) findings.add({ kind: 'version-missing', what: `Leaf ${start}: ${reference} is missing`, ...place });
   else if (stored.content !== undefined && stored.content.sha256 === null) findings.add({ kind: 'content-missing', what: `Leaf ${start}: ${reference}: the bytes ${stored.content.id} are not known any more`, ...place });
@@ -127,14 +80,12 @@ function nameVersion(row: VersionRow, stored: ReadVersion | undefined, findings:
   else findings.add({ kind: 'version-changed', what: `Leaf ${start}: ${reference}: its text or date is not the one that was published`, ...place });
 }
 
-export const organisationOf = ({ organisation, org }: LeafRow): string => organisation ?? String(org);
-
 /** Versions that are not what their leaves are of, but for those that a purge took; answers how many that are. */
 async function checkVersions(tx: Transaction, rows: readonly VersionRow[], findings: Findings): Promise<{ versions: number; purged: number }> {
   const stored = await readOwn(tx, rows);
   const others = rows.flatMap((row, position) => {
     const text = versionLeafText({ org: organisationOf(row), reference: nameOf(row), stored: stored[position] });
-    return leafHash(text).equals(row.hash) ? [] : [{ row, stored: stored[position], reference: nameOf(row), org: organisationOf(row) }];
+    return leafDigest(text) === row.digest ? [] : [{ row, stored: stored[position], reference: nameOf(row), org: organisationOf(row) }];
   });
   const purged = await findPurged(tx, others);
   for (const other of others) if (!purged.has(other.row)) nameVersion(other.row, other.stored, findings);

@@ -13,7 +13,8 @@ import { findEventsWithoutLeaf, findVersionsWithoutLeaf } from './verify-complet
 import { findEntitiesWithoutEvent } from './verify-entities.ts';
 import { compareFile, readFileBefore } from './verify-file.ts';
 import { readKeys, trustOf, type Trust, type TrustedKey } from './verify-keys.ts';
-import { checkLeaves, LEAVES_AT_ONCE, readLeaves, type CheckedLeaves } from './verify-leaves.ts';
+import { LEAVES_AT_ONCE, readLeaves } from './read-leaves.ts';
+import { checkLeaves, type CheckedLeaves } from './verify-leaves.ts';
 import { TreeCheck } from './verify-tree.ts';
 
 export interface VerifyWish {
@@ -75,10 +76,10 @@ async function walk(tx: Transaction, tree: TreeCheck, state: LogState, findings:
     const page = await coming;
     coming = start + LEAVES_AT_ONCE < end ? readLeaves(tx, start + LEAVES_AT_ONCE) : Promise.resolve([]);
     for (let at = 0; at < page.length;) {
-      const first = Number(page[at]?.index);
+      const first = page[at]?.index ?? 0;
       if (first > tree.head.size) tree.skip(first);
       let to = at + 1;
-      while (to < page.length && Number(page[to]?.index) === first + to - at) to += 1;
+      while (to < page.length && page[to]?.index === first + to - at) to += 1;
       await tree.append(page.slice(at, to).map(({ hash }) => hash));
       at = to;
     }

@@ -50,9 +50,9 @@ export async function claimAccesses(tx: Transaction, orgs: OrgRange, countMax: n
   const events = await tx.query<AccessPortion['events'][number]>({
     name: 'mirror-access-read',
     text: `
-      select id, written_in::text as "writtenIn", body as text from access_event
-      where org = $1 and (written_in, id) > ($2::text::xid8, $3::uuid) and written_in < pg_snapshot_xmin(pg_current_snapshot())
-      order by written_in, id limit $4`,
+      select e.id, e.written_in::text as "writtenIn", e.body as text from access_event e
+      where e.org = $1 and (e.written_in, e.id) > ($2::text::xid8, $3::uuid) and e.written_in < pg_snapshot_xmin(pg_current_snapshot())
+      order by e.written_in, e.id limit $4`,
     values: [mine.org, mine.writtenIn, mine.event, countMax],
   });
   return { ...mine, lease, leaseUntil, events: await untilUnderWay(tx, mine.org, events.rows) };

@@ -141,7 +141,7 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
         where org = m.org and type = m.type and id = m.id and taken order by version, seq limit 1) o
       left join lateral (select * from resource where org = m.org and type = m.type and id = m.id and version = o.version offset 0) r on true
       left join lateral (select * from resource_history where org = m.org and type = m.type and id = m.id and version = o.version offset 0) h on true
-      left join lateral (select * from access_event where org = m.org and id = o.event offset 0) e on true
+      left join lateral (select a.body from access_event a where a.org = m.org and a.id = o.event offset 0) e on true
       left join lateral (
         select x.type, x.id from (select * from outbox where org = m.org and event = o.event offset 0) x
         left join lateral (select state from mirror_head where org = x.org and type = x.type and id = x.id offset 0) y on true

@@ -29,7 +29,7 @@ export function recordMatch(type: RecordType, row: EventRow): SearchMatch {
 export async function readRecordsByIds(tx: Transaction, org: number, ids: readonly string[]): Promise<Map<string, EventRow>> {
   const known = ids.filter((id) => UUID.test(id));
   if (known.length === 0) return new Map();
-  const { rows } = await tx.query<EventRow>({ name: 'read-included-records', text: 'select id, body from access_event where org = $1 and id = any($2::uuid[])', values: [org, known] });
+  const { rows } = await tx.query<EventRow>({ name: 'read-included-records', text: 'select e.id, e.body from access_event e where e.org = $1 and e.id = any($2::uuid[])', values: [org, known] });
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -44,7 +44,7 @@ async function readAccesses(tx: Transaction, org: number, resources: readonly Se
     name: 'read-accesses-of',
     text: `select e.id, e.body from unnest($2::text[]) as wanted (reference)
       cross join lateral (select distinct x.event from access_entity x where x.org = $1 and x.reference = wanted.reference order by x.event desc limit ${ACCESSES_MAX}) x
-      cross join lateral (select * from access_event v where v.org = $1 and v.id = x.event offset 0) e`,
+      cross join lateral (select v.id, v.body from access_event v where v.org = $1 and v.id = x.event offset 0) e`,
     values: [org, resources.map(({ type, id }) => `${type}/${id}`)],
   });
   return rows;
@@ -61,7 +61,7 @@ async function readWrites(tx: Transaction, org: number, resources: readonly Sear
     name: 'read-writes-of',
     text: `select e.id, e.body, wanted.reference from unnest($2::text[], $3::uuid[], $4::uuid[]) as wanted (reference, lo, hi)
       cross join lateral (select x.event from access_entity x where x.org = $1 and x.reference = wanted.reference and x.event >= wanted.lo and x.event <= wanted.hi and x.role = ${ROLE_DATA}) x
-      cross join lateral (select * from access_event v where v.org = $1 and v.id = x.event and v.write offset 0) e`,
+      cross join lateral (select v.id, v.body from access_event v where v.org = $1 and v.id = x.event and v.write offset 0) e`,
     values: [
       org, versions.map(({ reference }) => reference),
       versions.map(({ at }) => uuidV7Floor(Math.max(at - WRITE_WINDOW_MS, 0))), versions.map(({ at }) => uuidV7Ceil(at + WRITE_WINDOW_MS)),

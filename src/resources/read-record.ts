@@ -22,6 +22,6 @@ export function renderRecord(type: RecordType, body: string): string {
 /** The stored text of one access; undefined when this organisation has none of that id. */
 export async function readRecord(tx: Transaction, org: OrgId, id: string): Promise<{ body: string; recorded: Date } | undefined> {
   if (!UUID.test(id)) return undefined;
-  const { rows } = await tx.query<{ body: string; recorded: Date }>({ name: 'read-record', text: 'select body, recorded from access_event where org = $1 and id = $2', values: [org, id] });
+  const { rows } = await tx.query<{ body: string; recorded: Date }>({ name: 'read-record', text: 'select e.body, e.recorded from access_event e where e.org = $1 and e.id = $2', values: [org, id] });
   return rows[0];
 }

@@ -11,7 +11,7 @@ export interface SeenRoles {
 /** `user` is a fhirUser: Practitioner/1. undefined when the record has no access of that user. */
 export async function rolesOfUser(tx: Transaction, org: OrgId, user: string): Promise<SeenRoles | undefined> {
   const { rows } = await tx.query<{ body: string }>({
-    text: 'select body from access_event where org = $1 and agent_user = $2 order by id desc limit 1', values: [org, user],
+    text: 'select e.body from access_event e where e.org = $1 and e.agent_user = $2 order by e.id desc limit 1', values: [org, user],
   });
   const [row] = rows;
   if (row === undefined) return undefined;

@@ -26,13 +26,17 @@ export interface ColumnCodes {
   column: string;
   type: 'text' | 'smallint';
   codes: readonly Code[];
+  /** What the column holds for a code; without it the code itself. */
+  held?: (code: string) => readonly string[];
 }
 
 const INTERACTIONS = Object.keys(INTERACTION_ACTIONS) as InteractionCode[];
 
+/** Each interaction has one action, so that one index finds both. */
 export const ACTIONS: ColumnCodes = {
-  column: 'e.action', type: 'text',
+  column: 'e.subtype', type: 'text',
   codes: ['C', 'R', 'U', 'D', 'E'].map((code) => ({ system: 'http://hl7.org/fhir/audit-event-action', code })),
+  held: (action) => INTERACTIONS.filter((interaction) => INTERACTION_ACTIONS[interaction] === action),
 };
 export const OUTCOMES: ColumnCodes = {
   column: 'e.outcome', type: 'smallint',

@@ -69,11 +69,12 @@ function keySql(clause: SearchClause, sql: RecordSql, column: string, type: stri
   return clause.negated === true ? looked(not(found)) : indexed(found);
 }
 
-function columnSql(clause: SearchClause, sql: RecordSql, { column, type, codes }: ColumnCodes): ClauseSql {
+function columnSql(clause: SearchClause, sql: RecordSql, { column, type, codes, held = (code) => [code] }: ColumnCodes): ClauseSql {
   const missing = missingOf(clause);
   if (missing !== undefined) return dense(!missing);
-  const chosen = codes.filter((code) => clause.values.some((value) => matchesShown(value, code)) !== (clause.negated === true)).map(({ code }) => (type === 'smallint' ? Number(code) : code));
-  return dense(chosen.length === codes.length ? true : oneOf(sql, column, type, chosen));
+  const chosen = codes.filter((code) => clause.values.some((value) => matchesShown(value, code)) !== (clause.negated === true));
+  const values = chosen.flatMap(({ code }) => held(code)).map((value) => (type === 'smallint' ? Number(value) : value));
+  return dense(chosen.length === codes.length ? true : oneOf(sql, column, type, values));
 }
 
 function codesSql(clause: SearchClause, sql: RecordSql, codes: readonly ShownCode[]): ClauseSql {

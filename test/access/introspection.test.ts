@@ -1,6 +1,6 @@
 // Tokens that only their issuer can read (RFC 7662): what is believed of its answer, what it is asked, and how often.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthenticator, type Authenticator } from '../../src/access/authenticate.ts';
@@ -197,12 +197,14 @@ describe('TRUSTED_ISSUERS', () => {
   test('takes a secret, which is printed nowhere, or a file, which is read anew', async () => {
     const held = read({ client_secret: 'pw-held' });
     expect([held.problems, await held.issuers[0]?.introspection?.clientSecret(), JSON.stringify(held.issuers).includes('pw-held')]).toEqual([[], 'pw-held', false]);
-    const file = join(mkdtempSync(join(tmpdir(), 'secret-')), 'client');
+    const folder = mkdtempSync(join(tmpdir(), 'secret-'));
+    const file = join(folder, 'client');
     writeFileSync(file, 'first\n');
     const filed = read({ client_secret_file: file });
     expect([filed.problems, await filed.issuers[0]?.introspection?.clientSecret()]).toEqual([[], 'first']);
     writeFileSync(file, 'second\n');
     expect(await filed.issuers[0]?.introspection?.clientSecret()).toBe('second');
+    rmSync(folder, { recursive: true });
   });
 
   test.each<[object, RegExp]>([

@@ -65,7 +65,7 @@ it('gives one version up for a reason, and the next one goes ahead', async () =>
 it('records each decision with its reason and what it was about', async () => {
   const reference = await park();
   await admin(own, `/${reference}/$skip`, { body: { reason: `because ${reference}` } });
-  const bodies = await server.sql<{ body: string }>('select body from access_event where strpos(body, $1) > 0', [`Delivery given up: because ${reference}`]);
+  const bodies = await server.sql<{ body: string }>('select e.body from access_event e where strpos(e.body, $1) > 0', [`Delivery given up: because ${reference}`]);
   expect(bodies).toHaveLength(1);
   expect(JSON.parse(bodies[0]!.body)).toMatchObject({ action: 'E', entities: [{ reference: `${reference}/_history/1` }], agent: { user: 'Practitioner/demo' } });
 });

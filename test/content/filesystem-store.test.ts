@@ -66,14 +66,21 @@ describe('the local store', () => {
   });
 
   it('answers a full disk with storage-full and leaves no file', async () => {
-    const limit = mountSmallDisk(await mkdtemp(join(tmpdir(), 'muniment-full-')));
-    if (limit === undefined) return;
+    const mounted = await mkdtemp(join(tmpdir(), 'muniment-full-'));
+    const limit = mountSmallDisk(mounted);
+    if (limit === undefined) {
+      await rm(mounted, { recursive: true, force: true });
+      return;
+    }
     const limited = openFilesystemStore({ directory: limit.directory });
     try {
       await expect(limited.put('a/b', manyPieces(8), {})).rejects.toMatchObject({ detail: 'storage-full', status: 507 });
       expect(await readdir(join(limit.directory, 'a'))).toEqual([]);
       expect(await limited.put('a/c', inPieces(Buffer.from('small')), {})).toEqual({ size: 5 });
-    } finally { limit.end(); }
+    } finally {
+      limit.end();
+      await rm(mounted, { recursive: true, force: true });
+    }
   });
 
   it.each(['', '.', '..', '../x', 'a/../b', 'a//b', '/a', 'a/', 'a\\b', 'a/\0', 'ä', 'a b', '...'])('refuses the key %j', async (key) => {

@@ -57,7 +57,7 @@ it('an unfiltered query of the application role sees the rows of its organisatio
       if (rows.length > 0) seen.push(table);
     }
   }
-  for (const table of ['resource', 'resource_history', 'content', 'access_event', 'access_entity', 'attachment_use', 'search_token', 'search_reference', 'idempotency']) expect(seen.filter((name) => name === table)).toHaveLength(2);
+  for (const table of ['resource', 'resource_history', 'content', 'access_event', 'access_entity', 'access_shape', 'attachment_use', 'search_token', 'search_reference', 'idempotency']) expect(seen.filter((name) => name === table)).toHaveLength(2);
 });
 
 it('without an organisation a query of the application role fails instead of answering', async () => {
@@ -79,7 +79,7 @@ it('a row of another organisation cannot be written', async () => {
 it('the audit writer may append to the record and read nothing', async () => {
   for (const table of tables) {
     const { rows } = await owner.query(`select has_table_privilege('muniment_audit', $1, 'insert') as appends, has_table_privilege('muniment_audit', $1, 'select, update, delete, truncate') as more`, [table]);
-    expect([table, rows[0]]).toEqual([table, { appends: table === 'access_event' || table === 'access_entity', more: false }]);
+    expect([table, rows[0]]).toEqual([table, { appends: ['access_event', 'access_entity', 'access_shape'].includes(table), more: false }]);
   }
   await owner.query('begin; set local role muniment_audit');
   await expect(owner.query('select * from access_event')).rejects.toThrow(/permission denied/);
@@ -87,9 +87,13 @@ it('the audit writer may append to the record and read nothing', async () => {
 });
 
 it('the record refuses update, delete and truncate, even by its owner', async () => {
-  for (const statement of ['update access_event set outcome = 0', 'delete from access_event', 'truncate access_event', 'delete from access_entity', 'truncate access_entity']) {
+  for (const statement of ['update access_event set outcome = 0', 'delete from access_event', 'truncate access_event', 'delete from access_entity', 'truncate access_entity', 'update access_shape set org = 7', 'delete from access_shape', 'truncate access_shape']) {
     await expect(owner.query(statement)).rejects.toThrow(/appended to, never changed/);
   }
+});
+
+it('no shape stands under the number of another', async () => {
+  await expect(owner.query(`insert into access_shape (org, id, text) select org, id + 1, text from access_shape limit 1`)).rejects.toThrow(/access_shape_number/);
 });
 
 it('the same masterIdentifier and the same key live in both organisations', async () => {
@@ -116,7 +120,7 @@ it('the application keeps no organisation from being opened or configured, and r
 
 it('the worker crosses organisations and writes neither documents nor policies nor the record, and knows no secret', async () => {
   const may = async (table: string, privileges: string): Promise<boolean> => (await owner.query(`select has_table_privilege('muniment_worker', $1, $2) as may`, [table, privileges])).rows[0].may as boolean;
-  for (const table of ['resource_history', 'attachment_use', 'access_event', 'access_entity', 'policy_version', 'policy_rule', 'organisation']) {
+  for (const table of ['resource_history', 'attachment_use', 'access_event', 'access_entity', 'access_shape', 'policy_version', 'policy_rule', 'organisation']) {
     expect([table, await may(table, 'insert, update, delete, truncate')]).toEqual([table, false]);
   }
   // What is older than eight years and below a signed statement leaves by a function; the triggers keep all else.

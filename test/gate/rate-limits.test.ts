@@ -26,7 +26,7 @@ it('a user past the limit is 429 with Retry-After; another user is served, and t
   expect((await ben.get('DocumentReference/none')).status).toBe(404);
 
   const rows = await eventually(
-    () => server.sql<{ body: string }>(`select body from access_event where body like '%"status":429%'`),
+    () => server.sql<{ body: string }>(`select e.body from access_event e where e.body like '%"status":429%'`),
     (found) => found.map(({ body }) => (JSON.parse(body) as { count?: number }).count ?? 1).reduce((sum, count) => sum + count, 0) === throttled.length,
   );
   expect(rows.length).toBeLessThan(70);

@@ -138,7 +138,7 @@ it('an access that was given up before its event was sent is never told as one t
 it('an event that the database refuses does not take along those that are written with it', async () => {
   const database = openDatabase({ appUrl: server.ownerUrl, auditUrl: server.ownerUrl, workerUrl: server.ownerUrl, setRoles: true });
   try {
-    const { rows: [known] } = await owner.query<{ org: number; body: string }>('select org, body from access_event order by id limit 1');
+    const { rows: [known] } = await owner.query<{ org: number; body: string }>('select e.org, e.body from access_event e order by e.id limit 1');
     const { org, body } = known as { org: number; body: string };
     const event = JSON.parse(body) as AccessEvent;
     const recorder = createAccessRecorder(database);
@@ -165,7 +165,7 @@ it('past six hundred refused logins in a minute an address is told to wait, and 
   for (const { retryAfter } of throttled) expect(Number(retryAfter)).toBeGreaterThan(0);
   expect((await client.get('DocumentReference?_count=1')).status).toBe(200);
   const counted = await eventually(
-    async () => (await owner.query(`select (body::json ->> 'count')::int as count from access_event where body::json ->> 'count' is not null`)).rows as { count: number }[],
+    async () => (await owner.query(`select (e.body::json ->> 'count')::int as count from access_event e where e.body::json ->> 'count' is not null`)).rows as { count: number }[],
     (found) => found.reduce((sum, row) => sum + row.count, 0) === throttled.length,
   );
   expect(counted.length).toBeLessThanOrEqual(Math.ceil((Date.now() - began) / 1_000) + 1);

@@ -85,7 +85,7 @@ function formsOf(secret: string): string[] {
 
 it('neither events, rows nor the log hold content, tokens, signed addresses or secrets of this server', async () => {
   const events = [...await everyPage('AuditEvent?date=ge2020-01-01&_count=1000'), ...await everyPage('Provenance?recorded=ge2020-01-01&_count=1000')].join('\n');
-  const rows = (await server.sql<{ line: string }>('select row_to_json(e)::text as line from access_event e union all select row_to_json(x)::text from access_entity x')).map(({ line }) => line).join('\n');
+  const rows = (await server.sql<{ line: string }>('select row_to_json(e)::text as line from access_event e union all select e.body from access_event e union all select row_to_json(x)::text from access_entity x union all select row_to_json(s)::text from access_shape s')).map(({ line }) => line).join('\n');
   expect((await server.sql<{ n: number }>('select count(*)::int as n from access_event'))[0]?.n).toBeGreaterThan(400);
   const keys = await server.sql<{ value: string }>(`select encode(value, 'base64') as value from server_secret union all select encode(value, 'hex') from server_secret`);
   const pem = await readFile(join(server.dataDir, 'audit-key.pem'), 'utf8');

@@ -20,10 +20,10 @@ beforeAll(async () => {
   await owner.connect();
   await app.connect();
   // One row of two thousand is a deletion, a failure, of a rare user, client and subject; all others are reads by one.
-  await owner.query(`insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, agent_user, agent_client, agent_subject, write)
+  await owner.query(`insert into access_event (org, id, recorded, layout, parts, action, subtype, outcome, request_id, agent_user, agent_client, agent_subject, write)
     select 1, ('018cc251-' || lpad(to_hex(n / 65536), 4, '0') || '-7' || lpad(to_hex(n % 4096), 3, '0') || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, now(), 1,
       '{"action":"' || case when rare then 'D' else 'R' end || '","agent":{},"entities":[],"interaction":"' || case when rare then 'delete' else 'read' end || '","targets":["x"]}',
-      decode(repeat('00', 32), 'hex'), case when rare then 'D' else 'R' end, case when rare then 8 else 0 end, 'r' || n,
+      case when rare then 'D' else 'R' end, case when rare then 'delete' else 'read' end, case when rare then 8 else 0 end, 'r' || n,
       case when rare then 'Practitioner/rare' else 'Practitioner/busy' end, case when rare then 'rare-app' else 'busy-app' end, case when rare then 'rare-subject' else 'busy-subject' end, rare
     from (select n, n % 2000 = 77 as rare from generate_series(1, $1::int) n) one`, [ROWS]);
   await owner.query(`insert into access_entity (org, reference, role, event) select e.org, r.reference, r.role, e.id from access_event e, lateral (values
@@ -67,8 +67,8 @@ function scanned(plan: string): number {
 }
 
 it.each<[RecordType, string, RegExp]>([
-  ['AuditEvent', 'action=D', /access_event_action/],
-  ['AuditEvent', 'action=C,D', /access_event_action/],
+  ['AuditEvent', 'action=D', /access_event_subtype/],
+  ['AuditEvent', 'action=C,D', /access_event_subtype/],
   ['AuditEvent', 'outcome=8', /access_event_outcome/],
   ['AuditEvent', 'outcome:not=0', /access_event_outcome/],
   ['AuditEvent', 'subtype=delete', /access_event_subtype/],
@@ -80,7 +80,7 @@ it.each<[RecordType, string, RegExp]>([
   ['AuditEvent', 'agent.identifier=rare-subject', /access_event_subject/],
   ['AuditEvent', 'entity=Patient/rare', /access_entity_pkey/],
   ['AuditEvent', 'patient=rare', /access_entity_pkey/],
-  ['AuditEvent', 'agent=Practitioner/rare&action=D', /access_event_(user|action)/],
+  ['AuditEvent', 'agent=Practitioner/rare&action=D', /access_event_(user|subtype)/],
   ['AuditEvent', 'patient=rare&entity-type=1&agent-name=x', /access_entity_pkey/],
   ['AuditEvent', 'agent=Practitioner/busy', /access_event/],
   ['AuditEvent', 'entity=Patient/busy', /access_ent/],

@@ -48,7 +48,7 @@ it('no token, no secret of a query or a form, no signed address and no content s
   await client.post('Binary', secrets.content, { 'content-type': 'image/png' });
   const database = new pg.Client({ connectionString: databaseUrl });
   await database.connect();
-  const { rows } = await database.query<{ body: string }>('select body from access_event');
+  const { rows } = await database.query<{ body: string }>('select e.body from access_event e');
   await database.end();
   expect(rows.length).toBeGreaterThanOrEqual(10);
   const forms = (secret: string): string[] => [secret, Buffer.from(secret).toString('base64').slice(0, 40), encodeURIComponent(secret)];

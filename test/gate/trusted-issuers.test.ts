@@ -124,7 +124,7 @@ it('a token that only its issuer can read is asked about, and acts and is record
   expect(answer.status).toBe(200);
   const [event] = await client.auditOf(answer.headers.get('x-request-id') ?? '');
   expect(event.agent.find((agent: { requestor: boolean }) => agent.requestor).who).toMatchObject({ reference: 'Practitioner/18', identifier: { system: 'https://opaque.example', value: 'u-18' } });
-  const [row] = await server.sql<{ body: string }>('select body from access_event where request_id = $1', [answer.headers.get('x-request-id')]);
+  const [row] = await server.sql<{ body: string }>('select e.body from access_event e where e.request_id = $1', [answer.headers.get('x-request-id')]);
   expect(row?.body).toContain('opaque-jti-1');
   expect(row?.body).not.toContain(token);
 

@@ -39,8 +39,8 @@ beforeAll(async () => {
   await owner.query(`insert into search_reference (org, type, param, hash, last_updated, id)
     select 1, $1, $2, h, timestamptz '2024-01-01' + n * interval '1 second', 'd' || n from unnest($3::bigint[]) h, generate_series(1000, 1002) n`,
     [typeNumber('DocumentReference'), parameter('relatesto'), Array.from({ length: 20 }, (_, n) => hash(`DocumentReference/d${n * 10 + 1}`))]);
-  await owner.query(`insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, write)
-    select 1, ('018cc251-' || lpad(to_hex(n / 65536), 4, '0') || '-7' || lpad(to_hex(n % 4096), 3, '0') || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, now(), 1, '{"action":"R","agent":{},"entities":[],"id":"x","interaction":"read","layout":1,"observer":"o","org":"one","outcome":0,"recorded":"2024-01-01T00:00:00.000Z","request":{"method":"GET","url":"x"},"requestId":"x","status":200}', decode(repeat('00', 32), 'hex'), 'R', 0, 'x', n % 100 = 0
+  await owner.query(`insert into access_event (org, id, recorded, layout, parts, action, subtype, outcome, request_id, write)
+    select 1, ('018cc251-' || lpad(to_hex(n / 65536), 4, '0') || '-7' || lpad(to_hex(n % 4096), 3, '0') || '-8000-' || lpad(to_hex(n), 12, '0'))::uuid, now(), 1, '{"action":"R","agent":{},"entities":[],"id":"x","interaction":"read","layout":1,"observer":"o","org":"one","outcome":0,"recorded":"2024-01-01T00:00:00.000Z","request":{"method":"GET","url":"x"},"requestId":"x","status":200}', 'R', 'read', 0, 'x', n % 100 = 0
     from generate_series(1, $1::int) n`, [ROWS]);
   await owner.query(`insert into access_entity (org, reference, role, event) select org, 'DocumentReference/d' || (row_number() over (order by id)) % 200, 2, id from access_event`);
   for (const [key, every] of [['urn:common|common', 1], ['urn:rare|rare', 400], ['urn:insurance|insurance', 300]] as const) {

@@ -115,9 +115,9 @@ describe('muniment record export', () => {
   });
 
   it('stops at a leaf that is not what was sealed', async () => {
-    await muniment.sql(`begin; set local session_replication_role = 'replica'; update access_event set body = body || ' ' where id = (select event from log_leaf where index = 60); commit`);
+    await muniment.sql(`begin; set local session_replication_role = 'replica'; update access_event set parts = parts || ' ' where id = (select event from log_leaf where index = 60); commit`);
     await expect(exportRecord({ database, folder: join(parent, 'stopped'), leavesPerFile: PER_FILE })).rejects.toThrow(/^Leaf \d+ is not what was sealed/);
-    await muniment.sql(`begin; set local session_replication_role = 'replica'; update access_event set body = rtrim(body) where id = (select event from log_leaf where index = 60); commit`);
+    await muniment.sql(`begin; set local session_replication_role = 'replica'; update access_event set parts = rtrim(parts) where id = (select event from log_leaf where index = 60); commit`);
   });
 });
 

@@ -56,8 +56,8 @@ async function purge(change: { purge?: (purge: AccessPurge) => AccessPurge; even
   const body = canonicalText(event);
   const { agentUser, agentSubject, agentClient, entities } = indexAccess(event);
   await owner.query(
-    'insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, agent_user, agent_subject, agent_client, write) values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, false)',
-    [document.org, event.id, event.recorded, body, leafHash(body), event.action, event.outcome, event.requestId, agentUser, agentSubject, agentClient],
+    'insert into access_event (org, id, recorded, layout, parts, action, outcome, request_id, agent_user, agent_subject, agent_client, write, subtype) values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, false, $11)',
+    [document.org, event.id, event.recorded, body, event.action, event.outcome, event.requestId, agentUser, agentSubject, agentClient, event.interaction],
   );
   for (const entity of entities) await owner.query('insert into access_entity (org, reference, role, event) values ($1, $2, $3, $4)', [document.org, entity.reference, entity.role, event.id]);
   if (change.leaf === false) return event.id;

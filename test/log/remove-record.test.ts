@@ -204,8 +204,8 @@ describe('verify, once accesses were removed,', () => {
   it.each<[string, Tamper]>([
     ['one more of the old that went', async (sql) => { await sql(`${gone} where recorded < now() - interval '8 years' limit 1)`); await sql(cleared); }],
     ['the write of a version that went', async (sql) => { await sql(`${gone} where write order by id limit 1)`); await sql(cleared); }],
-    ['a younger one that went', async (sql) => { await sql(`${gone} where not write and removal is null and recorded > now() - interval '1 day' order by id limit 1)`.replace(' and removal is null', ` and body not like '%"removal":%'`)); await sql(cleared); }],
-    ['the event that holds the statement', async (sql) => { await sql(`${gone} where body like '%"removal":%')`); await sql(cleared); }],
+    ['a younger one that went', async (sql) => { await sql(`${gone} where not write and removal is null and recorded > now() - interval '1 day' order by id limit 1)`.replace(' and removal is null', ` and e.body not like '%"removal":%'`)); await sql(cleared); }],
+    ['the event that holds the statement', async (sql) => { await sql(`${gone} where e.body like '%"removal":%')`); await sql(cleared); }],
   ])('finds %s', async (_title, tamper) => {
     expect((await findingsOf(tamper)).some((kind) => ['event-missing', 'removal-changed'].includes(kind))).toBe(true);
   });

@@ -1,5 +1,5 @@
 // Tampering with the database as its owner, each kind at random places, and sound logs: what verify says of each.
-import { copyFile, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { generateKeyPairSync } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ const keyOf = (row: { org: number; type: number; id: string; version: number }):
 async function restampEvent(place: Place): Promise<string> {
   const { org, id, body } = await anyEvent(place);
   const forged = body.replace(/"observer":"[^"]*"/, '"observer":"urn:forged"');
-  await place.sql('update access_event set body = $3, leaf = $4 where org = $1 and id = $2', [org, id, forged, leafHash(forged)]);
+  await place.sql('update access_event set shape = 0, parts = $3 where org = $1 and id = $2', [org, id, forged]);
   await place.sql('update log_leaf set hash = $3 where org = $1 and event = $2 and version is null', [org, id, leafHash(forged)]);
   return id;
 }
@@ -119,12 +119,38 @@ const forgedKey = generateKeyPairSync('ed25519');
 const KINDS: Tampering[] = [
   { kind: 'an edited event', found: ['event-changed'], async tamper(place) {
     const { org, id } = await anyEvent(place);
-    await place.sql(`update access_event set body = replace(body, '"outcome":', '"outcome": ') where org = $1 and id = $2`, [org, id]);
+    await place.sql(`update access_event e set shape = 0, parts = replace(e.body, '"outcome":', '"outcome": ') where org = $1 and id = $2`, [org, id]);
     return id;
   } },
-  { kind: 'an edited event whose own hash was made anew', found: ['event-changed'], async tamper(place) {
-    const { org, id, body } = await anyEvent(place);
-    await place.sql('update access_event set body = $3, leaf = $4 where org = $1 and id = $2', [org, id, `${body} `, leafHash(`${body} `)]);
+  { kind: 'an edited value of an event', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql(`update access_event set parts = parts || '0' where org = $1 and id = $2`, [org, id]);
+    return id;
+  } },
+  { kind: 'an event that lost its last value', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql(`update access_event set parts = regexp_replace(parts, '.[^' || chr(31) || ']*$', '') where org = $1 and id = $2`, [org, id]);
+    return id;
+  } },
+  { kind: 'an edited shape of events', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql('alter table access_shape drop constraint access_shape_number');
+    await place.sql(`update access_shape s set text = replace(s.text, '"outcome":', '"outcome": ') from access_event e where e.org = $1 and e.id = $2 and s.org = e.org and s.id = e.shape`, [org, id]);
+    return id;
+  } },
+  { kind: 'a removed shape of events', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql('delete from access_shape s using access_event e where e.org = $1 and e.id = $2 and s.org = e.org and s.id = e.shape', [org, id]);
+    return id;
+  } },
+  { kind: 'an event in the shape of another', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql('update access_event e set shape = (select s.id from access_shape s where s.org = e.org and s.id <> e.shape order by s.id limit 1) where org = $1 and id = $2', [org, id]);
+    return id;
+  } },
+  { kind: 'an event that searches take for another interaction', found: ['event-changed'], async tamper(place) {
+    const { org, id } = await anyEvent(place);
+    await place.sql(`update access_event set subtype = 'capabilities' where org = $1 and id = $2`, [org, id]);
     return id;
   } },
   { kind: 'an event hidden from searches by its columns', found: ['event-changed'], async tamper(place) {
@@ -188,19 +214,19 @@ const KINDS: Tampering[] = [
   } },
   { kind: 'an inserted event without leaf', found: ['event-without-leaf'], async tamper(place) {
     const { org, id } = await anyEvent(place);
-    const [row] = await place.sql(`insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, written_in)
-      select org, gen_random_uuid(), recorded, layout, body, leaf, action, outcome, request_id, written_in from access_event where org = $1 and id = $2 returning id`, [org, id]) as unknown as [{ id: string }];
+    const [row] = await place.sql(`insert into access_event (org, id, recorded, layout, shape, parts, action, subtype, outcome, request_id, written_in)
+      select org, gen_random_uuid(), recorded, layout, shape, parts, action, subtype, outcome, request_id, written_in from access_event where org = $1 and id = $2 returning id`, [org, id]) as unknown as [{ id: string }];
     // Behind the newest leaf it would be taken for one that waits.
     await place.sql(`update access_event set written_in = '4'::xid8 where id = $1`, [row.id]);
     return row.id;
   } },
   { kind: 'an event inserted in the middle with its leaf, and the tree made anew', found: ['leaves-changed'], async tamper(place) {
-    const { org, id, index } = await anyEvent(place);
-    const [row] = await place.sql(`insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, written_in)
-      select org, gen_random_uuid(), recorded, layout, body, leaf, action, outcome, request_id, written_in from access_event where org = $1 and id = $2 returning id, leaf`, [org, id]) as unknown as [{ id: string; leaf: Buffer }];
+    const { body, org, id, index } = await anyEvent(place);
+    const [row] = await place.sql(`insert into access_event (org, id, recorded, layout, shape, parts, action, subtype, outcome, request_id, written_in)
+      select org, gen_random_uuid(), recorded, layout, shape, parts, action, subtype, outcome, request_id, written_in from access_event where org = $1 and id = $2 returning id`, [org, id]) as unknown as [{ id: string }];
     await place.sql('update log_leaf set index = index + 1000000 where index >= $1', [index]);
     await place.sql('update log_leaf set index = index - 999999 where index >= 1000000');
-    await place.sql('insert into log_leaf (index, org, event, hash) values ($1, $2, $3, $4)', [index, org, row.id, row.leaf]);
+    await place.sql('insert into log_leaf (index, org, event, hash) values ($1, $2, $3, $4)', [index, org, row.id, leafHash(body)]);
     await restampTree(place.sql);
     return undefined;
   } },
@@ -329,7 +355,10 @@ async function tampered(tamper: (place: Place) => Promise<string | undefined>, b
     const place = await tamper({ sql: async (text, values) => (await owner.query(text, values)).rows as never, below, dataDir });
     const inside = insideTransaction(owner, database);
     return { report: await verifyLog({ database: inside, keys: [trusted], dataDir }), place };
-  } finally { await owner.query('rollback'); }
+  } finally {
+    await owner.query('rollback');
+    await rm(dataDir, { recursive: true, force: true });
+  }
 }
 
 describe('muniment verify', () => {

@@ -9,8 +9,7 @@ access_event.org integer not null
 access_event.id uuid not null
 access_event.recorded timestamp(3) with time zone not null
 access_event.layout smallint not null
-access_event.body text not null
-access_event.leaf bytea not null
+access_event.parts text not null
 access_event.action text collate "C" not null
 access_event.outcome smallint not null
 access_event.request_id text collate "C" not null
@@ -18,12 +17,9 @@ access_event.agent_user text collate "C"
 access_event.agent_subject text collate "C"
 access_event.agent_client text collate "C"
 access_event.write boolean not null default false
-access_event.subtype text collate "C" default 
-CASE
-    WHEN (action = 'C'::text) THEN 'create'::text
-    ELSE split_part(split_part(body, '"interaction":"'::text, 2), '"'::text, 1)
-END
+access_event.subtype text collate "C" not null
 access_event.written_in xid8 not null default pg_current_xact_id()
+access_event.shape bigint not null default 0
 access_grant.org integer not null
 access_grant.id uuid not null
 access_grant.owner text collate "C" not null
@@ -43,6 +39,9 @@ access_grant.size bigint
 access_grant.sha256 bytea
 access_grant.thumbnails boolean not null default false
 access_grant.direct boolean not null default false
+access_shape.org integer not null
+access_shape.id bigint not null
+access_shape.text text not null
 alias_sequence.org integer not null
 alias_sequence.kind text collate "C" not null
 alias_sequence.last bigint not null
@@ -456,7 +455,6 @@ upload_part.store_version text
 -- constraints
 access_entity access_entity_pkey PRIMARY KEY (org, reference, event, role)
 access_event access_event_action_check CHECK (action = ANY (ARRAY['C'::text, 'R'::text, 'U'::text, 'D'::text, 'E'::text]))
-access_event access_event_leaf_check CHECK (octet_length(leaf) = 32)
 access_event access_event_outcome_check CHECK (outcome = ANY (ARRAY[0, 4, 8, 12]))
 access_event access_event_pkey PRIMARY KEY (org, id)
 access_grant access_grant_check CHECK (uses_max IS NULL OR used <= uses_max)
@@ -466,6 +464,8 @@ access_grant access_grant_pkey PRIMARY KEY (org, id)
 access_grant access_grant_sha256_check CHECK (octet_length(sha256) = 32)
 access_grant access_grant_size_check CHECK (size >= 0)
 access_grant access_grant_uses_max_check CHECK (uses_max > 0)
+access_shape access_shape_number CHECK (id <> 0 AND id = (('x'::text || encode(SUBSTRING(sha256(convert_to(text, 'UTF8'::name)) FROM 1 FOR 8), 'hex'::text)))::bit(64)::bigint)
+access_shape access_shape_pkey PRIMARY KEY (org, id)
 alias_sequence alias_sequence_pkey PRIMARY KEY (org, kind)
 attachment_use attachment_use_pkey PRIMARY KEY (org, "binary", type, id, version)
 break_glass break_glass_pkey PRIMARY KEY (org, id)
@@ -562,7 +562,6 @@ upload_part upload_part_sha256_check CHECK (octet_length(sha256) = 32)
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
 CREATE INDEX access_entity_time ON public.access_entity USING brin (event) WITH (pages_per_range='16', autosummarize='on')
-CREATE INDEX access_event_action ON public.access_event USING btree (org, action, id)
 CREATE INDEX access_event_client ON public.access_event USING btree (org, agent_client, id) WHERE (agent_client IS NOT NULL)
 CREATE INDEX access_event_outcome ON public.access_event USING btree (org, outcome, id) WHERE (outcome <> 0)
 CREATE UNIQUE INDEX access_event_pkey ON public.access_event USING btree (org, id)
@@ -570,9 +569,10 @@ CREATE INDEX access_event_request ON public.access_event USING btree (org, reque
 CREATE INDEX access_event_subject ON public.access_event USING btree (org, agent_subject, id) WHERE (agent_subject IS NOT NULL)
 CREATE INDEX access_event_subtype ON public.access_event USING btree (org, subtype, id)
 CREATE INDEX access_event_user ON public.access_event USING btree (org, agent_user, id) WHERE (agent_user IS NOT NULL)
-CREATE INDEX access_event_written ON public.access_event USING btree (written_in, id)
+CREATE INDEX access_event_written ON public.access_event USING btree (written_in)
 CREATE INDEX access_grant_owner ON public.access_grant USING btree (org, owner, id)
 CREATE UNIQUE INDEX access_grant_pkey ON public.access_grant USING btree (org, id)
+CREATE UNIQUE INDEX access_shape_pkey ON public.access_shape USING btree (org, id)
 CREATE UNIQUE INDEX alias_sequence_pkey ON public.alias_sequence USING btree (org, kind)
 CREATE UNIQUE INDEX attachment_use_pkey ON public.attachment_use USING btree (org, "binary", type, id, version)
 CREATE INDEX break_glass_open ON public.break_glass USING btree (org, id) WHERE (reviewed_at IS NULL)
@@ -674,6 +674,7 @@ CREATE UNIQUE INDEX upload_part_pkey ON public.upload_part USING btree (org, upl
 access_entity enabled forced
 access_event enabled forced
 access_grant enabled forced
+access_shape enabled forced
 alias_sequence enabled forced
 attachment_use enabled forced
 break_glass enabled forced
@@ -741,6 +742,9 @@ access_event removal_takes PERMISSIVE DELETE to postgres using true
 access_event worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 access_grant own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 access_grant worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+access_shape audit_insert PERMISSIVE INSERT to muniment_audit with check true
+access_shape own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+access_shape worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 alias_sequence own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 attachment_use worker_everything PERMISSIVE ALL to muniment_worker using true with check true
@@ -817,6 +821,9 @@ access_event to muniment_audit: insert
 access_event to muniment_worker: select
 access_grant to muniment_app: delete, insert, select, update
 access_grant to muniment_worker: select
+access_shape to muniment_app: insert, select
+access_shape to muniment_audit: insert
+access_shape to muniment_worker: select
 alias_sequence to muniment_app: insert, select, update
 attachment_use to muniment_app: insert, select
 attachment_use to muniment_worker: select
@@ -940,6 +947,16 @@ CREATE OR REPLACE FUNCTION public.below_removal(of_org integer, of_event uuid)
 AS $function$
       select exists (select from log_leaf l where l.org = of_org and l.event = of_event and l.version is null and l.index < (select max(size) from log_removal))
     $function$
+CREATE OR REPLACE FUNCTION public.body(e access_event)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE STRICT COST 20
+AS $function$
+    begin
+      if e.shape = 0 then return e.parts; end if;
+      return format((select s.text from access_shape s where s.org = e.org and s.id = e.shape),
+        variadic array[e.id::text, to_char(e.recorded at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')] || string_to_array(e.parts, chr(31)));
+    end $function$
 CREATE OR REPLACE FUNCTION public.count_content()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1075,6 +1092,8 @@ CREATE TRIGGER access_entity_append_only BEFORE DELETE OR UPDATE ON access_entit
 CREATE TRIGGER access_entity_no_truncate BEFORE TRUNCATE ON access_entity FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER access_event_append_only BEFORE DELETE OR UPDATE ON access_event FOR EACH ROW EXECUTE FUNCTION refuse_event_change()
 CREATE TRIGGER access_event_no_truncate BEFORE TRUNCATE ON access_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_shape_append_only BEFORE DELETE OR UPDATE ON access_shape FOR EACH ROW EXECUTE FUNCTION refuse_change()
+CREATE TRIGGER access_shape_no_truncate BEFORE TRUNCATE ON access_shape FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 CREATE TRIGGER attachment_told AFTER INSERT ON attachment_use FOR EACH ROW EXECUTE FUNCTION tell_link()
 CREATE TRIGGER content_begun AFTER INSERT ON content FOR EACH ROW WHEN (new.state = 'staging'::text AND new.declared_type IS NOT NULL) EXECUTE FUNCTION tell_begun()
 CREATE TRIGGER content_counted AFTER UPDATE OF state ON content FOR EACH ROW EXECUTE FUNCTION count_content()

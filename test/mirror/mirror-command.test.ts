@@ -61,7 +61,7 @@ jest.setTimeout(60_000);
   });
 
   it('records what a person decides before it is done, with the reason', async () => {
-    const decisions = async (): Promise<string[]> => (await server.sql<{ url: string; entity: string }>(`select body::json #>> '{request,url}' as url, body::json #>> '{entities,0,reference}' as entity from access_event where body like '%$mirror-%' order by id`)).map(({ url, entity }) => `${url} ${entity}`);
+    const decisions = async (): Promise<string[]> => (await server.sql<{ url: string; entity: string }>(`select e.body::json #>> '{request,url}' as url, e.body::json #>> '{entities,0,reference}' as entity from access_event e where e.body like '%$mirror-%' order by e.id`)).map(({ url, entity }) => `${url} ${entity}`);
     expect(await json('replay', theirs)).toEqual({ code: 0, value: { replayed: 1 } });
     for (let waited = 0; waited < 10_000 && (await run('list')).code === 0; waited += 100) await sleep(100);
     expect(await json('skip', theirs, '--reason', 'the other house keeps it')).toEqual({ code: 0, value: { skipped: `${theirs}/_history/1` } });

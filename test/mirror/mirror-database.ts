@@ -1,6 +1,6 @@
 // A database of our schema on a real PostgreSQL for the tests of the mirror, and the writes that a published version leaves in it.
 import pg from 'pg';
-import { canonicalText, leafHash, type AccessEvent } from '../../src/audit/access-event.ts';
+import { canonicalText, type AccessEvent } from '../../src/audit/access-event.ts';
 import { openDatabase, type Database } from '../../src/database/database.ts';
 import type { VersionRow } from '../../src/database/tables.ts';
 import { typeNumber, type ResourceType } from '../../src/fhir/resource-type.ts';
@@ -60,8 +60,8 @@ async function publish(database: Database, reference: string, body: Record<strin
     const event = writeEvent(orgName, `${reference}/_history/${version}`, body === null ? 'DELETE' : previous === undefined ? 'CREATE' : 'UPDATE');
     const text = canonicalText(event);
     await tx.query(
-      'insert into access_event (org, id, recorded, layout, body, leaf, action, outcome, request_id, write) values ($1, $2, $3, 1, $4, $5, $6, 0, $7, true)',
-      [org, event.id, event.recorded, text, leafHash(text), event.action, event.requestId],
+      'insert into access_event (org, id, recorded, layout, parts, action, outcome, request_id, write, subtype) values ($1, $2, $3, 1, $4, $5, 0, $6, true, $7)',
+      [org, event.id, event.recorded, text, event.action, event.requestId, event.interaction],
     );
     const next = {
       org, type: typeNumber(type), id, version, lastUpdated: Date.now() + version, method: body === null ? 'DELETE' as const : 'PUT' as const,

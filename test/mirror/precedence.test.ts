@@ -58,7 +58,7 @@ async function publishWithBytes(name: string, patient: string): Promise<void> {
   const [document] = await store.sql<{ event: string }>('select event from outbox where id = $1', [name]);
   const targets = (...references: string[]): string => `"targets":[${references.map((reference) => `"${reference}/_history/1"`).join(',')}]`;
   await store.sql('alter table access_event disable trigger user');
-  await store.sql('update access_event set body = replace(body, $2, $3) where id = $1', [document?.event, targets(`DocumentReference/${name}`), targets(`DocumentReference/${name}`, `Binary/b-${name}`)]);
+  await store.sql('update access_event e set shape = 0, parts = replace(e.body, $2, $3) where e.id = $1', [document?.event, targets(`DocumentReference/${name}`), targets(`DocumentReference/${name}`, `Binary/b-${name}`)]);
   await store.sql('alter table access_event enable trigger user');
   await store.sql('update outbox set event = $1 where id = $2', [document?.event, `b-${name}`]);
 }

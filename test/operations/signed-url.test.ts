@@ -149,7 +149,7 @@ describe('a signed URL', () => {
     expect([forged.status, forged.headers.get('content-type'), forged.json.code]).toEqual([401, 'application/problem+json', 'token-invalid']);
     const [event] = await admin.auditOf(requestId);
     expect([event.outcome, event.agent.find(({ requestor }: any) => requestor === true).who.reference]).toEqual(['4', undefined]);
-    const rows = await server.sql<{ body: string }>('select body from access_event');
+    const rows = await server.sql<{ body: string }>('select e.body from access_event e');
     expect(rows.filter(({ body }) => body.includes(token) || body.includes(token.slice(1, 60)))).toEqual([]);
   });
 

@@ -36,7 +36,14 @@ export async function startAzurite(): Promise<TestAzurite> {
     }
     throw new Error(`Azurite did not start: ${said}`);
   })();
-  const endpoint = `${await listening}/${account}`;
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(home, { recursive: true, force: true });
+  };
+  const endpoint = `${await listening.catch(async (error: unknown) => { await stop(); throw error; })}/${account}`;
   const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, key));
   return {
     endpoint, account, key,
@@ -45,12 +52,6 @@ export async function startAzurite(): Promise<TestAzurite> {
       await container.create();
       return container;
     },
-    async stop() {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }
-      await rm(home, { recursive: true, force: true });
-    },
+    stop,
   };
 }

@@ -77,8 +77,14 @@ export function minioEnvironment(): Environment | undefined {
 /** `logger` takes what the server would print. */
 export async function startMuniment(overrides: Environment = {}, logger?: Logger): Promise<TestMuniment> {
   const dataDir = await mkdtemp(join(tmpdir(), 'muniment-data-'));
-  const server = await start(await createDatabase(), dataDir, overrides, logger);
-  return { ...server, stop: async () => { await server.stop(); await rm(dataDir, { recursive: true, force: true }); } };
+  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  try {
+    const server = await start(await createDatabase(), dataDir, overrides, logger);
+    return { ...server, stop: async () => { await server.stop(); await remove(); } };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
 }
 
 async function start(ownerUrl: string, dataDir: string, overrides: Environment, logger?: Logger): Promise<TestMuniment> {
