@@ -2,7 +2,8 @@
 // client credentials (RFC 6749 4.4), which is fetched once and again before it ends.
 import { isJsonObject, JsonNumber, parseJson, type JsonObject } from '../fhir/json.ts';
 import type { HapiLogin } from '../config/mirror-security.ts';
-import { freshFile, type FreshFile } from './fresh-file.ts';
+import { proving, type ClientClaim } from './client-proof.ts';
+import { freshFile } from './fresh-file.ts';
 import type { Transport } from './hapi-transport.ts';
 
 export interface HapiCredentials {
@@ -40,9 +41,9 @@ export function createCredentials(login: HapiLogin | undefined, orgName: string,
       return { ...none, authorization: async () => `Bearer ${await token()}` };
     }
     case 'oauth': {
-      const { tokenUrl, clientId, secretFile, scope } = login;
-      const secret = secretFile === undefined ? undefined : freshFile(named(secretFile), 'MIRROR_OAUTH_CLIENT_SECRET_FILE');
-      return cachedToken((bounds) => fetchToken({ tokenUrl: tokenUrl.replaceAll('{org}', encodeURIComponent(orgName)), clientId: named(clientId), secret, scope }, transport, bounds), now);
+      const [tokenUrl, clientId] = [login.tokenUrl.replaceAll('{org}', encodeURIComponent(orgName)), named(login.clientId)];
+      const prove = proving(login.proof, named, { tokenUrl, clientId, now });
+      return cachedToken((bounds) => fetchToken({ tokenUrl, scope: login.scope, prove }, transport, bounds), now);
     }
   }
 }
@@ -86,24 +87,20 @@ function cachedToken(fetchNew: (bounds: TokenBounds) => Promise<Token>, now: () 
 
 interface TokenRequest {
   tokenUrl: string;
-  clientId: string;
-  secret: FreshFile | undefined;
   scope: string | undefined;
+  prove: () => Promise<ClientClaim>;
 }
 
 const ANSWER_BYTES_MAX = 64 * 1024;
 const LIFE_SECONDS = 300;
 const LIFE_SECONDS_MAX = 86_400;
 
-async function fetchToken({ tokenUrl, clientId, secret, scope }: TokenRequest, transport: Transport, { timeoutMs, stop }: TokenBounds): Promise<Token> {
-  const form = new URLSearchParams({ grant_type: 'client_credentials', ...(scope === undefined ? {} : { scope }), ...(secret === undefined ? { client_id: clientId } : {}) });
+async function fetchToken({ tokenUrl, scope, prove }: TokenRequest, transport: Transport, { timeoutMs, stop }: TokenBounds): Promise<Token> {
+  const { form, headers } = await prove();
+  const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope === undefined ? {} : { scope }), ...form }).toString();
   const { status, text } = await transport({
-    method: 'POST', url: tokenUrl, body: form.toString(), timeoutMs, stop, bytesMax: ANSWER_BYTES_MAX,
-    headers: {
-      'accept': 'application/json', 'content-type': 'application/x-www-form-urlencoded',
-      // Both are written as in a form first (RFC 6749 2.3.1).
-      ...(secret === undefined ? {} : { authorization: basicAuthorization(formEncoded(clientId), formEncoded(await secret())) }),
-    },
+    method: 'POST', url: tokenUrl, body, timeoutMs, stop, bytesMax: ANSWER_BYTES_MAX,
+    headers: { 'accept': 'application/json', 'content-type': 'application/x-www-form-urlencoded', ...headers },
   });
   const answer = objectIn(text ?? '');
   const { error, access_token: token, token_type: type, expires_in: seconds } = answer;
@@ -112,10 +109,6 @@ async function fetchToken({ tokenUrl, clientId, secret, scope }: TokenRequest, t
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || typeof type !== 'string' || type.toLowerCase() !== 'bearer') throw new Error('The authorization server answers without a bearer token');
   const life = Number(seconds instanceof JsonNumber ? seconds.text : seconds ?? LIFE_SECONDS);
   return { authorization: `Bearer ${token}`, lifeMs: (life > 0 ? Math.min(life, LIFE_SECONDS_MAX) : LIFE_SECONDS) * 1_000 };
-}
-
-function formEncoded(text: string): string {
-  return new URLSearchParams({ x: text }).toString().slice(2);
 }
 
 function objectIn(text: string): JsonObject {

@@ -1,7 +1,7 @@
 // A HAPI that is not open to everybody: behind TLS and a door that asks who we are. Deliveries, the comparison and what is read
 // through take the same way. The real HAPI JPA server, whose base stands in TEST_HAPI_URL.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID, type KeyPairKeyObjectResult } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
@@ -62,6 +62,21 @@ jest.setTimeout(60_000);
   const drained = (): Promise<unknown> => eventually(() => store.sql('select from outbox'), (rows) => rows.length === 0, 20_000);
   const paused = (): Promise<{ reason: string }[]> => eventually(() => store.sql<{ reason: string }>('select reason from mirror_pause'), (rows) => rows.length > 0, 20_000);
 
+  const KEYS: Record<string, () => KeyPairKeyObjectResult> = {
+    'RSA': () => generateKeyPairSync('rsa', { modulusLength: 2_048 }), 'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+    'P-256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }), 'Ed25519': () => generateKeyPairSync('ed25519'),
+  };
+
+  function keyed(kind: string): Environment {
+    const { publicKey, privateKey } = KEYS[kind]!();
+    Object.assign(proxy, { admitted: new Set() });
+    proxy.client.key = { public: publicKey, id: `key-${kind}` };
+    return {
+      MIRROR_OAUTH_TOKEN_URL: `${proxy.url}/token`, MIRROR_OAUTH_CLIENT_ID: 'muniment', MIRROR_OAUTH_KEY_ID: `key-${kind}`,
+      MIRROR_OAUTH_KEY_FILE: proxy.file('client.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
+    };
+  }
+
   const WAYS: Record<string, () => Environment> = {
     'basic authentication': () => {
       proxy.admitted = new Set([`Basic ${Buffer.from('mirror:päss:word').toString('base64')}`]);
@@ -81,6 +96,7 @@ jest.setTimeout(60_000);
       proxy.client.secret = 'a%2Bsecret';
       return { MIRROR_OAUTH_TOKEN_URL: `${proxy.url}/token`, MIRROR_OAUTH_CLIENT_ID: 'muniment', MIRROR_OAUTH_CLIENT_SECRET_FILE: proxy.file('secret', 'a+secret'), MIRROR_OAUTH_SCOPE: 'system/*.cruds' };
     },
+    'client credentials that a key signs for': () => keyed('P-384'),
     'a certificate': () => {
       proxy.certified = true;
       return { MIRROR_TLS_CERT: proxy.files.cert, MIRROR_TLS_KEY: proxy.files.key };
@@ -148,6 +164,26 @@ jest.setTimeout(60_000);
     await publish();
     startWorker({ MIRROR_OAUTH_TOKEN_URL: `${proxy.url}/token`, MIRROR_OAUTH_CLIENT_ID: 'muniment', MIRROR_OAUTH_CLIENT_SECRET_FILE: proxy.file('secret', 'wrong') });
     expect((await paused())[0]?.reason).toBe('The authorization server does not let us in: invalid_client');
+  });
+
+  it.each(Object.keys(KEYS))('signs each assertion anew with a key of %s, and is not let in with another one', async (kind) => {
+    const environment = keyed(kind);
+    for (const _ of [1, 2]) {
+      const access = createHapiAccess({ ...settings(environment), log: silent });
+      expect((await access.ask(org, { path: 'Patient?_count=1' }, { deadline: Date.now() + 10_000, bytesMax: 1_000_000 })).kind).toBe('resource');
+    }
+    expect(proxy.client.asserted.size).toBe(2);
+    proxy.client.key = { public: KEYS[kind]!().publicKey, id: `key-${kind}` };
+    await publish();
+    startWorker(environment);
+    expect((await paused())[0]?.reason).toBe('The authorization server does not let us in: invalid_client');
+  });
+
+  it('says what is wrong with a file that holds no key, and quotes nothing of it', async () => {
+    await publish();
+    startWorker({ ...keyed('RSA'), MIRROR_OAUTH_KEY_FILE: proxy.file('client.pem', 'my secret') });
+    const [row] = await eventually(() => store.sql<{ last_error: string | null }>('select last_error from mirror_head'), (rows) => (rows[0]?.last_error ?? '') !== '', 20_000);
+    expect(row?.last_error).toBe('No answer: The file of MIRROR_OAUTH_KEY_FILE holds no private key in PEM');
   });
 
   it.each(['an authority that we do not know', 'a certificate that HAPI does not know'])('sends nothing past %s', async (who) => {
@@ -227,7 +263,7 @@ describe('the bounds of a request', () => {
 });
 
 describe('an access token', () => {
-  const login = { kind: 'oauth' as const, tokenUrl: 'https://login.test/{org}/token', clientId: 'muniment-{org}', secretFile: undefined, scope: undefined };
+  const login = { kind: 'oauth' as const, tokenUrl: 'https://login.test/{org}/token', clientId: 'muniment-{org}', proof: undefined, scope: undefined };
   const bounds = { timeoutMs: 1_000 };
 
   function endpoint(answer: (count: number) => object, status = 200): { transport: Transport; asked: string[] } {

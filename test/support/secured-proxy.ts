@@ -8,7 +8,9 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { jwtVerify } from 'jose';
 
 export interface SecuredProxy {
   /** https://127.0.0.1:PORT */
@@ -21,8 +23,8 @@ export interface SecuredProxy {
   certified: boolean;
   /** Where requests are sent on instead of being served. */
   redirect: string | undefined;
-  /** What `client:secret` is right at the token endpoint, how long its tokens live, and those that it gave. */
-  client: { id: string; secret: string | undefined; seconds: number; given: string[] };
+  /** What `client:secret` is right at the token endpoint, or whose assertion, how long its tokens live, and those that it gave. */
+  client: { id: string; secret: string | undefined; key?: { public: KeyObject; id: string }; asserted: Set<string>; seconds: number; given: string[] };
   /** Requests that were let in. */
   served: number;
   /** Writes a file of its folder and answers its path. */
@@ -61,9 +63,20 @@ export async function startSecuredProxy(target: string): Promise<SecuredProxy> {
     upstream.end(body);
   }
 
-  function giveToken(authorization: string | undefined, form: URLSearchParams, outgoing: ServerResponse): void {
-    const { id, secret, seconds, given } = proxy.client;
-    const right = secret === undefined ? form.get('client_id') === id : authorization === `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+  /** RFC 7523 3: about this client, for this endpoint, and taken once. */
+  async function isAsserted(form: URLSearchParams): Promise<boolean> {
+    const { id, key, asserted } = proxy.client;
+    if (key === undefined || form.get('client_assertion_type') !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer') return false;
+    const checked = await jwtVerify(form.get('client_assertion') ?? '', key.public, { issuer: id, subject: id, audience: `${proxy.url}/token`, maxTokenAge: '5 minutes' }).catch(() => undefined);
+    const jti = checked?.payload.jti;
+    if (jti === undefined || asserted.has(jti) || checked?.protectedHeader.kid !== key.id || (checked.payload.exp ?? Infinity) - (checked.payload.iat ?? 0) > 300) return false;
+    asserted.add(jti);
+    return true;
+  }
+
+  async function giveToken(authorization: string | undefined, form: URLSearchParams, outgoing: ServerResponse): Promise<void> {
+    const { id, secret, key, seconds, given } = proxy.client;
+    const right = key !== undefined ? await isAsserted(form) : secret === undefined ? form.get('client_id') === id : authorization === `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
     if (!right || form.get('grant_type') !== 'client_credentials') return void outgoing.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"invalid_client"}');
     const token = `token-${given.length + 1}`;
     given.push(token);
@@ -73,7 +86,7 @@ export async function startSecuredProxy(target: string): Promise<SecuredProxy> {
 
   const proxy: SecuredProxy = {
     url: '', folder, files: { ca: at('ca.pem'), cert: at('client.pem'), key: at('client-key.pem'), strangeCert: at('strange.pem'), strangeKey: at('strange-key.pem') },
-    admitted: undefined, certified: false, redirect: undefined, client: { id: 'muniment', secret: undefined, seconds: 3_600, given: [] }, served: 0,
+    admitted: undefined, certified: false, redirect: undefined, client: { id: 'muniment', secret: undefined, asserted: new Set(), seconds: 3_600, given: [] }, served: 0,
     file(name, text) {
       writeFileSync(at(name), text);
       return at(name);
