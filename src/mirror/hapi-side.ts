@@ -16,10 +16,16 @@ export interface TheirResource {
   resource: JsonObject;
 }
 
-/** Where a walk through a type goes on: everything before the instant was seen, and of those that have exactly this one `seen`. */
+/**
+ * Where a walk through a type goes on: everything before the instant `since` was seen, and of those that have exactly this one
+ * `seen`. `until` bounds the next portion, so that HAPI sorts no more than some pages of what is left; undefined = the rest.
+ */
 export interface WalkPosition {
   since: string;
+  until?: string | undefined;
   seen: string[];
+  /** How many of that instant are passed over, where it has more than a page. */
+  offset?: number;
 }
 
 export interface HapiSide {
@@ -77,13 +83,12 @@ export function createHapiSide({ client, timeoutMs, sourcePrefix }: HapiSideOpti
     },
     async walk(type, from) {
       const bundle = await search(type, [
-        ...scope, ...(from === undefined ? [] : [['_lastUpdated', `ge${from.since}`] as [string, string]]), ['_sort', '_lastUpdated,_id'], ['_elements', 'id,meta,extension'],
-        // A whole page of one instant is passed over; else it is read from its first one again, since what changes moves away.
-        ['_count', String(WALK_COUNT)], ['_offset', String(from !== undefined && from.seen.length >= IDS_AT_ONCE ? from.seen.length : 0)], ['_total', 'none'],
+        ...scope, ...windowOf(from), ['_sort', '_lastUpdated,_id'], ['_elements', 'id,meta,extension'],
+        ['_count', String(WALK_COUNT)], ['_offset', String(from?.offset ?? 0)], ['_total', 'none'],
       ]);
       const page = resourcesIn(bundle, type);
       const seen = new Set(from?.seen);
-      return { found: page.filter(({ id }) => !seen.has(id)), next: hasNext(bundle) ? positionAfter(page, from) : undefined };
+      return { found: page.filter(({ id }) => !seen.has(id)), next: hasNext(bundle) ? positionAfter(page, from) : nextWindow(from) };
     },
     async count(type) {
       const total = (await search(type, [...scope, ['_summary', 'count']]))['total'];
@@ -98,11 +103,35 @@ export function createHapiSide({ client, timeoutMs, sourcePrefix }: HapiSideOpti
   };
 }
 
+/** Pages that a window holds at the density of the last one. */
+const PAGES_AHEAD = 20;
+const SPAN_MS_MIN = 1_000;
+
+function windowOf(from: WalkPosition | undefined): [string, string][] {
+  if (from === undefined) return [];
+  return [['_lastUpdated', `ge${from.since}`], ...(from.until === undefined ? [] : [['_lastUpdated', `lt${from.until}`] as [string, string]])];
+}
+
 function positionAfter(page: readonly TheirResource[], from: WalkPosition | undefined): WalkPosition | undefined {
-  const since = page.at(-1)?.lastUpdated;
-  if (since === undefined) return undefined;
-  const tied = page.flatMap(({ id, lastUpdated }) => (lastUpdated === since ? [id] : []));
-  return { since, seen: since === from?.since ? [...new Set([...from.seen, ...tied])] : tied };
+  const [first, last] = [page[0]?.lastUpdated, page.at(-1)?.lastUpdated];
+  if (first === undefined || last === undefined) return undefined;
+  const span = Math.max(Date.parse(last) - Date.parse(first), SPAN_MS_MIN);
+  const tied = page.flatMap(({ id, lastUpdated }) => (lastUpdated === last ? [id] : []));
+  // A whole page of one instant is passed over; else it is read from its first one again, since what changes moves away.
+  const offset = tied.length === page.length ? (last === from?.since ? from.offset ?? 0 : 0) + page.length : 0;
+  return { since: last, until: boundOf(Date.parse(last) + PAGES_AHEAD * span), seen: last === from?.since ? [...new Set([...from.seen, ...tied])] : tied, offset };
+}
+
+/** Behind a window that has no more: four times as long, so that the years in which nothing was written are few questions. */
+function nextWindow(from: WalkPosition | undefined): WalkPosition | undefined {
+  if (from?.until === undefined) return undefined;
+  const [begin, end] = [Date.parse(from.since), Date.parse(from.until)];
+  return { since: from.until, until: boundOf(end + 4 * (end - begin)), seen: [] };
+}
+
+/** Undefined from now on: HAPI's clock may be ahead of ours. */
+function boundOf(ms: number): string | undefined {
+  return ms >= Date.now() ? undefined : new Date(ms).toISOString();
 }
 
 function resourcesIn(bundle: JsonObject, type: ComparedType): TheirResource[] {
