@@ -7,10 +7,12 @@ import { OBSERVER_PREFIX } from './audit/who.ts';
 import { loadConfig, type Config } from './config/config.ts';
 import type { Environment } from './config/env.ts';
 import { createPace } from './content/pace.ts';
+import { createContentReader } from './content/read-content.ts';
 import type { Database } from './database/database.ts';
 import { createAccessRecorder } from './gate/record-access.ts';
 import { createMirrorRecord, type MirrorRecord } from './gate/record-mirror.ts';
 import { createLogger } from './logger.ts';
+import { createBinaryData } from './mirror/binary-data.ts';
 import { secondsLeft, type BackfillProgress } from './mirror/backfill.ts';
 import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked, type MirrorTarget, type MirrorTargets } from './mirror/mirror-commands.ts';
 import { mirroredOrganisation } from './mirror/mirror-status.ts';
@@ -20,7 +22,7 @@ import { printReport } from './mirror/reconcile-report.ts';
 import { renderReportPage } from './mirror/report-page.ts';
 import { findReportSigner } from './mirror/report-signer.ts';
 import { runBackfill, runReconcile, type ComparisonConfig } from './mirror/run-reconcile.ts';
-import { openConfiguredDatabase, sharedSecret } from './open-parts.ts';
+import { openConfiguredDatabase, openConfiguredReplica, openConfiguredStore, sharedSecret } from './open-parts.ts';
 import { tellFailure } from './operator-commands.ts';
 
 const USAGE = `Usage: muniment mirror COMMAND [--org ORG] [--json]
@@ -83,10 +85,18 @@ function targetOf({ words, org }: Wish): MirrorTarget | undefined {
   return org === undefined ? { reference } : { org, reference };
 }
 
-function comparisonConfig(database: Database, config: Config): ComparisonConfig {
+async function comparisonConfig(database: Database, config: Config): Promise<ComparisonConfig> {
   const baseUrl = config.mirrorBaseUrl?.reveal();
   if (baseUrl === undefined) throw new Error('MIRROR_BASE_URL is not set: there is no mirror');
-  return { database, baseUrl, security: config.mirrorSecurity, publicBase: config.fhirBase, access: config.mirrorAccess };
+  return { database, baseUrl, security: config.mirrorSecurity, publicBase: config.fhirBase, access: config.mirrorAccess, ...await binaryDataOf(database, config) };
+}
+
+/** The store is needed only where Binaries go with their bytes. What is damaged there is for the server to find. */
+async function binaryDataOf(database: Database, config: Config): Promise<Pick<ComparisonConfig, 'binaryData'>> {
+  if (config.mirrorBinaryBytesMax === 0) return {};
+  const replica = openConfiguredReplica(config);
+  const reader = createContentReader({ stores: [await openConfiguredStore(config, database)], ...(replica === undefined ? {} : { replica }), onDamage: async () => {} });
+  return { binaryData: createBinaryData({ database, reader, bytesMax: config.mirrorBinaryBytesMax }) };
 }
 
 function mirrorRecord(database: Database): MirrorRecord {
@@ -112,7 +122,7 @@ async function answerReconcile(database: Database, config: Config, wish: Wish): 
   try {
     if (wish.repair) await recordFilling(database, config, wish, 'mirror-reconcile', { repair: 'true', ...(wish.removeOthers ? { 'remove-others': 'true' } : {}) });
     const signer = await findReportSigner(database, { dataDir: config.dataDir, keyFile: config.auditSigningKeyFile }, await sharedSecret(database, 'mirror-report'));
-    const done = await runReconcile(comparisonConfig(database, config), {
+    const done = await runReconcile(await comparisonConfig(database, config), {
       ...(wish.org === undefined ? {} : { org: wish.org }), scope: wish.ours ? 'ours' : 'all', repair: wish.repair, removeOthers: wish.removeOthers, again: wish.again,
       pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showProgress,
     }, signer);
@@ -131,7 +141,7 @@ async function answerBackfill(database: Database, config: Config, wish: Wish): P
   process.once('SIGINT', end).once('SIGTERM', end);
   try {
     await recordFilling(database, config, wish, 'mirror-backfill', {});
-    const done = await runBackfill(comparisonConfig(database, config), {
+    const done = await runBackfill(await comparisonConfig(database, config), {
       ...(wish.org === undefined ? {} : { org: wish.org }), again: wish.again, pace: createPace(wish.rate, stop.signal), stop: stop.signal, onProgress: showFilling,
       onTrouble: (reason) => { process.stderr.write(`\nHAPI is waited for: ${reason}\n`); },
     });

@@ -48,6 +48,7 @@ import { startLog, type LogWorker } from './log/log-worker.ts';
 import { createLogProofs } from './log/read-proofs.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { createBinaryData } from './mirror/binary-data.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { createConsentSource } from './mirror/consents.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';
@@ -103,9 +104,12 @@ async function scannerHealth({ scan }: Config, scanner: Scanner | undefined): Pr
   } catch { return { state: 'down', note: scan === 'required' ? 'out of reach: bytes are refused' : 'out of reach: bytes are taken unscanned' }; }
 }
 
-function startMirror(config: Config, database: Database, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
+function startMirror(config: Config, database: Database, reader: ContentReader, logger: Logger, metrics: Metrics): MirrorWorker | undefined {
   if (config.mirrorBaseUrl === undefined) return undefined;
-  const hapi = { baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, publicBase: config.fhirBase, timeoutMs: config.mirrorSecurity.timeoutMs, access: config.mirrorAccess };
+  const hapi = {
+    baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, publicBase: config.fhirBase, timeoutMs: config.mirrorSecurity.timeoutMs, access: config.mirrorAccess,
+    binaryData: createBinaryData({ database, reader, bytesMax: config.mirrorBinaryBytesMax }),
+  };
   const worker = startMirrorWorker({ database, delivery: createDelivery(hapi), log: logger, metrics: { delivery: metrics.delivered } });
   const stopWatching = startWatching({ ...hapi, database, log: logger, changes: config.mirrorChanges, seconds: config.mirrorCheckSeconds, onRepaired: metrics.putBack });
   return { ...worker, stop: async () => { await Promise.all([stopWatching(), worker.stop()]); } };
@@ -214,7 +218,9 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   stops.push(refusals.stop);
   const throttle = createThrottle({ limits: config.rates, recorder, organisations, observer, logger });
   stops.push(throttle.stop);
-  const mirror = startMirror(config, database, logger, metrics);
+  const replica = openConfiguredReplica(config);
+  const reader = openReader({ store, replica, database, metrics, logger });
+  const mirror = startMirror(config, database, reader, logger, metrics);
   if (mirror !== undefined) stops.push(mirror.stop);
   stops.push(startSweeping({ database, stores: [store], logger }), startInventories({ database, store, logger }), startTellingExpired({ database, logger }));
   metrics.countFileEvents(FILE_EVENTS, startCountingFileEvents(database));
@@ -223,10 +229,8 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   registerGauges(metrics, database, recorder, log, mirror);
   if (config.syslog !== undefined) stops.push(forwardRecord(config.syslog, database, logger, metrics));
 
-  const replica = openConfiguredReplica(config);
   if (replica !== undefined) stops.push(startReplica(replica, store, database, metrics, logger));
   const scanner = openConfiguredScanner(config);
-  const reader = openReader({ store, replica, database, metrics, logger });
   const record = createScrubRecord({ database, observer, by: 'server' });
   stops.push(startScrubbing({
     database, stores: [store], replica, encrypted: config.production && config.storage.type !== 'local', days: config.scrubDays, bytesPerSecond: config.scrubBytesPerSecond, logger,

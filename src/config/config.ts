@@ -1,6 +1,6 @@
 // From variables to a frozen configuration: defaults, cross-checks, and all problems reported at once.
 import { resolve } from 'node:path';
-import { readMirrorSecurity, type HapiSecurity } from './mirror-security.ts';
+import { readBinaryBytesMax, readMirrorSecurity, type HapiSecurity } from './mirror-security.ts';
 import { readAddresses, readOrigins, readTls, type TlsConfig } from './network.ts';
 import { readRates, type RateConfig } from './rates.ts';
 import { Reader, UNITS } from './read-environment.ts';
@@ -37,6 +37,8 @@ export interface Config {
   mirrorAccess: 'off' | 'writes' | 'all';
   mirrorChanges: 'alarm' | 'authoritative';
   mirrorCheckSeconds: number;
+  /** 0 = Binaries are stubs at HAPI. */
+  mirrorBinaryBytesMax: number;
   /** streamBytesMax: what the scanner takes in one stream. */
   clamav: { host: string; port: number; streamBytesMax: number; connectionsMax: number } | undefined;
   scan: 'off' | 'optional' | 'required';
@@ -132,6 +134,7 @@ export function loadConfig(environment: Environment): Readonly<Config> {
     mirrorAccess: reader.choice('MIRROR_ACCESS', ['off', 'writes', 'all'], 'writes'),
     mirrorChanges: reader.choice('MIRROR_CHANGES', ['alarm', 'authoritative'], 'alarm'),
     mirrorCheckSeconds: reader.seconds('MIRROR_CHECK_SECONDS', 300),
+    mirrorBinaryBytesMax: readBinaryBytesMax(reader),
     clamav: host === undefined ? undefined : { host, port: reader.port('CLAMAV_PORT', 3310), streamBytesMax: reader.bytes('CLAMAV_STREAM_BYTES_MAX', 2_000 * UNITS['MiB']!), connectionsMax: reader.connections('CLAMAV_CONNECTIONS_MAX', 32) },
     scan: reader.choice('SCAN', ['off', 'optional', 'required'], production ? 'required' : 'optional'),
     trustedIssuers: readTrustedIssuers(reader.text('TRUSTED_ISSUERS'), reader.problems),

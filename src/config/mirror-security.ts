@@ -8,8 +8,11 @@ export type HapiLogin =
   | { kind: 'basic'; user: string; passwordFile: string }
   /** RFC 6750. */
   | { kind: 'bearer'; tokenFile: string }
-  /** Client credentials (RFC 6749 4.4). Without a secret the client's certificate vouches for it (RFC 8705 2). */
-  | { kind: 'oauth'; tokenUrl: string; clientId: string; secretFile: string | undefined; scope: string | undefined };
+  /** Client credentials (RFC 6749 4.4). Without proof of its own the client's certificate vouches for it (RFC 8705 2). */
+  | { kind: 'oauth'; tokenUrl: string; clientId: string; proof: ClientProof | undefined; scope: string | undefined };
+
+/** A secret that both know, or a private key that signs an assertion (private_key_jwt, RFC 7523 2.2), as SMART Backend Services have it. */
+export type ClientProof = { kind: 'secret'; secretFile: string } | { kind: 'key'; keyFile: string; keyId: string | undefined };
 
 export interface HapiSecurity {
   login: HapiLogin | undefined;
@@ -40,7 +43,8 @@ export function readMirrorSecurity(reader: Reader): HapiSecurity {
 function readLogin(reader: Reader, certified: boolean): HapiLogin | undefined {
   const [user, passwordFile, tokenFile, tokenUrl] = [reader.text('MIRROR_USER'), reader.text('MIRROR_PASSWORD_FILE'), reader.text('MIRROR_TOKEN_FILE'), reader.url('MIRROR_OAUTH_TOKEN_URL', ['http:', 'https:'])];
   const [clientId, secretFile, scope] = [reader.text('MIRROR_OAUTH_CLIENT_ID'), reader.text('MIRROR_OAUTH_CLIENT_SECRET_FILE'), reader.text('MIRROR_OAUTH_SCOPE')];
-  const ways = [user !== undefined || passwordFile !== undefined || hasUser(reader), tokenFile !== undefined, tokenUrl !== undefined || clientId !== undefined || secretFile !== undefined];
+  const [keyFile, keyId] = [reader.text('MIRROR_OAUTH_KEY_FILE'), reader.text('MIRROR_OAUTH_KEY_ID')];
+  const ways = [user !== undefined || passwordFile !== undefined || hasUser(reader), tokenFile !== undefined, tokenUrl !== undefined || clientId !== undefined || secretFile !== undefined || keyFile !== undefined];
   if (ways.filter((way) => way).length > 1) {
     reader.problems.push('Only one of MIRROR_USER (or a user in MIRROR_BASE_URL), MIRROR_TOKEN_FILE and MIRROR_OAUTH_TOKEN_URL may be set');
     return undefined;
@@ -49,10 +53,25 @@ function readLogin(reader: Reader, certified: boolean): HapiLogin | undefined {
   if (user !== undefined || passwordFile !== undefined) return together(reader, { MIRROR_USER: user, MIRROR_PASSWORD_FILE: passwordFile }) ? { kind: 'basic', user: user ?? '', passwordFile: passwordFile ?? '' } : undefined;
   if (ways[2] !== true) return undefined;
   if (!together(reader, { MIRROR_OAUTH_TOKEN_URL: tokenUrl, MIRROR_OAUTH_CLIENT_ID: clientId })) return undefined;
-  if (secretFile === undefined && !certified) reader.problems.push('MIRROR_OAUTH_CLIENT_SECRET_FILE is needed, or MIRROR_TLS_CERT where a certificate vouches for the client');
+  if (secretFile !== undefined && keyFile !== undefined) reader.problems.push('Only one of MIRROR_OAUTH_CLIENT_SECRET_FILE and MIRROR_OAUTH_KEY_FILE may be set');
+  if (secretFile === undefined && keyFile === undefined && !certified) reader.problems.push('MIRROR_OAUTH_CLIENT_SECRET_FILE or MIRROR_OAUTH_KEY_FILE is needed, or MIRROR_TLS_CERT where a certificate vouches for the client');
   const { protocol, hostname } = new URL((tokenUrl ?? '').replace('{org}', 'o'));
   if (protocol !== 'https:' && !LOOPBACK.test(hostname)) reader.problems.push('MIRROR_OAUTH_TOKEN_URL must be https://: the secret of the client is sent there');
-  return { kind: 'oauth', tokenUrl: tokenUrl ?? '', clientId: clientId ?? '', secretFile, scope };
+  return { kind: 'oauth', tokenUrl: tokenUrl ?? '', clientId: clientId ?? '', proof: proofOf(secretFile, keyFile, keyId), scope };
+}
+
+function proofOf(secretFile: string | undefined, keyFile: string | undefined, keyId: string | undefined): ClientProof | undefined {
+  if (keyFile !== undefined) return { kind: 'key', keyFile, keyId };
+  return secretFile === undefined ? undefined : { kind: 'secret', secretFile };
+}
+
+const BINARY_BYTES_MAX = 256 * 1024;
+
+/** A comparison reads fifty of them at once. 0 = none. */
+export function readBinaryBytesMax(reader: Reader): number {
+  const bytes = reader.text('MIRROR_BINARY_BYTES_MAX') === undefined ? 0 : reader.bytes('MIRROR_BINARY_BYTES_MAX', 0);
+  if (bytes > BINARY_BYTES_MAX) reader.problems.push('MIRROR_BINARY_BYTES_MAX must be 256KiB at most');
+  return bytes;
 }
 
 function hasUser(reader: Reader): boolean {

@@ -9,9 +9,9 @@ import { portions } from './compare.ts';
 import { endLeases, leaseIdleHeads, type LeaseEnd } from './lease-heads.ts';
 import { sourceVersion } from './mirrored-text.ts';
 import { referencesIn } from './precedence.ts';
-import { countOurs, readOursAfter, sentText, type ComparedType, type OurResource } from './our-side.ts';
+import { countOurs, readOursAfter, type ComparedType, type OurResource } from './our-side.ts';
 import { endRun, openRun, saveRun, type Run } from './reconcile-progress.ts';
-import { readVersionsSince, type RepairParts } from './repair.ts';
+import { bodyOf, readVersionsSince, type RepairParts } from './repair.ts';
 import { probeDelayMs } from './retry-schedule.ts';
 
 export interface BackfillProgress {
@@ -150,13 +150,12 @@ async function send(options: BackfillOptions, type: ComparedType, lacking: reado
 
 /** All versions that HAPI lacks, in their order. */
 async function sendOne(options: BackfillOptions, type: ComparedType, row: OurResource, theirs: TheirResource | undefined, leaseUntil: number): Promise<DeliveryResult> {
-  const { orgName, publicBase, call } = options;
+  const { orgName, call } = options;
   const { id } = row;
   const named = theirs === undefined ? 0 : sourceVersion(theirs.source, { orgName, type, id, version: 0 });
   let expected = theirs?.version ?? ABSENT;
   for (const one of await readVersionsSince(options, type, row, typeof named === 'number' ? named : 0)) {
-    const body = one.deleted ? null : sentText(orgName, type, one, publicBase) ?? null;
-    const result = await writeGuarded({ orgName, type, id, version: one.version, body, expected, refusals: 0, leaseUntil }, call);
+    const result = await writeGuarded({ orgName, type, id, version: one.version, body: await bodyOf(options, type, one), expected, refusals: 0, leaseUntil }, call);
     if (result.kind !== 'delivered') return result;
     expected = result.hapiVersion;
   }

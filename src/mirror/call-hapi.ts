@@ -28,7 +28,7 @@ export interface HapiAnswer {
   version: string | undefined;
   /** meta.source of the resource in the body. */
   source: string | undefined;
-  /** The resource of a GET, its decimals exact; empty for none. */
+  /** The resource of the answer, its decimals exact; empty for none. */
   resource: JsonObject;
   /** Whether the body of a failure is an OperationOutcome: only then HAPI itself has spoken. */
   outcome: boolean;

@@ -8,6 +8,8 @@ import { referenceKey, referencesIn, underWay, type OwnReference } from './prece
 
 /** Deliveries are spread over so many shards by patient. */
 export const SHARDS = 64;
+/** So many of a shard are leased together, to go in one request where they may. */
+export const TOGETHER_MAX = 20;
 /** Longer than the requests of one delivery take together, unless HAPI is very slow. */
 export const LEASE_MS = 60_000;
 const TAKE_MAX = 500;
@@ -29,8 +31,12 @@ export interface LeasedVersion {
   id: string;
   version: number;
   deleted: boolean;
+  /** A deletion after which nothing of the versions before it may be left. */
+  purged: boolean;
   /** Exact JSON; null for a deletion, and when the version is not in the database. */
   text: string | null;
+  /** Id of the bytes of a Binary. */
+  content: string | null;
   /** Id and canonical JSON of the access event of the write; the text is null when there is no such event. */
   event: string;
   eventText: string | null;
@@ -38,8 +44,8 @@ export interface LeasedVersion {
   photo: string | null;
   /** Nothing of the same write comes behind it, so the Provenance of the write does. */
   lastOfWrite: boolean;
-  /** `Type/id` of ours that has to be at HAPI first. */
-  waitsFor: string | null;
+  /** `Type/id` of ours that have to be at HAPI first. */
+  waitsFor: string[];
   publishedAt: Date;
   seq: string;
   shard: number;
@@ -93,31 +99,36 @@ export async function takeIn(tx: Transaction, orgs: OrgRange): Promise<boolean> 
 }
 
 /**
- * Leases up to `countMax` due heads of a lane, oldest first, one for each shard of `shards`, and reads their lowest
+ * Leases due heads of a lane, of up to `shardMax` shards of `shards`, oldest first, TOGETHER_MAX of each, and reads their lowest
  * pending version. What one write made comes in the order of its types: bytes, documents, lists. Heads that another worker is about to lease are passed over.
  */
-export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], countMax: number): Promise<LeasedVersion[]> {
+export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, shards: number[], shardMax: number): Promise<LeasedVersion[]> {
   const leaseUntil = performance.now() + LEASE_MS;
   const lease = randomUUID();
   await commitWithoutWaiting(tx);
   const leased = await tx.query<{ org: OrgId; type: number; id: string }>({
     name: 'mirror-lease',
     text: `
-      with due as (
-        select h.* from organisation g cross join lateral (
+      with begun as (
+        select g.id as org, s.shard, f.next_at from organisation g cross join lateral (
           select from mirror_head where org = g.id and lane = $4 and state = 'waiting' and next_at is not null
           order by shard, next_at limit 1) any_pending
         cross join unnest($5::int[]) as s(shard) cross join lateral (
-          select org, type, id, next_at from mirror_head
+          select next_at from mirror_head
           where org = g.id and lane = $4 and shard = s.shard and state = 'waiting' and next_at <= now()
-          order by next_at, type, id limit 1 for update skip locked) h
+          order by next_at limit 1) f
         where g.id between $1 and $2 and g.id <> all ($3::int[])
-        order by h.next_at limit $6
+        order by f.next_at limit $6
+      ), due as (
+        select h.* from begun b cross join lateral (
+          select org, type, id from mirror_head
+          where org = b.org and lane = $4 and shard = b.shard and state = 'waiting' and next_at <= now()
+          order by next_at, type, id limit ${TOGETHER_MAX} for update skip locked) h
       )
       update mirror_head m set lease = $7, next_at = now() + interval '${LEASE_MS} milliseconds'
       from due d where m.org = d.org and m.type = d.type and m.id = d.id
       returning m.org, m.type, m.id`,
-    values: [orgs.low, orgs.high, orgs.blocked, lane, shards, countMax, lease],
+    values: [orgs.low, orgs.high, orgs.blocked, lane, shards, shardMax, lease],
   });
   if (leased.rows.length === 0) return [];
   return readLeased(tx, lease, leased.rows, leaseUntil);
@@ -125,14 +136,15 @@ export async function claimDue(tx: Transaction, orgs: OrgRange, lane: number, sh
 
 /** A statement of its own: its snapshot is younger than the locks, so what another worker just settled is gone in it. */
 async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; type: number; id: string }[], leaseUntil: number): Promise<LeasedVersion[]> {
-  const { rows } = await tx.query<Omit<LeasedVersion, 'type' | 'lease' | 'leaseUntil' | 'waitsFor'> & { type: number; earlierType: number | null; earlierId: string | null }>({
+  const { rows } = await tx.query<Omit<LeasedVersion, 'type' | 'lease' | 'leaseUntil' | 'waitsFor'> & { type: number; earlierTypes: number[] | null; earlierIds: string[] | null }>({
     name: 'mirror-read-leased',
     text: `
       select m.org, g.name as "orgName", m.type, m.id, o.version, coalesce(r.deleted, h.deleted, false) as deleted,
-        coalesce(r.body, h.body) as text, o.event, e.body as "eventText", o.photo, o.created_at as "publishedAt", o.seq, m.shard,
+        exists (select from purged_version where org = m.org and type = m.type and id = m.id and version = o.version - 1) as purged,
+        coalesce(r.body, h.body) as text, coalesce(r.content, h.content) as content, o.event, e.body as "eventText", o.photo, o.created_at as "publishedAt", o.seq, m.shard,
         m.attempts, m.refusals, m.hapi_version as "hapiVersion",
         not exists (select from (select * from outbox where org = m.org and event = o.event offset 0) x where x.photo is null and (x.type, x.id) > (m.type, m.id)) as "lastOfWrite",
-        f.type as "earlierType", f.id as "earlierId"
+        f.types as "earlierTypes", f.ids as "earlierIds"
       from unnest($1::int[], $2::smallint[], $3::text[]) as k(org, type, id)
       cross join lateral (select * from mirror_head where org = k.org and type = k.type and id = k.id offset 0) m
       join organisation g on g.id = m.org
@@ -143,19 +155,18 @@ async function readLeased(tx: Transaction, lease: string, heads: { org: OrgId; t
       left join lateral (select * from resource_history where org = m.org and type = m.type and id = m.id and version = o.version offset 0) h on true
       left join lateral (select a.body from access_event a where a.org = m.org and a.id = o.event offset 0) e on true
       left join lateral (
-        select x.type, x.id from (select * from outbox where org = m.org and event = o.event offset 0) x
+        select array_agg(x.type::int order by x.type, x.id) as types, array_agg(x.id order by x.type, x.id) as ids from (select * from outbox where org = m.org and event = o.event offset 0) x
         left join lateral (select state from mirror_head where org = x.org and type = x.type and id = x.id offset 0) y on true
-        where x.photo is null and (x.type, x.id) < (m.type, m.id) and coalesce(y.state, 'waiting') = 'waiting' limit 1) f on true`,
+        where x.photo is null and (x.type, x.id) < (m.type, m.id) and coalesce(y.state, 'waiting') = 'waiting') f on true`,
     values: [heads.map(({ org }) => org), heads.map(({ type }) => type), heads.map(({ id }) => id)],
   });
   if (rows.length < heads.length) await rest(tx, lease, heads.filter((head) => !rows.some(({ org, type, id }) => org === head.org && type === head.type && id === head.id)));
   const referred = rows.map(({ org, seq, text, photo }): OwnReference[] => (text === null || photo !== null ? [] : referencesIn(text).map((reference) => ({ ...reference, org, before: seq }))));
   const missing = await underWay(tx, referred.flat());
-  return rows.map(({ earlierType, earlierId, ...row }, position) => {
-    const target = referred[position]?.find((reference) => missing.has(referenceKey(reference)));
-    const earlier = earlierType === null || earlierId === null || row.photo !== null || !row.lastOfWrite ? undefined : { type: earlierType, id: earlierId };
-    const before = target ?? earlier;
-    return { ...row, type: typeName(row.type), waitsFor: before === undefined ? null : `${typeName(before.type)}/${before.id}`, lease, leaseUntil };
+  return rows.map(({ earlierTypes, earlierIds, ...row }, position) => {
+    const targets = (referred[position] ?? []).filter((reference) => missing.has(referenceKey(reference)));
+    const earlier = row.photo !== null || !row.lastOfWrite ? [] : (earlierIds ?? []).map((id, at) => ({ type: earlierTypes?.[at] ?? 0, id }));
+    return { ...row, type: typeName(row.type), waitsFor: [...targets, ...earlier].map(({ type, id }) => `${typeName(type)}/${id}`), lease, leaseUntil };
   });
 }
 

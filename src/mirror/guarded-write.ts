@@ -6,8 +6,8 @@ import { sourceVersion, type VersionName } from './mirrored-text.ts';
 import { isLastRefusal } from './retry-schedule.ts';
 
 export type DeliveryResult =
-  /** `hapiVersion`: what the next write of this resource has to expect. */
-  | { kind: 'delivered'; hapiVersion: string }
+  /** `hapiVersion`: what the next write of this resource has to expect. `note`: what a person has to know about it. */
+  | { kind: 'delivered'; hapiVersion: string; note?: string }
   /**
    * `transport`: HAPI was not reached or did not speak. `refused`: it spoke against this resource. `denied`: it does not let
    * us in, whatever we send. `retryAfterMs`: it said when to come back.

@@ -1,5 +1,5 @@
 // What a version looks like at the mirror: its exact JSON, with our version in meta.source
-// (http://hl7.org/fhir/R4/resource.html#Meta), and for a Binary only what it is, never its bytes.
+// (http://hl7.org/fhir/R4/resource.html#Meta), and for a Binary what it is, and its bytes only where they are given.
 import { isJsonObject, parseJson, printJson, type JsonObject, type JsonValue } from '../fhir/json.ts';
 
 export interface VersionName {
@@ -25,10 +25,10 @@ export function sourceVersion(source: string | undefined, name: VersionName): nu
   return /^[0-9]+$/.test(version) ? Number(version) : 'foreign';
 }
 
-/** The JSON text to send for `text`. `publicBase` is the FHIR base as clients see it, without a trailing slash. */
-export function mirroredText(name: VersionName, text: string, publicBase: string): string {
+/** The JSON text to send for `text`. `publicBase` is the FHIR base as clients see it, without a trailing slash; `data` the base64 that goes with a Binary. */
+export function mirroredText(name: VersionName, text: string, publicBase: string, data?: string): string {
   const resource = parseJson(text) as JsonObject;
-  const body = name.type === 'Binary' ? stub(resource) : resource;
+  const body = name.type === 'Binary' ? { ...stub(resource), ...(data === undefined ? {} : { data }) } : resource;
   absoluteUrls(body, publicBase);
   return sourcedText(name, body);
 }

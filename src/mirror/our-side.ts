@@ -23,6 +23,8 @@ export interface OurResource {
   deleted: boolean;
   /** As stored; null for a deletion. */
   text: string | null;
+  /** Id of the bytes of a Binary. */
+  content: string | null;
   /** A delivery of it waits, runs or is parked. */
   waiting: boolean;
 }
@@ -32,11 +34,11 @@ interface OurRow extends Omit<OurResource, 'waiting'> {
 }
 
 const RESOURCES = `
-  select r.id, r.version, r.deleted, r.body as text,
+  select r.id, r.version, r.deleted, r.body as text, r.content,
     exists (select from outbox o where o.org = r.org and o.type = r.type and o.id = r.id) as waiting
   from resource r where r.org = $1 and r.type = $2`;
 const WRITES = `
-  select e.id::text as id, 1 as version, false as deleted, e.body as text
+  select e.id::text as id, 1 as version, false as deleted, e.body as text, null as content
   from access_event e where e.org = $1 and e.write and e.outcome = 0 and strpos(e.body, '"targets":["') > 0`;
 
 /** The next ones after the id `after`, in the order of their ids; '' = from the beginning. */
@@ -67,11 +69,11 @@ export async function countOurs(tx: Transaction, org: OrgId, type: ComparedType)
   return Number(rows[0]?.count ?? 0);
 }
 
-/** The JSON text that the mirror sends for it; undefined where there is nothing to send. */
-export function sentText(orgName: string, type: ComparedType, { id, version, text }: OurResource, publicBase: string): string | undefined {
+/** The JSON text that the mirror sends for it, `data` with a Binary; undefined where there is nothing to send. */
+export function sentText(orgName: string, type: ComparedType, { id, version, text }: OurResource, publicBase: string, data?: string): string | undefined {
   if (text === null) return undefined;
   const name = { orgName, type, id, version };
-  return type === 'Provenance' ? sourcedText(name, renderProvenance(parseJson(text) as unknown as AccessEvent)) : mirroredText(name, text, publicBase);
+  return type === 'Provenance' ? sourcedText(name, renderProvenance(parseJson(text) as unknown as AccessEvent)) : mirroredText(name, text, publicBase, data);
 }
 
 const NIL = '00000000-0000-0000-0000-000000000000';

@@ -54,16 +54,22 @@ async function bringBack(parts: RepairParts, drift: Drift, ours: OurResource | u
     expected = removed.hapiVersion;
   }
   for (const version of await versionsToSend(parts, type, id, ours, held)) {
-    const result = await writeGuarded({ ...write, version: version.version, body: version.deleted ? null : sentText(parts.orgName, type, version, parts.publicBase) ?? null, expected }, parts.call);
+    const result = await writeGuarded({ ...write, version: version.version, body: await bodyOf(parts, type, version), expected }, parts.call);
     if (result.kind !== 'delivered') return undefined;
     expected = result.hapiVersion;
   }
   return expected;
 }
 
+/** The JSON text of a version to send; null for a deletion. Rejects while bytes that go with it cannot be read. */
+export async function bodyOf({ org, orgName, publicBase, binaryData }: CompareParts, type: ComparedType, version: OurResource): Promise<string | null> {
+  if (version.deleted) return null;
+  return sentText(orgName, type, version, publicBase, type === 'Binary' ? await binaryData.read(org, version.content) : undefined) ?? null;
+}
+
 /** Where HAPI never had it, its whole history; where HAPI is behind, what it lacks; else the newest version alone. */
 async function versionsToSend(parts: RepairParts, type: ComparedType, id: string, ours: OurResource | undefined, held: HapiAnswer): Promise<OurResource[]> {
-  const gone = { id, version: ours?.version ?? 0, deleted: true, text: null, waiting: false };
+  const gone = { id, version: ours?.version ?? 0, deleted: true, text: null, content: null, waiting: false };
   if (ours === undefined || ours.deleted) return [gone];
   if (type === 'Provenance') return [ours];
   const named = held.status === 404 ? 0 : sourceVersion(held.source, { orgName: parts.orgName, type, id, version: 0 });
@@ -74,7 +80,7 @@ async function versionsToSend(parts: RepairParts, type: ComparedType, id: string
 export async function readVersionsSince({ database, org }: CompareParts, type: ComparedType, ours: OurResource, since: number): Promise<OurResource[]> {
   if (since >= ours.version - 1 || type === 'Provenance') return [ours];
   const earlier = await database.workerTransaction((tx) => tx.query<OurResource>(
-    `select id, version, deleted, body as text, false as waiting from resource_history
+    `select id, version, deleted, body as text, content, false as waiting from resource_history
      where org = $1 and type = $2 and id = $3 and version > $4 and version < $5 and (deleted or body is not null) order by version`,
     [org, typeNumber(type), ours.id, since, ours.version]));
   return [...earlier.rows, ours];

@@ -2,6 +2,7 @@
 import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { backfill, type BackfillOptions, type BackfillProgress } from './backfill.ts';
+import { NO_BINARY_DATA, type BinaryData } from './binary-data.ts';
 import { callHapi } from './call-hapi.ts';
 import { isPerOrganisation, openHapi, type HapiAddress } from './hapi-client.ts';
 import { createHapiSide } from './hapi-side.ts';
@@ -19,6 +20,8 @@ export interface ComparisonConfig extends HapiAddress {
   publicBase: string;
   access: 'off' | 'writes' | 'all';
   timeoutMs?: number;
+  /** Without it Binaries are stubs. */
+  binaryData?: BinaryData;
 }
 
 export interface ReconcileWish {
@@ -44,7 +47,7 @@ export async function comparisonParts(config: ComparisonConfig, wish: Pick<Recon
   const org: MirroredOrg = await database.workerTransaction((tx) => mirroredOrganisation(tx, wish.org, isPerOrganisation(config.baseUrl)));
   const client = openHapi(config, org.orgName);
   return {
-    ...org, database, publicBase, removeOthers: wish.removeOthers,
+    ...org, database, publicBase, binaryData: config.binaryData ?? NO_BINARY_DATA, removeOthers: wish.removeOthers,
     hapi: createHapiSide({ client, timeoutMs, sourcePrefix: wish.scope === 'all' ? undefined : organisationSource(org.orgName) }),
     call: (request) => callHapi(client, request, timeoutMs, wish.stop),
   };

@@ -125,13 +125,17 @@ describe('defaults', () => {
   it('HAPI is let in to in one way, whose parts belong together', () => {
     expect(loadConfig({ MIRROR_TOKEN_FILE: '/run/token' }).mirrorSecurity).toMatchObject({ login: { kind: 'bearer', tokenFile: '/run/token' }, connectMs: 5_000, timeoutMs: 30_000 });
     const oauth = { MIRROR_OAUTH_TOKEN_URL: 'https://login.example/token', MIRROR_OAUTH_CLIENT_ID: 'muniment' };
-    expect(loadConfig({ ...oauth, MIRROR_TLS_CERT: '/c', MIRROR_TLS_KEY: '/k' }).mirrorSecurity.login).toMatchObject({ kind: 'oauth', secretFile: undefined });
+    expect(loadConfig({ ...oauth, MIRROR_TLS_CERT: '/c', MIRROR_TLS_KEY: '/k' }).mirrorSecurity.login).toMatchObject({ kind: 'oauth', proof: undefined });
+    expect(loadConfig({ ...oauth, MIRROR_OAUTH_KEY_FILE: '/k.pem', MIRROR_OAUTH_KEY_ID: 'one' }).mirrorSecurity.login).toMatchObject({ proof: { kind: 'key', keyFile: '/k.pem', keyId: 'one' } });
+    expect([loadConfig({}).mirrorBinaryBytesMax, loadConfig({ MIRROR_BINARY_BYTES_MAX: '256KiB' }).mirrorBinaryBytesMax]).toEqual([0, 262_144]);
+    expect(() => loadConfig({ MIRROR_BINARY_BYTES_MAX: '1MiB' })).toThrow(/MIRROR_BINARY_BYTES_MAX must be 256KiB at most/);
     const wrong: [Environment, RegExp][] = [
       [{ MIRROR_TOKEN_FILE: '/t', MIRROR_USER: 'u', MIRROR_PASSWORD_FILE: '/p' }, /Only one of/],
       [{ MIRROR_BASE_URL: 'http://user:word@hapi/fhir', MIRROR_TOKEN_FILE: '/t' }, /Only one of/],
       [{ MIRROR_USER: 'u' }, /MIRROR_USER and MIRROR_PASSWORD_FILE/],
       [{ MIRROR_OAUTH_CLIENT_ID: 'c' }, /MIRROR_OAUTH_TOKEN_URL and MIRROR_OAUTH_CLIENT_ID/],
-      [oauth, /MIRROR_OAUTH_CLIENT_SECRET_FILE is needed/],
+      [oauth, /MIRROR_OAUTH_CLIENT_SECRET_FILE or MIRROR_OAUTH_KEY_FILE is needed/],
+      [{ ...oauth, MIRROR_OAUTH_CLIENT_SECRET_FILE: '/s', MIRROR_OAUTH_KEY_FILE: '/k' }, /Only one of MIRROR_OAUTH_CLIENT_SECRET_FILE and MIRROR_OAUTH_KEY_FILE/],
       [{ ...oauth, MIRROR_OAUTH_TOKEN_URL: 'http://login.example/token', MIRROR_OAUTH_CLIENT_SECRET_FILE: '/s' }, /must be https/],
       [{ MIRROR_TLS_CERT: '/c' }, /MIRROR_TLS_CERT and MIRROR_TLS_KEY/],
       [{ MIRROR_TIMEOUT_SECONDS: '31' }, /from 1 to 30/],

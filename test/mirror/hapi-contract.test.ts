@@ -11,7 +11,7 @@ jest.setTimeout(60_000);
 interface Answer {
   status: number;
   version: string | undefined;
-  resource: { id?: string; meta?: { source?: string; versionId?: string; security?: unknown[]; tag?: unknown[]; profile?: unknown[] }; extension?: object[]; total?: number; link?: { relation: string }[]; entry?: { resource?: { id?: string; meta?: { source?: string } }; request?: { url?: string } }[]; resourceType?: string; target?: { reference: string }[] };
+  resource: { id?: string; meta?: { source?: string; versionId?: string; lastUpdated?: string; security?: unknown[]; tag?: unknown[]; profile?: unknown[] }; extension?: object[]; total?: number; link?: { relation: string }[]; entry?: { resource?: { id?: string; meta?: { source?: string } }; request?: { url?: string }; response?: { status?: string; location?: string } }[]; name?: object[]; resourceType?: string; target?: { reference: string }[] };
 }
 
 async function ask(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> {
@@ -73,6 +73,74 @@ const ids = (answer: Answer): (string | undefined)[] => (answer.resource.entry ?
     expect((await ask('POST', '', bundle('W/"1"'))).status).toBe(200);
   });
 
+  const put = (resource: object & { resourceType?: string; id?: string }, ifMatch: string): object => ({ resource, request: { method: 'PUT', url: `${resource.resourceType}/${resource.id}`, ifMatch: `W/"${ifMatch}"` } });
+  const transaction = (...entry: object[]): Promise<Answer> => ask('POST', '', { resourceType: 'Bundle', type: 'transaction', entry }, { 'x-meta-snapshot-mode': 'TAG,PROFILE,SECURITY_LABEL' });
+  const document = (id: string, more: object = {}) => ({ resourceType: 'DocumentReference', id, status: 'current', ...more });
+
+  it('creates in a transaction under If-Match W/"0" and never replaces: neither what is there, nor what was deleted, nor a placeholder', async () => {
+    const [there, deleted, absent, list1] = Array.from({ length: 4 }, () => randomUUID()) as [string, string, string, string];
+    for (const id of [there, deleted]) await ask('PUT', `DocumentReference/${id}`, document(id));
+    await ask('DELETE', `DocumentReference/${deleted}`);
+    await ask('PUT', `List/${list1}`, list(list1, { entry: [{ item: { reference: `DocumentReference/${absent}` } }] }));
+    for (const id of [there, deleted, absent]) {
+      const fresh = randomUUID();
+      expect((await transaction(put(document(fresh), '0'), put(document(id, { description: 'other' }), '0'))).status).toBe(409);
+      expect((await ask('GET', `DocumentReference/${fresh}`)).status).toBe(404);
+    }
+    expect((await transaction(put(document(deleted, { description: 'again' }), '2'), put(document(absent, { description: 'ours' }), '1'))).status).toBe(200);
+  });
+
+  it('answers a transaction entry for entry with the versions that it made, also where the body was equal', async () => {
+    const [one, two] = [randomUUID(), randomUUID()];
+    const locations = (answer: Answer): (string | undefined)[] => (answer.resource.entry ?? []).map(({ response }) => `${response?.status?.slice(0, 3)} ${response?.location}`);
+    expect(locations(await transaction(put(document(two), '0'), put(document(one), '0')))).toEqual([`201 DocumentReference/${two}/_history/1`, `201 DocumentReference/${one}/_history/1`]);
+    expect(locations(await transaction(put(document(two), '1'), put(document(one, { description: 'b' }), '1')))).toEqual([`200 DocumentReference/${two}/_history/1`, `200 DocumentReference/${one}/_history/2`]);
+  });
+
+  it('makes no placeholder of what the same transaction brings, and keeps the version in its Provenance', async () => {
+    const [first, second, bytes, provenance] = Array.from({ length: 4 }, () => randomUUID()) as [string, string, string, string];
+    await transaction(
+      put({ resourceType: 'Provenance', id: provenance, target: [{ reference: `DocumentReference/${first}/_history/1` }], recorded: '2024-01-01T00:00:00Z', agent: [{ who: { display: 'test' } }] } as object, '0'),
+      put(document(first, { relatesTo: [{ code: 'appends', target: { reference: `DocumentReference/${second}` } }] }), '0'),
+      put({ resourceType: 'Binary', id: bytes, contentType: 'text/plain', securityContext: { reference: `DocumentReference/${first}` } } as object, '0'), put(document(second), '0'),
+    );
+    for (const id of [first, second]) expect(await ask('GET', `DocumentReference/${id}`)).toMatchObject({ version: '1', resource: { resourceType: 'DocumentReference' } });
+    expect((await ask('GET', `DocumentReference/${second}`)).resource.extension).toBeUndefined();
+    expect((await ask('GET', `Provenance/${provenance}`)).resource.target?.[0]?.reference).toBe(`DocumentReference/${first}/_history/1`);
+  });
+
+  it('replaces labels in a transaction under X-Meta-Snapshot-Mode', async () => {
+    const id = randomUUID();
+    await transaction(put(document(id, { meta: { tag: [{ system: 'urn:t', code: 'one' }], security: [{ system: 'urn:s', code: 'R' }] } }), '0'));
+    await transaction(put(document(id, { description: 'b' }), '1'));
+    const { meta } = (await ask('GET', `DocumentReference/${id}`)).resource;
+    expect([meta?.tag, meta?.security]).toEqual([undefined, undefined]);
+  });
+
+  it('removes by $expunge what was before a deletion, and the deletion stays; what refers to it is no obstacle', async () => {
+    const [id, provenance] = [randomUUID(), randomUUID()];
+    for (const description of ['a', 'b']) await ask('PUT', `DocumentReference/${id}`, document(id, { description }));
+    await ask('PUT', `Provenance/${provenance}`, { resourceType: 'Provenance', id: provenance, target: [{ reference: `DocumentReference/${id}/_history/1` }], recorded: '2024-01-01T00:00:00Z', agent: [{ who: { display: 'test' } }] });
+    await ask('DELETE', `DocumentReference/${id}`);
+    const expunged = await ask('POST', `DocumentReference/${id}/$expunge`, { resourceType: 'Parameters', parameter: [{ name: 'expungePreviousVersions', valueBoolean: true }, { name: 'limit', valueInteger: 1_000 }] });
+    expect(expunged.status).toBe(200);
+    expect(await ask('GET', `DocumentReference/${id}`)).toMatchObject({ status: 410, version: '3' });
+    for (const version of [1, 2]) expect((await ask('GET', `DocumentReference/${id}/_history/${version}`)).status).toBe(404);
+  });
+
+  it('lays no placeholder over what arrives at the same moment, and answers neither writer with a conflict', async () => {
+    const patients = Array.from({ length: 30 }, () => `${mark}-${randomUUID()}`);
+    for (const id of patients) {
+      const [patient, first] = await Promise.all([
+        ask('PUT', `Patient/${id}`, { resourceType: 'Patient', id, name: [{ family: 'Ist da' }] }),
+        ask('PUT', `DocumentReference/${id}`, document(id, { subject: { reference: `Patient/${id}` } }), { 'x-retry-on-version-conflict': 'retry; max-retries=5' }),
+      ]);
+      expect([[200, 201].includes(patient.status), first.status]).toEqual([true, 201]);
+    }
+    const held = await Promise.all(patients.map((id) => ask('GET', `Patient/${id}`)));
+    expect(held.filter(({ resource }) => resource.name === undefined)).toEqual([]);
+  });
+
   it('deletes at the address of a version only the current one, and says which version the deletion made', async () => {
     const id = randomUUID();
     for (const title of ['a', 'b']) await ask('PUT', `List/${id}`, list(id, { title }));
@@ -109,6 +177,8 @@ const ids = (answer: Answer): (string | undefined)[] => (answer.resource.entry ?
     const walk = await ask('GET', `${below}&_lastUpdated=ge${begun}&_sort=_lastUpdated,_id&_elements=id,meta,extension&_count=2&_offset=0&_total=none`);
     expect(ids(walk)).toEqual(made.slice(0, 2));
     expect(walk.resource.link?.map(({ relation }) => relation)).toContain('next');
+    const last = (await ask('GET', `List/${made[2]}`)).resource.meta?.lastUpdated ?? '';
+    expect(ids(await ask('GET', `${below}&_lastUpdated=ge${begun}&_lastUpdated=lt${encodeURIComponent(last)}&_sort=_lastUpdated,_id&_count=200&_offset=0&_total=none`))).toEqual(made.slice(0, 2));
     expect(walk.resource.entry?.[0]?.resource?.meta?.source).toBe(`${own}List/${made[0]}/_history/1`);
   });
 

@@ -8,7 +8,7 @@ import { claimDue, takeIn } from '../../src/mirror/claim.ts';
 import { settle } from '../../src/mirror/settle.ts';
 import { startFaultyServer, type Fault, type FaultyServer, type ReceivedRequest } from '../support/faulty-server.ts';
 import { startMirrorDatabase, type MirrorDatabase } from './mirror-database.ts';
-import { createSmallFhir, outcome, type SmallFhir } from './small-fhir.ts';
+import { createSmallFhir, outcome, writesIn, type SmallFhir } from './small-fhir.ts';
 
 /** Failures that the worker outlived but should not have met. */
 const failures: unknown[] = [];
@@ -31,7 +31,7 @@ afterAll(() => store.stop());
 beforeEach(async () => {
   await store.empty();
   fhir = createSmallFhir('/fhir');
-  hapi = await startFaultyServer((request) => fhir.work(request));
+  hapi = await startFaultyServer((request) => fhir.work(request), (request) => writesIn(request).map(({ path }) => path));
 });
 
 afterEach(async () => {
@@ -60,7 +60,7 @@ const drained = async (): Promise<boolean> => (await store.sql('select from outb
 const waiting = async (): Promise<number> => (await store.sql('select from outbox')).length;
 const source = (reference: string, version: number): string => `urn:muniment:demo/${reference}/_history/${version}`;
 const isWrite = (request: ReceivedRequest): boolean => request.method !== 'GET';
-const isDocument = (request: ReceivedRequest): boolean => request.path.startsWith('/fhir/DocumentReference/');
+const isDocument = (request: ReceivedRequest): boolean => writesIn(request).some(({ path }) => path.startsWith('/fhir/DocumentReference/'));
 
 async function publishAll(count: number, versions: number): Promise<string[]> {
   const references = Array.from({ length: count }, (_, index) => `DocumentReference/d${index}`);
@@ -83,7 +83,7 @@ describe('delivery', () => {
     start();
     await until(drained);
     for (const reference of references) expect(fhir.history(reference)).toEqual([1, 2, 3].map((version) => source(reference, version)));
-    expect(new Set(hapi.requests.filter((request) => request.path.startsWith('/fhir/Provenance/')).map(({ path }) => path)).size).toBe(18);
+    expect(new Set(hapi.requests.flatMap((request) => writesIn(request)).filter(({ path }) => path.startsWith('/fhir/Provenance/')).map(({ path }) => path)).size).toBe(18);
   });
 
   it('deletes what was deleted, and brings back what was written after it', async () => {
@@ -186,6 +186,77 @@ describe('faults', () => {
   });
 });
 
+describe('what waits of one patient', () => {
+  const transactions = (): ReceivedRequest[] => hapi.requests.filter(({ method, path }) => method === 'POST' && path === '/fhir');
+  const references = ['a', 'b', 'c', 'd', 'e'].map((id) => `DocumentReference/${id}`);
+  const isTransaction = ({ method }: ReceivedRequest): boolean => method === 'POST';
+  async function publishTogether(): Promise<void> {
+    for (const reference of references) await store.publish(reference, { description: reference }, { patient: 'p' });
+  }
+  const expectAll = async (): Promise<void> => {
+    await until(drained);
+    for (const reference of references) expect(fhir.history(reference)).toEqual([source(reference, 1)]);
+  };
+
+  it('goes to HAPI in one transaction with its Provenances, and the next versions name what that made', async () => {
+    await publishTogether();
+    start();
+    await expectAll();
+    expect(transactions()).toHaveLength(1);
+    expect(hapi.requests.filter(isWrite)).toHaveLength(1);
+    const [first] = transactions();
+    expect(writesIn(first!).map(({ path, headers }) => [path.split('/')[2], headers['if-match']])).toEqual(references.flatMap(() => [['DocumentReference', 'W/"0"'], ['Provenance', 'W/"0"']]));
+    for (const reference of references) await store.publish(reference, { description: 'second' }, { patient: 'p' });
+    workers[0]!.wake();
+    await until(drained);
+    expect(transactions().slice(1).flatMap((request) => writesIn(request)).filter(isDocument).map(({ headers }) => headers['if-match'])).toEqual(references.map(() => 'W/"1"'));
+    expect(hapi.requests.filter(({ method }) => method === 'GET')).toEqual([]);
+  });
+
+  it('is sent in halves and then one by one where HAPI refuses a part of it, which alone is parked', async () => {
+    await publishTogether();
+    hapi.fault = (request) => (isWrite(request) && request.body.includes('"description":"DocumentReference/b"') ? { kind: 'answer', answer: outcome(422, 'not that one') } : undefined);
+    start();
+    await until(async () => (await listParked(store.database)).length === 1);
+    expect((await listParked(store.database))[0]).toMatchObject({ reference: 'DocumentReference/b/_history/1', attempts: 5 });
+    expect(transactions().map((request) => writesIn(request).length)).toEqual([10, 6, 4]);
+    for (const reference of references) expect(fhir.history(reference)).toHaveLength(reference.endsWith('/b') ? 0 : 1);
+  });
+
+  it('waits within HAPI, once, where something else makes the same placeholder', async () => {
+    await publishTogether();
+    hapi.fault = (request) => (isTransaction(request) && request.headers['x-retry-on-version-conflict'] === undefined ? { kind: 'answer', answer: outcome(409, 'HAPI-0825') } : undefined);
+    start();
+    await expectAll();
+    expect(transactions().map(({ headers }) => headers['x-retry-on-version-conflict'])).toEqual([undefined, 'retry; max-retries=5']);
+  });
+
+  it.each([403, 404, 405])('goes one by one from then on where HAPI answers a transaction with %i, and nothing pauses', async (status) => {
+    await publishTogether();
+    hapi.fault = (request) => (isTransaction(request) ? { kind: 'answer', answer: outcome(status, 'no transactions') } : undefined);
+    const worker = start();
+    await expectAll();
+    const before = transactions().length;
+    for (const reference of references) await store.publish(reference, { description: 'second' }, { patient: 'p' });
+    worker.wake();
+    await until(drained);
+    expect(transactions()).toHaveLength(before);
+    expect(await worker.status()).toMatchObject({ paused: [], parked: 0 });
+  });
+
+  it.each<[string, Fault]>([
+    ['is lost', { kind: 'forget' }], ['comes too late', { kind: 'slow', ms: 600 }],
+    ['leaves one out', { kind: 'answer', answer: { status: 200, body: '{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":{"status":"201 Created","location":"DocumentReference/a/_history/1"}}]}' } }],
+    ['is a page of something else', { kind: 'answer', answer: { status: 200, body: '<html>Please log in</html>' } }],
+  ])('is there once when the answer %s, whether HAPI had it or not', async (_, fault) => {
+    await publishTogether();
+    hapi.fault = (request) => (isTransaction(request) ? fault : undefined);
+    start();
+    await expectAll();
+    expect(transactions()).toHaveLength(1);
+  });
+});
+
 describe('credentials that HAPI refuses', () => {
   it.each([401, 403])('rest the lane at once after %s, are told, park nothing, and go on when they are let in', async (status) => {
     hapi.fault = ({ path }) => (path.includes('/metadata') ? undefined : { kind: 'answer', answer: outcome(status, 'not you') });
@@ -279,7 +350,8 @@ describe('several servers', () => {
     const worker = start();
     await until(() => hapi.requests.length > 0);
     await worker.stop();
-    const arrived = hapi.requests.filter(isDocument).length;
+    const arrived = new Set(hapi.requests.flatMap((request) => writesIn(request)).filter(isDocument).map(({ path }) => path)).size;
+    expect(arrived).toBeGreaterThan(0);
     expect(await waiting()).toBe(3 - arrived);
     expect(await store.sql('select from mirror_head where lease is not null')).toEqual([]);
   });

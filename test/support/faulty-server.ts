@@ -43,8 +43,8 @@ export interface FaultyServer {
   stop(): Promise<void>;
 }
 
-/** `work` gives the answer of a server that has no faults. */
-export async function startFaultyServer(work: (request: ReceivedRequest) => GivenAnswer): Promise<FaultyServer> {
+/** `work` gives the answer of a server that has no faults; `written` names what a request writes, its own path unless told. */
+export async function startFaultyServer(work: (request: ReceivedRequest) => GivenAnswer, written = ({ method, path }: ReceivedRequest): string[] => (method === 'GET' ? [] : [path])): Promise<FaultyServer> {
   const writing = new Set<string>();
   const http = createServer((incoming, outgoing) => {
     void serve(incoming, outgoing).catch(() => outgoing.destroy());
@@ -53,10 +53,10 @@ export async function startFaultyServer(work: (request: ReceivedRequest) => Give
   async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const request = await received(incoming);
     server.requests.push(request);
-    const write = request.method !== 'GET';
-    if (write && writing.has(request.path)) server.overlaps.push(request.path);
-    if (write) writing.add(request.path);
-    outgoing.on('close', () => writing.delete(request.path));
+    const paths = written(request);
+    server.overlaps.push(...paths.filter((path) => writing.has(path)));
+    for (const path of paths) writing.add(path);
+    outgoing.on('close', () => { for (const path of paths) writing.delete(path); });
     await answer(request, outgoing, server.fault(request));
   }
 

@@ -3,11 +3,15 @@ package org.muniment.hapi;
 import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.context.support.IValidationSupport;
+import ca.uhn.fhir.interceptor.api.Hook;
 import ca.uhn.fhir.interceptor.api.IInterceptorService;
+import ca.uhn.fhir.interceptor.api.Interceptor;
+import ca.uhn.fhir.interceptor.api.Pointcut;
 import ca.uhn.fhir.interceptor.model.RequestPartitionId;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.api.config.ThreadPoolFactoryConfig;
 import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
+import ca.uhn.fhir.jpa.api.model.ResourceVersionConflictResolutionStrategy;
 import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
 import ca.uhn.fhir.jpa.config.HapiJpaConfig;
 import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
@@ -21,16 +25,21 @@ import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
 import ca.uhn.fhir.jpa.provider.JpaSystemProvider;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
+import ca.uhn.fhir.rest.api.RestOperationTypeEnum;
 import ca.uhn.fhir.rest.api.server.RequestDetails;
 import ca.uhn.fhir.rest.api.server.SystemRequestDetails;
 import ca.uhn.fhir.rest.server.RestfulServer;
 import ca.uhn.fhir.rest.server.exceptions.InvalidRequestException;
 import ca.uhn.fhir.rest.server.exceptions.ResourceNotFoundException;
+import ca.uhn.fhir.rest.server.exceptions.ResourceVersionConflictException;
 import ca.uhn.fhir.rest.server.interceptor.partition.RequestTenantPartitionInterceptor;
 import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
 import ca.uhn.fhir.rest.server.tenant.UrlBaseTenantIdentificationStrategy;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
+import ca.uhn.fhir.util.HapiExtensions;
 import jakarta.persistence.EntityManagerFactory;
+import org.hl7.fhir.instance.model.api.IBaseHasExtensions;
+import org.hl7.fhir.instance.model.api.IBaseResource;
 import org.hl7.fhir.r4.model.Bundle;
 import org.hl7.fhir.r4.model.Meta;
 import org.springframework.beans.factory.annotation.Value;
@@ -132,17 +141,22 @@ public class HapiServer {
 			IValidationSupport validation, IInterceptorService interceptors, DatabaseBackedPagingProvider paging,
 			PartitionSettings partitions, IPartitionLookupSvc partitionLookup,
 			@Value("${hapi.keep-reference-versions-at:}") String[] versionedPaths,
-			@Value("${hapi.retry-version-conflicts:false}") boolean retryConflicts) {
+			@Value("${hapi.retry-version-conflicts:false}") boolean retryConflicts,
+			@Value("${hapi.placeholders-stand-back:false}") boolean placeholdersStandBack,
+			@Value("${hapi.page-size-max:50}") int pageSizeMax) {
 		// HAPI removes "/_history/n" from references before storing, except at AuditEvent.entity.what.
 		if (versionedPaths.length > 0) {
 			Set<String> paths = new HashSet<>(fhir.getParserOptions().getDontStripVersionsFromReferencesAtPaths());
 			paths.addAll(List.of(versionedPaths));
 			fhir.getParserOptions().setDontStripVersionsFromReferencesAtPaths(paths);
 		}
-		// Honours "X-Retry-On-Version-Conflict: retry; max-retries=n", which is ignored otherwise.
 		if (retryConflicts) {
-			interceptors.registerInterceptor(new UserRequestRetryVersionConflictsInterceptor());
+			interceptors.registerInterceptor(new ConflictsTryAgain());
 		}
+		if (placeholdersStandBack) {
+			interceptors.registerInterceptor(new PlaceholdersStandBack());
+		}
+		paging.setMaximumPageSize(pageSizeMax);
 		RestfulServer server = new RestfulServer(fhir);
 		server.setInterceptorService(interceptors);
 		server.registerProviders(resources.createProviders());
@@ -157,6 +171,49 @@ public class HapiServer {
 			interceptors.registerInterceptor(interceptor);
 		}
 		return server;
+	}
+
+	/**
+	 * HAPI makes a placeholder of what a reference points to and it does not have. When that resource arrives at the same
+	 * moment, HAPI 8.8 lays the placeholder over it as version 2. Refused here, the writer that refers is tried again, by itself
+	 * or by HAPI, and finds the resource.
+	 */
+	@Interceptor
+	public static class PlaceholdersStandBack {
+		@Hook(Pointcut.STORAGE_PRESTORAGE_RESOURCE_UPDATED)
+		public void updated(IBaseResource before, IBaseResource after) {
+			if (before != null && isPlaceholder(after) && !isPlaceholder(before)) {
+				throw new ResourceVersionConflictException("A placeholder is not laid over " + after.getIdElement().toUnqualifiedVersionless().getValue());
+			}
+		}
+
+		private static boolean isPlaceholder(IBaseResource resource) {
+			return resource instanceof IBaseHasExtensions has
+					&& has.getExtension().stream().anyMatch(extension -> HapiExtensions.EXT_RESOURCE_PLACEHOLDER.equals(extension.getUrl()));
+		}
+	}
+
+	/**
+	 * Honours "X-Retry-On-Version-Conflict: retry; max-retries=n", which is ignored otherwise. An update that names no version takes
+	 * whatever is there, and so also a placeholder that somebody's reference makes at the same moment: it is tried again as well,
+	 * instead of being answered with 409. Who names a version is told of the conflict.
+	 */
+	@Interceptor
+	public static class ConflictsTryAgain extends UserRequestRetryVersionConflictsInterceptor {
+		private static final int RETRIES = 5;
+
+		@Override
+		@Hook(value = Pointcut.STORAGE_VERSION_CONFLICT, order = 100)
+		public ResourceVersionConflictResolutionStrategy check(RequestDetails request) {
+			ResourceVersionConflictResolutionStrategy asked = super.check(request);
+			boolean unnamed = request != null && request.getRestOperationType() == RestOperationTypeEnum.UPDATE
+					&& request.getHeader("If-Match") == null;
+			if (!asked.isRetry() && unnamed) {
+				asked.setRetry(true);
+				asked.setMaxRetries(RETRIES);
+			}
+			return asked;
+		}
 	}
 
 	/** Makes the partition of a tenant when it is first named. HAPI's own interceptor refuses tenants that nobody made. */
