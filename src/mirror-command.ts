@@ -12,7 +12,7 @@ import type { Database } from './database/database.ts';
 import { createAccessRecorder } from './gate/record-access.ts';
 import { createMirrorRecord, type MirrorRecord } from './gate/record-mirror.ts';
 import { createLogger } from './logger.ts';
-import { createBinaryData } from './mirror/binary-data.ts';
+import { createBinaryData } from './mirror/binary-bytes.ts';
 import { secondsLeft, type BackfillProgress } from './mirror/backfill.ts';
 import { listParked, mirrorStatus, parkedOf, replayParked, showHead, skipParked, type MirrorTarget, type MirrorTargets } from './mirror/mirror-commands.ts';
 import { mirroredOrganisation } from './mirror/mirror-status.ts';

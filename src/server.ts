@@ -48,7 +48,7 @@ import { startLog, type LogWorker } from './log/log-worker.ts';
 import { createLogProofs } from './log/read-proofs.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { createBinaryData } from './mirror/binary-data.ts';
+import { createBinaryData } from './mirror/binary-bytes.ts';
 import { createDelivery } from './mirror/deliver.ts';
 import { createConsentSource } from './mirror/consents.ts';
 import { createReadThrough, type ReadThrough } from './mirror/read-through.ts';

@@ -13,8 +13,6 @@ export interface ClientClaim {
 export interface AssertedClient {
   tokenUrl: string;
   clientId: string;
-  /** Milliseconds. */
-  now: () => number;
 }
 
 /** Five minutes are the most that SMART allows. */
@@ -34,8 +32,8 @@ export function proving(proof: ClientProof | undefined, named: (path: string) =>
   return async () => ({ form: { client_assertion_type: ASSERTION_TYPE, client_assertion: assertion(client, readKey(await pem()), proof.keyId) }, headers: {} });
 }
 
-function assertion({ tokenUrl, clientId, now }: AssertedClient, key: KeyObject, keyId: string | undefined): string {
-  const seconds = Math.floor(now() / 1_000);
+function assertion({ tokenUrl, clientId }: AssertedClient, key: KeyObject, keyId: string | undefined): string {
+  const seconds = Math.floor(Date.now() / 1_000);
   const { alg, digest } = algorithmOf(key);
   const header = { alg, typ: 'JWT', ...(keyId === undefined ? {} : { kid: keyId }) };
   const claims = { iss: clientId, sub: clientId, aud: tokenUrl, iat: seconds, exp: seconds + LIFE_SECONDS, jti: randomUUID() };

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Database } from '../database/database.ts';
 import { parseJson, type JsonObject } from '../fhir/json.ts';
-import type { BinaryData } from './binary-data.ts';
+import type { BinaryData } from './binary-bytes.ts';
 import { comparableForm, comparableHash, firstDifference } from './comparable-form.ts';
 import { IDS_AT_ONCE, type HapiSide, type TheirResource } from './hapi-side.ts';
 import { sourceVersion } from './mirrored-text.ts';

@@ -3,7 +3,7 @@ import type { AccessEvent } from '../audit/access-event.ts';
 import { renderProvenance } from '../audit/render-provenance.ts';
 import { parseJson } from '../fhir/json.ts';
 import { ALIVE_PATH, callHapi, type HapiAnswer, type HapiRequest } from './call-hapi.ts';
-import { NO_BINARY_DATA, type BinaryData } from './binary-data.ts';
+import { NO_BINARY_DATA, type BinaryData } from './binary-bytes.ts';
 import type { LeasedVersion } from './claim.ts';
 import { isPerOrganisation, openHapi, type HapiAddress, type HapiClient } from './hapi-client.ts';
 import { ABSENT, again, failureOf, writeGuarded, type Call, type DeliveryResult } from './guarded-write.ts';

@@ -42,7 +42,7 @@ export function createCredentials(login: HapiLogin | undefined, orgName: string,
     }
     case 'oauth': {
       const [tokenUrl, clientId] = [login.tokenUrl.replaceAll('{org}', encodeURIComponent(orgName)), named(login.clientId)];
-      const prove = proving(login.proof, named, { tokenUrl, clientId, now });
+      const prove = proving(login.proof, named, { tokenUrl, clientId });
       return cachedToken((bounds) => fetchToken({ tokenUrl, scope: login.scope, prove }, transport, bounds), now);
     }
   }

@@ -2,7 +2,7 @@
 import type { Database, Transaction } from '../database/database.ts';
 import type { OrgId } from '../database/tables.ts';
 import { backfill, type BackfillOptions, type BackfillProgress } from './backfill.ts';
-import { NO_BINARY_DATA, type BinaryData } from './binary-data.ts';
+import { NO_BINARY_DATA, type BinaryData } from './binary-bytes.ts';
 import { callHapi } from './call-hapi.ts';
 import { isPerOrganisation, openHapi, type HapiAddress } from './hapi-client.ts';
 import { createHapiSide } from './hapi-side.ts';

@@ -209,7 +209,7 @@ describe('what waits of one patient', () => {
     for (const reference of references) await store.publish(reference, { description: 'second' }, { patient: 'p' });
     workers[0]!.wake();
     await until(drained);
-    expect(transactions().slice(1).flatMap((request) => writesIn(request)).filter(isDocument).map(({ headers }) => headers['if-match'])).toEqual(references.map(() => 'W/"1"'));
+    expect(hapi.requests.slice(1).flatMap((request) => writesIn(request)).filter(isDocument).map(({ headers }) => headers['if-match'])).toEqual(references.map(() => 'W/"1"'));
     expect(hapi.requests.filter(({ method }) => method === 'GET')).toEqual([]);
   });
 
