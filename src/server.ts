@@ -250,7 +250,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
-    authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected, config.baseUrl),
+    authenticator: createAuthenticator(issuers.trusted, () => Date.now(), issuers.introspected, config.baseUrl),
     ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, database, log: logger }) }),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),

@@ -33,12 +33,18 @@ async function isThere(store: ContentStore, mark: string | null): Promise<boolea
 async function claimRenewal({ database, store }: FenceParts, mark: string, forced: boolean): Promise<boolean> {
   return database.workerTransaction(async (tx) => {
     const { rowCount } = await tx.query(
-      `insert into store_epoch (store, current, next) values ($1, $2, $2)
-        on conflict (store) do update set next = $2, renewed_at = now() where $3 or store_epoch.renewed_at < now() - $4 * interval '1 millisecond'`,
-      [store.name, mark, forced, RENEW_MS],
+      `update store_epoch set next = $2, renewed_at = now() where store = $1 and ($3 or renewed_at < now() - $4 * interval '1 millisecond')`, [store.name, mark, forced, RENEW_MS],
     );
     return rowCount === 1;
   });
+}
+
+/** The first mark: the object before the row, for a row without its object would look like a restore. */
+async function makeFirst({ database, store }: FenceParts, mark: string): Promise<void> {
+  const { version } = await store.put(keyOf(mark), text(mark), {});
+  const { rowCount } = await database.workerTransaction((tx) => tx.query('insert into store_epoch (store, current) values ($1, $2) on conflict (store) do nothing', [store.name, mark]));
+  // Another server was faster.
+  if (rowCount === 0) await store.remove(keyOf(mark), version);
 }
 
 /** Gives both sides a new mark, at most once an hour; `forced` whatever they had, when an administrator says so after a restore. */
@@ -46,10 +52,11 @@ export async function renewEpoch(parts: FenceParts, forced = false): Promise<voi
   const { database, store } = parts;
   const before = await readEpoch(parts);
   const mark = randomUUID();
+  if (before === undefined) { await makeFirst(parts, mark); return; }
   if (!await claimRenewal(parts, mark, forced)) return;
   await store.put(keyOf(mark), text(mark), {});
   await database.workerTransaction((tx) => tx.query('update store_epoch set current = $2, next = null, halted_at = null where store = $1', [store.name, mark]));
-  for (const old of new Set([before?.current, before?.next])) if (typeof old === 'string') await store.remove(keyOf(old), (await store.stat(keyOf(old)))?.version);
+  for (const old of new Set([before.current, before.next])) if (typeof old === 'string') await store.remove(keyOf(old), (await store.stat(keyOf(old)))?.version);
 }
 
 /** True when database and store have the same mark. False means that one of them was restored: nothing may be removed. */

@@ -14,7 +14,7 @@ import { objectKey, thumbnailKey, type KeyParts } from './object-key.ts';
 import { quotaOf, requireRoom, type Quota } from './quota.ts';
 import { startBytePass, type AnnouncedBytes, type BytePass } from './received-bytes.ts';
 import { startContentScan, type ContentScan, type ScanPolicy, type ScanResult } from './scan-content.ts';
-import { eraseObject, verifyStored } from './stored-object.ts';
+import { eraseObject, isSilence, verifyStored } from './stored-object.ts';
 import { HEAD_BYTES, sniffType } from './sniff-type.ts';
 
 export { publishContent };
@@ -135,7 +135,9 @@ export function createContentReceiver(parts: ReceiverParts): ContentReceiver {
       parts.onReceived?.(kept.digests.size);
       return { ...kept.digests, id: staged.id, key: staged.key, store: store.name, storeVersion: kept.stored.version, declaredType: reception.declaredType, sniffedType, quota: quotaOf(reception.rules), scan: kept.scan };
     } catch (error) {
-      await takeBack(staged, undefined, !(error instanceof ObjectExistsError));
+      const takingBack = takeBack(staged, undefined, !(error instanceof ObjectExistsError));
+      // A store that is silent would be it again for each request: nobody waits for that.
+      if (!isSilence(error)) await takingBack;
       throw error;
     }
   }

@@ -31,6 +31,9 @@ export async function verifyStored(store: ContentStore, key: string, sent: Conte
   return held;
 }
 
+/** A store that stayed silent will not answer a moment later either; a connection that broke may. */
+export const isSilence = (error: unknown): boolean => (error as { cause?: { code?: string } }).cause?.code === 'ETIMEDOUT';
+
 /** Removes the object. Where the version is not known the store is asked, or a bucket with versions would keep the bytes. */
 export async function eraseObject(store: ContentStore, key: string, version: string | undefined): Promise<void> {
   const known = version ?? (store.lengthProves ? undefined : (await store.stat(key))?.version);

@@ -2,6 +2,7 @@
 import { createHash, hash, webcrypto, type Hash } from 'node:crypto';
 import type { ContentRow } from '../database/tables.ts';
 import { DIGEST_BYTES } from './chunk-digests.ts';
+import { isSilence } from './stored-object.ts';
 
 /** The store gave other bytes than were published, twice. */
 export class ContentIntegrityError extends Error {
@@ -74,18 +75,13 @@ async function* cutChunks(row: ContentRow, first: number, source: AsyncIterable<
   if (have > 0) yield join(parts);
 }
 
-/** A store that stayed silent will not answer a moment later either; a connection that broke may. */
-function mayRepeat(error: unknown): boolean {
-  return (error as { cause?: { code?: string } }).cause?.code !== 'ETIMEDOUT';
-}
-
 /** One chunk by itself, once more when it is wrong: a fault on the way does not come twice; then from another copy. Leaves nothing open. */
 export async function fetchChunk(row: ContentRow, chunk: number, fetch: FetchChunks, attempts: 1 | 2): Promise<Buffer> {
   const parts: Buffer[] = [];
   try {
     for await (const piece of await fetch(chunk, chunk)) parts.push(piece);
   } catch (error) {
-    if (attempts === 1 || !mayRepeat(error)) throw error;
+    if (attempts === 1 || isSilence(error)) throw error;
     return fetchChunk(row, chunk, fetch, 1);
   }
   const bytes = join(parts);
@@ -116,7 +112,7 @@ function openSource(row: ContentRow, fetch: FetchChunks, first: number, last: nu
         const next = await chunks.next();
         return next.done === true ? undefined : next.value;
       } catch (error) {
-        if (!mayRepeat(error)) throw error;
+        if (isSilence(error)) throw error;
         return undefined;
       }
     },
