@@ -66,6 +66,7 @@ import { startRenditions } from './resources/rendition-worker.ts';
 import { startReindexing } from './resources/reindex-worker.ts';
 import { createOrganisations } from './resources/organisation.ts';
 import { startTellingExpired } from './resources/tell-expired.ts';
+import { createUsedProofs } from './resources/used-proofs.ts';
 import { SOFTWARE_VERSION } from './software-version.ts';
 
 export interface RunningServer {
@@ -250,7 +251,11 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
+<<<<<<< HEAD
     authenticator: createAuthenticator(issuers.trusted, () => Date.now(), issuers.introspected, config.baseUrl),
+=======
+    authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected, config.baseUrl, createUsedProofs(database)),
+>>>>>>> 69a9fb2 (access: a proof of possession is good once at all servers of a database)
     ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, database, log: logger }) }),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),

@@ -8,7 +8,7 @@ import { BearerStrategy, COMPACT_FORM, sentToken, TOKEN_CHARACTERS_MAX, type Iss
 import { IntrospectionStrategy, type IntrospectedIssuer } from './introspection-strategy.ts';
 import type { Principal } from './principal.ts';
 import { refusal } from './refusal.ts';
-import { createSenderProofs, type SenderProof } from './sender-proof.ts';
+import { createSenderProofs, type SenderProof, type UseProof } from './sender-proof.ts';
 
 /** What of a request the proof of a bound token is about. */
 export type Sender = Omit<SenderProof, 'scheme' | 'token'>;
@@ -33,13 +33,13 @@ const NO_SENDER: Sender = { method: '', dpop: undefined, target: undefined, cert
 /** RFC 6750 2.1, b64token. */
 const OPAQUE_FORM = /^[\w\-.~+/]+=*$/;
 
-/** `now` gives milliseconds since the epoch; `introspected` are the issuers that are asked about their tokens; `baseUrl` is what proofs name. */
-export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now, introspected: readonly IntrospectedIssuer[] = [], baseUrl = ''): Authenticator {
+/** `now` gives milliseconds since the epoch; `introspected` are the issuers that are asked about their tokens; `baseUrl` is what proofs name; `useProof` tells other servers of them. */
+export function createAuthenticator(issuers: readonly IssuerKeys[], now: () => number = Date.now, introspected: readonly IntrospectedIssuer[] = [], baseUrl = '', useProof?: UseProof): Authenticator {
   const instance = new (passport as PassportInstance).Authenticator();
   const opaque = new IntrospectionStrategy(introspected, now);
   instance.use('bearer-jwt', new BearerStrategy(issuers, now));
   instance.use('bearer-introspection', opaque);
-  const proofs = createSenderProofs(baseUrl, now);
+  const proofs = createSenderProofs(baseUrl, now, useProof);
   const remembered = new Map<string, Remembered>();
   const revocations = new Map(issuers.flatMap(({ issuer, isRevoked }) => (isRevoked === undefined ? [] : [[issuer, isRevoked] as const])));
 

@@ -39,15 +39,20 @@ const invalidToken = (text: string): FhirError => fhirError('token-invalid', tex
 const wrongScheme = (text: string): FhirError =>
   fhirError('token-invalid', text, { headers: { 'WWW-Authenticate': `Bearer realm="Muniment", error="invalid_token", error_description="${text}", DPoP algs="${ALGORITHMS.join(' ')}"` } });
 
-/** `baseUrl`: of this server as clients see it; `now` gives milliseconds. */
-export function createSenderProofs(baseUrl: string, now: () => number): SenderProofs {
+/** True the first time that any server is shown the proof of this digest (SHA-256). */
+export type UseProof = (digest: Buffer, untilSeconds: number) => Promise<boolean>;
+
+/** `baseUrl`: of this server as clients see it; `now` gives milliseconds; `useProof` is what this server shares with others. */
+export function createSenderProofs(baseUrl: string, now: () => number, useProof: UseProof = () => Promise.resolve(true)): SenderProofs {
   const seen = createReplayMemory(now);
 
   async function checkDpop(thumbprint: string, sent: SenderProof): Promise<void> {
     const { payload, jwk } = await verified(sent.dpop ?? '', now());
     if ((await calculateJwkThumbprint(jwk)) !== thumbprint) throw invalidProof('The proof is of another key than the token is bound to');
     checkClaims(payload, sent, baseUrl, now() / 1_000);
-    if (!seen.isNew(`${thumbprint} ${String(payload.jti)}`, Number(payload.iat) + OLD_SECONDS_MAX + 1)) throw invalidProof('The proof was used before');
+    const digest = hash('sha256', `${thumbprint} ${String(payload.jti)}`, 'buffer');
+    const until = Number(payload.iat) + OLD_SECONDS_MAX + 1;
+    if (!seen.isNew(digest.toString('base64'), until) || !await useProof(digest, until)) throw invalidProof('The proof was used before');
   }
 
   return {
@@ -100,8 +105,8 @@ function withoutQuery(text: string): string | undefined {
   return `${origin}${pathname}`;
 }
 
-/** Each proof is good once. Kept by this process alone, until the proof is too old by itself. */
-function createReplayMemory(now: () => number): { isNew(key: string, untilSeconds: number): boolean } {
+/** Each proof is good once. What this process saw by itself, until the proof is too old: one that is sent again asks nobody else. */
+function createReplayMemory(now: () => number): { isNew(digest: string, untilSeconds: number): boolean } {
   const until = new Map<string, number>();
 
   function dropEnded(): void {
@@ -110,8 +115,7 @@ function createReplayMemory(now: () => number): { isNew(key: string, untilSecond
   }
 
   return {
-    isNew(key, untilSeconds) {
-      const digest = hash('sha256', key, 'base64');
+    isNew(digest, untilSeconds) {
       if (until.has(digest)) return false;
       if (until.size >= REMEMBERED_MAX) dropEnded();
       // To forget one would make it good again.

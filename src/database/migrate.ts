@@ -45,6 +45,7 @@ import * as directUrl from '../../migrations/0040-direct-url.ts';
 import * as retentionIndex from '../../migrations/0041-retention-index.ts';
 import * as fileEvent from '../../migrations/0042-file-event.ts';
 import * as accessShape from '../../migrations/0043-access-shape.ts';
+import * as usedProof from '../../migrations/0044-used-proof.ts';
 
 interface Migration {
   name: string;
@@ -95,6 +96,7 @@ const MIGRATIONS: Migration[] = [
   { name: '0041-retention-index', up: retentionIndex.up },
   { name: '0042-file-event', up: fileEvent.up },
   { name: '0043-access-shape', up: accessShape.up },
+  { name: '0044-used-proof', up: usedProof.up },
 ];
 
 const source: Knex.MigrationSource<Migration> = {

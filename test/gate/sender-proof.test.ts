@@ -9,6 +9,8 @@ import { request, type RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { createUsedProofs } from '../../src/resources/used-proofs.ts';
+import { eventually } from '../support/eventually.ts';
 import { makeKey, sign, startKeyServer, type KeyServer, type SigningKey } from '../support/signed-token.ts';
 import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
@@ -83,4 +85,33 @@ it('a token bound to a key is good with a proof for this request, once', async (
   expect(await status({ authorization: `Bearer ${bound}` })).toBe(401);
   const wrong = await ask('DocumentReference', { authorization: `DPoP ${bound}` });
   expect([wrong.statusCode, wrong.headers['www-authenticate']]).toEqual([401, expect.stringMatching(/^DPoP .*error="invalid_dpop_proof"/)]);
+});
+
+it('a proof that one server took is good at no other server of the database, and of many at once for one', async () => {
+  const issuers = JSON.stringify([{ issuer: ISSUER, jwks_uri: keys.url }]);
+  const first = await startMuniment({ BASE_URL: 'http://documents.example', TRUSTED_ISSUERS: issuers });
+  const second = await first.startSecond();
+  try {
+    const claims = { iss: ISSUER, sub: 'ann', aud: first.fhirBase, client_id: 'app', org: 'demo', role: ['admin'], scope: 'user/*.cruds', exp: Math.floor(Date.now() / 1_000) + 300, cnf: { jkt: await calculateJwkThumbprint(proofKey.jwk) } };
+    const bound = await sign(issuerKey, claims);
+    const status = async ({ port }: TestMuniment, dpop: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/fhir/Media?_count=1`, { headers: { authorization: `DPoP ${bound}`, dpop } })).status;
+    const once = await proof('GET', `${first.fhirBase}/Media`, bound);
+    expect([await status(first, once), await status(second, once), await status(first, once)]).toEqual([200, 401, 401]);
+    const raced = await proof('GET', `${first.fhirBase}/Media`, bound);
+    expect((await Promise.all(Array.from({ length: 20 }, (_, at) => status(at % 2 === 0 ? first : second, raced)))).sort()).toEqual([200, ...Array.from({ length: 19 }, () => 401)]);
+    const fresh = await Promise.all(Array.from({ length: 20 }, async (_, at) => status(at % 2 === 0 ? first : second, await proof('GET', `${first.fhirBase}/Media`, bound))));
+    expect(new Set(fresh)).toEqual(new Set([200]));
+  } finally {
+    await second.stop();
+    await first.stop();
+  }
+});
+
+it('what is remembered of proofs ends with them', async () => {
+  await server.sql(`insert into used_proof select sha256(n::text::bytea), now() - interval '5 minutes' from generate_series(1, 50) n`);
+  let asked = 0;
+  const useProof = createUsedProofs({ query: async ({ text, values }) => { const rows = await server.sql<never>(text, values); return { rows, rowCount: rows.length }; } }, () => Date.now() + 20_000 * asked++);
+  expect(await useProof(Buffer.alloc(32, 1), Date.now() / 1_000 + 60)).toBe(true);
+  expect(await useProof(Buffer.alloc(32, 1), Date.now() / 1_000 + 60)).toBe(false);
+  await eventually(() => server.sql(`select 1 from used_proof where until < now() - interval '3 minutes'`), (rows) => rows.length === 0);
 });

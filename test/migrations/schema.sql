@@ -451,6 +451,8 @@ upload_part.sha256 bytea not null
 upload_part.content uuid not null
 upload_part.key text not null
 upload_part.store_version text
+used_proof.digest bytea not null
+used_proof.until timestamp(3) with time zone not null
 
 -- constraints
 access_entity access_entity_pkey PRIMARY KEY (org, reference, event, role)
@@ -558,6 +560,8 @@ upload upload_length_check CHECK (length >= 0)
 upload upload_pkey PRIMARY KEY (org, id)
 upload_part upload_part_pkey PRIMARY KEY (org, upload, start)
 upload_part upload_part_sha256_check CHECK (octet_length(sha256) = 32)
+used_proof used_proof_digest_check CHECK (octet_length(digest) = 32)
+used_proof used_proof_pkey PRIMARY KEY (digest)
 
 -- indexes
 CREATE UNIQUE INDEX access_entity_pkey ON public.access_entity USING btree (org, reference, event, role)
@@ -669,6 +673,7 @@ CREATE UNIQUE INDEX stray_object_pkey ON public.stray_object USING btree (store,
 CREATE INDEX upload_expiry ON public.upload USING btree (org, expires_at)
 CREATE UNIQUE INDEX upload_pkey ON public.upload USING btree (org, id)
 CREATE UNIQUE INDEX upload_part_pkey ON public.upload_part USING btree (org, upload, start)
+CREATE UNIQUE INDEX used_proof_pkey ON public.used_proof USING btree (digest)
 
 -- row-level security
 access_entity enabled forced
@@ -728,6 +733,7 @@ store_inventory off
 stray_object off
 upload enabled forced
 upload_part enabled forced
+used_proof off
 
 -- policies
 access_entity audit_insert PERMISSIVE INSERT to muniment_audit with check true
@@ -904,6 +910,7 @@ store_inventory to muniment_worker: insert, select, update
 stray_object to muniment_worker: delete, insert, select, update
 upload to muniment_app: delete, insert, select, update
 upload_part to muniment_app: delete, insert, select
+used_proof to muniment_app: delete, insert, select
 
 -- grants on columns
 break_glass.review_note to muniment_app: update
