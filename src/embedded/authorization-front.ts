@@ -14,7 +14,7 @@ export function openToOrigins(request: IncomingMessage, response: ServerResponse
   response.setHeader('Access-Control-Allow-Origin', '*');
   response.setHeader('Access-Control-Expose-Headers', 'WWW-Authenticate');
   if (request.method !== 'OPTIONS') return false;
-  response.writeHead(204, { 'Access-Control-Allow-Methods': 'GET, POST, OPTIONS', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Accept', 'Access-Control-Max-Age': '600' });
+  response.writeHead(204, { 'Access-Control-Allow-Methods': 'GET, POST, OPTIONS', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Accept, DPoP', 'Access-Control-Max-Age': '600' });
   response.end();
   return true;
 }

@@ -1,7 +1,7 @@
 // Login, choice of the patient, and consent: what happens between the request of an app and its code.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Interaction, Provider } from 'oidc-provider';
-import { consentPage, loginPage, pageHeaders, patientPage, printPage, problemPage, type Page } from './authorization-pages.ts';
+import { consentPage, formTarget, loginPage, pageHeaders, patientPage, printPage, problemPage, type Page } from './authorization-pages.ts';
 import { GRANT_SECONDS, type GrantContext } from './authorization-provider.ts';
 import { describeScopes, needsPatient, userScopes, type ScopeRule } from './authorization-scopes.ts';
 import type { AuthorizationStore } from './authorization-store.ts';
@@ -67,14 +67,8 @@ function show(response: ServerResponse, targets: readonly string[], status: numb
   response.end(printPage(page));
 }
 
-/** A form of ours ends in a redirect to the app; a scheme of its own has no origin. */
-function formTargets({ target }: Scene): string[] {
-  if (!URL.canParse(target)) return [];
-  const { protocol, origin } = new URL(target);
-  return [origin === 'null' ? protocol : origin];
-}
-
-const turnTo = (scene: Scene, status: number, page: Page): void => show(scene.response, formTargets(scene), status, page);
+/** A form of ours ends in a redirect to the app. */
+const turnTo = (scene: Scene, status: number, page: Page): void => show(scene.response, URL.canParse(scene.target) ? [formTarget(scene.target)] : [], status, page);
 
 async function askForLogin(scene: Scene, another: boolean): Promise<void> {
   const { launch, client, interaction } = scene;

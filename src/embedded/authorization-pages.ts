@@ -46,6 +46,24 @@ export function pageHeaders(formTargets: readonly string[] = []): Record<string,
   };
 }
 
+/**
+ * Of the page by which a code goes to the app as a form (OAuth 2.0 Form Post Response Mode): its one script may run, and its form leads
+ * to `target`. undefined for a page that has no script.
+ */
+export function formPostHeaders(page: string, target: string): Record<string, string> | undefined {
+  const script = /<script>([^]*?)<\/script>/.exec(page)?.[1];
+  if (script === undefined) return undefined;
+  const digest = createHash('sha256').update(script).digest('base64');
+  return { ...pageHeaders(), 'Content-Security-Policy': `default-src 'none'; script-src 'sha256-${digest}'; form-action ${formTarget(target)}; base-uri 'none'; frame-ancestors 'none'` };
+}
+
+/** Where a form may lead, as a policy names it: a scheme of an app's own has no origin. */
+export function formTarget(target: string): string {
+  if (!URL.canParse(target)) return "'none'";
+  const { protocol, origin } = new URL(target);
+  return origin === 'null' ? protocol : origin;
+}
+
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 function escape(text: string): string {

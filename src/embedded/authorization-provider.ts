@@ -1,7 +1,7 @@
 // The development authorization server's protocol engine (OpenID Connect, RFC 6749, 7591, 7009, 7662), set up for
 // SMART App Launch 2.2: PKCE with S256, one grant for each launch, and access tokens for the FHIR base alone.
 import type { AccountClaims, Configuration, JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { PROOF_SIGNING } from './authorization-metadata.ts';
+import { CLIENT_SIGNING, PROOF_SIGNING } from './authorization-metadata.ts';
 import { PLAIN_SCOPES, systemScopes, userScopes, type ScopeRule } from './authorization-scopes.ts';
 import type { AuthorizationStore } from './authorization-store.ts';
 import { accountOfLaunch, personOf } from './demo-people.ts';
@@ -28,7 +28,6 @@ export const GRANT_SECONDS = 30 * 86_400;
 const ACCESS_SECONDS = 3_600;
 /** SMART Backend Services recommends five minutes at most. */
 const BACKEND_ACCESS_SECONDS = 300;
-const SIGNING = ['RS256', 'RS384', 'PS256', 'PS384', 'ES256', 'ES384', 'EdDSA', 'Ed25519'] as const;
 
 /** What a backend service is when its registration does not say. */
 const BACKEND_ORG = 'demo';
@@ -74,7 +73,7 @@ function configurationOf(parts: ProviderParts, library: Library): Configuration 
     pkce: { required: () => true },
     routes: { authorization: '/authorize', token: '/token', jwks: '/jwks', registration: '/register', introspection: '/introspect', revocation: '/revoke' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-    enabledJWA: { clientAuthSigningAlgValues: [...SIGNING], idTokenSigningAlgValues: ['RS256'], dPoPSigningAlgValues: [...PROOF_SIGNING] },
+    enabledJWA: { clientAuthSigningAlgValues: [...CLIENT_SIGNING], idTokenSigningAlgValues: ['RS256'], dPoPSigningAlgValues: [...PROOF_SIGNING] },
     extraClientMetadata: { properties: CLIENT_METADATA, validator: (_ctx, key, value) => checkMetadata(library, key, value) },
     extraParams: {
       aud: (_ctx, value) => {

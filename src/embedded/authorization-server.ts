@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { aimAt, askForConsent, nameRefreshingClient, nameToken, openToOrigins, readBody, readRegistration, withBody, type MountedRequest } from './authorization-front.ts';
 import { authorizationIssuer, AUTHORIZATION_MOUNT } from './authorization-metadata.ts';
+import { formPostHeaders } from './authorization-pages.ts';
 import { answerInteraction, type InteractionParts } from './authorization-interactions.ts';
 import { createAuthorizationProvider } from './authorization-provider.ts';
 import type { ScopeRule } from './authorization-scopes.ts';
@@ -86,10 +87,15 @@ export function createAuthorizationServer(parts: AuthorizationServerParts): Auth
     return provider;
   }
 
-  /** SMART's members of a token answer; a registration in the words in which it was sent. */
+  /** SMART's members of a token answer; a registration in the words in which it was sent; a form that browsers may send on. */
   async function finishAnswer(ctx: KoaContextWithOIDC): Promise<void> {
+    const oidc = ctx.oidc as KoaContextWithOIDC['oidc'] | undefined;
+    if (typeof ctx.body === 'string' && oidc?.params?.['response_mode'] === 'form_post') {
+      ctx.set(formPostHeaders(ctx.body, String(oidc.params['redirect_uri'])) ?? {});
+      return;
+    }
     const body = ctx.body as Record<string, unknown> | undefined;
-    const route = (ctx.oidc as KoaContextWithOIDC['oidc'] | undefined)?.route;
+    const route = oidc?.route;
     if (typeof body !== 'object' || body === null) return;
     if (route === 'token' && body['access_token'] !== undefined) ctx.body = await tokenAnswer(ctx, body);
     if ((route === 'registration' || route === 'client') && body['smart_scope'] !== undefined) {

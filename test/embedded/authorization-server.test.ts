@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fhirClient } from '../support/fhir-client.ts';
@@ -30,9 +31,10 @@ describe('discovery', () => {
     expect(smart.code_challenge_methods_supported).toEqual(['S256']);
     expect(smart.capabilities).toEqual(expect.arrayContaining(['launch-ehr', 'launch-standalone', 'client-public', 'client-confidential-symmetric', 'client-confidential-asymmetric', 'sso-openid-connect', 'permission-v1', 'permission-v2', 'permission-offline', 'permission-patient', 'permission-user']));
     const found = (await (await fetch(`${smart.issuer}/.well-known/openid-configuration`)).json()) as Record<string, unknown>;
-    for (const name of ['issuer', 'jwks_uri', 'authorization_endpoint', 'token_endpoint', 'registration_endpoint', 'introspection_endpoint', 'revocation_endpoint', 'dpop_signing_alg_values_supported'] as const) {
-      expect({ name, value: found[name] }).toEqual({ name, value: smart[name] });
-    }
+    // What both documents say is one thing; the scopes of resources are SMART's alone.
+    const both = Object.keys(smart).filter((name) => Object.hasOwn(found, name) && name !== 'scopes_supported') as (keyof SmartConfiguration)[];
+    expect(both).toEqual(expect.arrayContaining(['issuer', 'jwks_uri', 'authorization_endpoint', 'token_endpoint', 'registration_endpoint', 'introspection_endpoint', 'revocation_endpoint', 'dpop_signing_alg_values_supported', 'response_modes_supported', 'grant_types_supported']));
+    for (const name of both) expect({ name, value: found[name] }).toEqual({ name, value: smart[name] });
     expect((await (await fetch(smart.jwks_uri)).json() as { keys: object[] }).keys).toEqual([expect.objectContaining({ alg: 'RS256', kty: 'RSA' })]);
   });
 
@@ -42,8 +44,9 @@ describe('discovery', () => {
   });
 
   it('lets apps of every origin in, without credentials', async () => {
-    const preflight = await fetch(smart.token_endpoint, { method: 'OPTIONS', headers: { 'origin': 'http://app.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' } });
+    const preflight = await fetch(smart.token_endpoint, { method: 'OPTIONS', headers: { 'origin': 'http://app.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type, dpop' } });
     expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-headers')).toMatch(/Content-Type.*DPoP/);
     expect(preflight.headers.get('access-control-allow-origin')).toBe('*');
     for (const url of [smart.registration_endpoint, smart.token_endpoint]) {
       const answer = await fetch(url, { method: 'POST', headers: { 'origin': 'http://app.example', 'content-type': 'application/json' }, body: '{}' });
@@ -169,6 +172,25 @@ describe('the authorization endpoint refuses', () => {
     expect(text).not.toMatch(/<script|https?:\/\/(?!localhost)/);
     expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self' http:\/\/localhost:9; base-uri 'none'; frame-ancestors 'none'$/);
     expect(page.headers.get('cache-control')).toBe('no-store');
+  });
+
+  it('answers in each way that discovery names: by form_post with the one script that may run, and to the app alone', async () => {
+    expect([...smart.response_modes_supported].sort()).toEqual(['form_post', 'fragment', 'query']);
+    const { client_id: clientId = '' } = await register(smart);
+    const { verifier, challenge } = makeProof();
+    const url = (mode: string, more: Record<string, string> = {}): string => authorizationUrl(smart, { client_id: clientId, scope: 'user/*.rs', aud: base, code_challenge: challenge, code_challenge_method: 'S256', response_mode: mode, ...more });
+    const posted = await walkThrough(openBrowser(), url('form_post'));
+    expect([posted.get('state'), posted.get('iss')]).toEqual(['st', smart.issuer]);
+    expect((await postForm(smart.token_endpoint, { grant_type: 'authorization_code', client_id: clientId, redirect_uri: REDIRECT, code: posted.get('code') ?? '', code_verifier: verifier })).status).toBe(200);
+    // An error goes the same way, and its page is bound in the same way.
+    const refused = await openBrowser().request(url('form_post', { prompt: 'none' }));
+    const page = await refused.text();
+    const script = /<script>([^]*?)<\/script>/.exec(page)?.[1] ?? '';
+    expect(page).toContain('name="error" value="login_required"');
+    expect(refused.headers.get('content-security-policy')).toBe(`default-src 'none'; script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'; form-action http://localhost:9; base-uri 'none'; frame-ancestors 'none'`);
+    const inFragment = await openBrowser().request(url('fragment', { prompt: 'none' }));
+    expect(inFragment.headers.get('location')).toMatch(/^http:\/\/localhost:9\/app\/callback#error=login_required/);
+    expect(await errorOf(await openBrowser().request(url('web_message')))).toMatch(/invalid_request|unsupported_response_mode/);
   });
 
   it('takes an authorization request by POST too', async () => {

@@ -8,7 +8,7 @@ import { chromium, type Browser, type BrowserContext, type Page } from 'playwrig
 import { registerLaunch } from '../../src/embedded/launch-context.ts';
 import { fhirclientScript, findChromium } from '../support/chromium.ts';
 import { fhirClient } from '../support/fhir-client.ts';
-import { discover, register } from '../support/smart-app.ts';
+import { discover, makeProof, register } from '../support/smart-app.ts';
 import { startMuniment, type TestMuniment } from '../support/start-muniment.ts';
 
 const executablePath = findChromium();
@@ -135,6 +135,24 @@ whereChromiumIs('fhirclient in Chromium', () => {
     const result = await resultOf(page);
     await picture(page, 'ehr-2-app');
     expect(result).toMatchObject({ patient: 'demo-anna', encounter: 'e-12', titles: ['Letter about demo-anna'], total: 1, refreshed: true, after: 'demo-anna e-12', user: 'Practitioner/demo-nurse' });
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('is given its code as a form where it asks for that: the browser lets the page send it', async () => {
+    const { context, page, complaints } = await openPage();
+    const { challenge } = makeProof();
+    const wish = { response_type: 'code', response_mode: 'form_post', client_id: clientId, redirect_uri: `${origin}/index.html`, scope: 'user/*.rs', state: 'of-the-form', aud: muniment.fhirBase, code_challenge: challenge, code_challenge_method: 'S256' };
+    await page.goto(`${(await discover(muniment.fhirBase)).authorization_endpoint}?${new URLSearchParams(wish).toString()}`);
+    await page.waitForSelector('input[name=password]');
+    await page.keyboard.type('demo');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('demo');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('button[value=allow]');
+    const sent = page.waitForRequest((request) => request.method() === 'POST' && request.url() === `${origin}/index.html`, { timeout: 30_000 });
+    await page.keyboard.press('Enter');
+    expect((await sent).postData()).toMatch(/^code=[^&]+&state=of-the-form&iss=/);
     expect(complaints).toEqual([]);
     await context.close();
   });

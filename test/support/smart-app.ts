@@ -13,6 +13,7 @@ export interface SmartConfiguration {
   capabilities: string[];
   code_challenge_methods_supported: string[];
   dpop_signing_alg_values_supported: string[];
+  response_modes_supported: string[];
 }
 
 export interface Browser {
@@ -77,6 +78,12 @@ function fieldsOf(page: string, answers: Answers): URLSearchParams {
   throw new Error(`A page without a known form:\n${page}`);
 }
 
+/** What a page would send to the app as a form (response_mode form_post). */
+function sentForm(page: string): URLSearchParams | undefined {
+  if (!page.includes(`action="${REDIRECT}"`)) return undefined;
+  return new URLSearchParams([...page.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name = '', value = '']): [string, string] => [name, value]));
+}
+
 /** From the authorization endpoint to the redirect back to the app: the parameters that the app gets. */
 export async function walkThrough(browser: Browser, url: string, answers: Answers = {}): Promise<URLSearchParams> {
   let at = url;
@@ -90,6 +97,8 @@ export async function walkThrough(browser: Browser, url: string, answers: Answer
       continue;
     }
     const page = await response.text();
+    const posted = sentForm(page);
+    if (posted !== undefined) return posted;
     browser.pages.push(page);
     if (response.status !== 200) throw new Error(`${response.status} ${page}`);
     const body = fieldsOf(page, answers);
