@@ -12,9 +12,10 @@ import { LIMIT_MEMBERS, patchedLimits, sameLimits } from './admin-limits.ts';
 
 const TITLE_CHARACTERS_MAX = 200;
 
-const touched = (...names: string[]): Outcome['entities'] => names.map((name) => ({ reference: `urn:muniment:organisation:${name}`, role: 'data' as const }));
+const referenceOf = ({ name, revision }: Pick<OrganisationSettings, 'name' | 'revision'>): string => `urn:muniment:organisation:${name}/_history/${revision}`;
+const touched = (...settings: OrganisationSettings[]): Outcome['entities'] => settings.map((one) => ({ reference: referenceOf(one), role: 'data' as const }));
 
-function shown({ name, title, created, disabled, requireIfMatch, directUrls, limits, revision }: OrganisationSettings): object {
+function shown({ name, title, created, disabled, requireIfMatch, directUrls, limits, revision }: OrganisationSettings): Record<string, unknown> {
   return {
     name, ...(title === undefined ? {} : { title }), created: printInstant(created.getTime()), disabled: disabled !== undefined, ...(disabled === undefined ? {} : { disabledSince: printInstant(disabled.getTime()) }),
     requireIfMatch, directUrls, ...limits, revision,
@@ -22,8 +23,16 @@ function shown({ name, title, created, disabled, requireIfMatch, directUrls, lim
 }
 
 const answer = (status: number, settings: OrganisationSettings, headers: Record<string, string> = {}): Outcome => ({
-  response: jsonAnswer(status, shown(settings), { ETag: versionTag(settings.revision), ...headers }), entities: touched(settings.name),
+  response: jsonAnswer(status, shown(settings), { ETag: versionTag(settings.revision), ...headers }), entities: touched(settings),
 });
+
+/** Members that differ, for the record. What nobody sets is no change. */
+function changeOf(next: OrganisationSettings, before?: OrganisationSettings): NonNullable<Outcome['change']> {
+  const [was, is] = [before === undefined ? {} : shown(before), shown(next)];
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((name) => name !== 'created' && name !== 'revision' && JSON.stringify(was[name]) !== JSON.stringify(is[name])).sort();
+  const of = (settings: Record<string, unknown>): string => JSON.stringify(Object.fromEntries(names.map((name) => [name, settings[name] ?? null])));
+  return { reference: referenceOf(next), ...(before === undefined ? {} : { before: of(was) }), after: of(is) };
+}
 
 export function listAllOrganisations(): Interaction {
   return defineInteraction({
@@ -35,7 +44,7 @@ export function listAllOrganisations(): Interaction {
       const found = await listOrganisations(tx, after, count + 1);
       const page = found.slice(0, count);
       const next = found.length > count ? { next: `/admin/organisations?after=${encodeURIComponent(page.at(-1)?.name ?? '')}&_count=${count}` } : {};
-      return { response: jsonAnswer(200, { organisations: page.map(shown), ...next }), entities: touched(...page.map(({ name }) => name)) };
+      return { response: jsonAnswer(200, { organisations: page.map(shown), ...next }), entities: touched(...page) };
     },
   });
 }
@@ -70,7 +79,7 @@ export function openNewOrganisation(organisations: Organisations): Interaction {
     run: async (tx, _context, { name, ...settings }) => {
       const opened = await openOrganisation(tx, name, settings);
       if (opened === undefined) throw fhirError('conflict', `The organisation ${name} is open already`, { expression: 'name' });
-      return { ...answer(201, opened, { Location: `/admin/organisations/${name}` }), afterCommit: () => organisations.forget(name) };
+      return { ...answer(201, opened, { Location: `/admin/organisations/${name}` }), change: changeOf(opened), afterCommit: () => organisations.forget(name) };
     },
   });
 }
@@ -104,7 +113,8 @@ export function configureOneOrganisation(organisations: Organisations, operatorO
       const { issuers } = next.limits;
       if (settings.name === operatorOrg && issuers?.includes(principal.issuer) === false) throw fhirError('business-rule', 'The organisation of the operator keeps the issuer of this token', { expression: 'issuers' });
       if (sameSettings(settings, next)) return answer(200, settings);
-      return { ...answer(200, await configureOrganisation(tx, next)), afterCommit: () => organisations.forget(settings.name) };
+      const configured = await configureOrganisation(tx, next);
+      return { ...answer(200, configured), change: changeOf(configured, settings), afterCommit: () => organisations.forget(settings.name) };
     },
   });
 }

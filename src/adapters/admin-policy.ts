@@ -16,7 +16,8 @@ import { jsonAnswer, readAdminBody, readText } from './admin-body.ts';
 
 const REASON_CHARACTERS_MAX = 500;
 
-const touched = (org: string, version: number): Outcome['entities'] => [{ reference: `urn:muniment:policy:${org}/_history/${version}`, role: 'data' }];
+const policyReference = (org: string, version: number): string => `urn:muniment:policy:${org}/_history/${version}`;
+const touched = (org: string, version: number): Outcome['entities'] => [{ reference: policyReference(org, version), role: 'data' }];
 
 function shownChange({ version, changedAt, changedBy, changedByUser, reason }: PolicyChange & { version: number }): object {
   const [issuer, subject, client] = changedBy.split('|');
@@ -75,6 +76,16 @@ function requireVersion({ request }: InteractionContext, current: Policy): void 
   if (!matchesVersion(ifMatch, current.version)) throw fhirError('version-mismatch', `The policy is at version ${current.version}`, { headers });
 }
 
+/** Rules that went and rules that came, for the record: both versions are there in whole. */
+function ruleChange(org: string, before: Policy, next: Policy): NonNullable<Outcome['change']> {
+  const lines = ({ rules }: Policy): string[] => rules.map(({ role, category, action, effect }) => [effect, role, category, action].join(' '));
+  const without = (some: Policy, others: Policy): string => {
+    const known = new Set(lines(others));
+    return JSON.stringify({ version: some.version, rules: lines(some).filter((line) => !known.has(line)) });
+  };
+  return { reference: policyReference(org, next.version), before: without(before, next), after: without(next, before) };
+}
+
 /** Rules that say what is in force already make no new version. */
 export function replaceOwnPolicy(organisations: Organisations): Interaction {
   return defineInteraction({
@@ -92,7 +103,8 @@ export function replaceOwnPolicy(organisations: Organisations): Interaction {
       const policy = { version: current.version + 1, rules };
       const change = { changedAt: now, changedBy: creatorOf(principal), reason, ...(principal.fhirUser === undefined ? {} : { changedByUser: principal.fhirUser }) };
       await addPolicyVersion(tx, org.id, policy, change);
-      return { ...policyAnswer(org.name, policy, { version: policy.version, ...change }), afterCommit: () => organisations.forget(org.name) };
+      context.note?.(`Policy changed: ${reason}`);
+      return { ...policyAnswer(org.name, policy, { version: policy.version, ...change }), change: ruleChange(org.name, current, policy), afterCommit: () => organisations.forget(org.name) };
     },
   });
 }

@@ -64,6 +64,15 @@ export interface AccessPurge {
   certificate?: string;
 }
 
+/** What an administrator changed of the settings of an organisation, or of its policy. */
+export interface AccessChange {
+  /** Reference of what it is, with the version that the change made: one of the entities. */
+  reference: string;
+  /** JSON texts of what was changed alone, as it was and as it is. Without `before` it is new. */
+  before?: string;
+  after: string;
+}
+
 export interface PurgedVersion extends StoredVersion {
   /** Type/id/_history/version */
   reference: string;
@@ -104,6 +113,7 @@ export interface AccessEvent {
   /** For bytes: the range asked for, and what was really sent when the transfer ended otherwise than recorded. */
   bytes?: { contentType?: string; range?: string; size?: number; sent?: number };
   write?: AccessWrite;
+  change?: AccessChange;
   purge?: AccessPurge;
   /** Signed statement by which old accesses are removed from the record. */
   removal?: string;

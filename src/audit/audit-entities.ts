@@ -85,7 +85,7 @@ function dataEntities(event: AccessEvent, asked: boolean): AuditEntity[] {
       type: position === 0 && !asked ? SYSTEM_OBJECT : furtherType(type),
       role: identifier === undefined ? DATA_ROLES.get(type ?? '') ?? DOMAIN_RESOURCE_ROLE : SECURITY_RESOURCE_ROLE,
       lifecycle: identifier !== undefined ? undefined : lifecycleOf(event),
-      detail: reference === holder ? notEmpty([...bytesDetails(event), ...purgeDetails(event)]) : undefined,
+      detail: notEmpty([...(reference === holder ? [...bytesDetails(event), ...purgeDetails(event)] : []), ...changeDetails(event, reference)]),
     });
   });
 }
@@ -125,6 +125,11 @@ function purgeDetails({ purge }: AccessEvent): Detail[] {
   if (purge === undefined) return [];
   const { approvedBy, certificate, requestedBy, versions } = purge;
   return shownDetails({ 'purged-versions': String(versions.length), 'requested-by': requestedBy, 'approved-by': approvedBy, certificate });
+}
+
+/** What was changed, as it was before and as it is. */
+function changeDetails({ change }: AccessEvent, reference: string): Detail[] {
+  return change?.reference === reference ? shownDetails({ before: change.before, after: change.after }) : [];
 }
 
 function shownDetails(rows: Record<string, string | undefined>): Detail[] {

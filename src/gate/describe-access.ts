@@ -60,12 +60,13 @@ export function describeAccess(circumstances: AccessCircumstances, status: numbe
   const { request } = circumstances;
   const interaction = more.interaction ?? circumstances.interaction;
   const accept = request.header('accept');
-  const { outcome = auditOutcome(status), bytes, entities = [], grant, outcomeDesc, purge, write } = more;
+  const { outcome = auditOutcome(status), bytes, change, entities = [], grant, outcomeDesc, purge, write } = more;
   return {
     action: INTERACTION_ACTIONS[interaction],
     ...(request.address === undefined ? {} : { address: request.address }),
     agent: agentOf(circumstances),
     ...(bytes === undefined ? {} : { bytes }),
+    ...(change === undefined ? {} : { change }),
     entities: [...entities, ...emergencyEntity(circumstances)],
     ...(grant === undefined ? {} : { grant }),
     id: circumstances.eventId,
@@ -101,6 +102,7 @@ export function describeOutcome(circumstances: AccessCircumstances, outcome: Out
     ...(outcome.write === undefined ? {} : { write: withAsserted(outcome.write, circumstances.asserted) }),
     ...(outcome.bytes === undefined ? {} : { bytes: outcome.bytes }),
     ...(circumstances.note === undefined ? {} : { outcomeDesc: circumstances.note }),
+    ...(outcome.change === undefined ? {} : { change: outcome.change }),
     ...(outcome.purge === undefined ? {} : { purge: outcome.purge }),
     ...(outcome.grant === undefined ? {} : { grant: outcome.grant }),
   });

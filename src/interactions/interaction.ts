@@ -3,7 +3,7 @@
 import type { AuthorizationRequest } from '../access/authorize.ts';
 import type { Restriction } from '../access/restriction.ts';
 import type { Principal } from '../access/principal.ts';
-import type { AccessEntity, AccessEvent, AccessPurge, AccessWrite, InteractionCode } from '../audit/access-event.ts';
+import type { AccessChange, AccessEntity, AccessEvent, AccessPurge, AccessWrite, InteractionCode } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { FhirError, type Issue } from '../fhir/fhir-error.ts';
 import type { JsonObject } from '../fhir/json.ts';
@@ -131,6 +131,8 @@ export interface Outcome {
   byPatient?: ReadonlyMap<string, AccessEntity[]>;
   write?: AccessWrite;
   bytes?: AccessEvent['bytes'];
+  /** What it changed of settings. */
+  change?: AccessChange;
   /** What this access took for good. */
   purge?: AccessPurge;
   /** Id of the grant that was made, renewed or revoked. */

@@ -249,9 +249,43 @@ it('changes of a policy are found in the record by the organisation', async () =
   const own = await as({ org });
   const requestId = randomUUID();
   expect((await putPolicy(own, 0, ADMIN, { headers: { 'x-request-id': requestId } })).status).toBe(200);
-  const found = await own.get(`AuditEvent?entity:identifier=${encodeURIComponent(`urn:muniment:policy|${org}`)}`);
-  expect(found.json.entry.map(({ resource }: { resource: { entity: object[] } }) => resource.entity)).toEqual([expect.arrayContaining([expect.objectContaining({ what: { identifier: { system: 'urn:muniment:policy', value: `${org}/_history/1` } } })])]);
+  expect((await putPolicy(own, 1, [...ADMIN, ...CLERK])).status).toBe(200);
+  const [second, first] = await changesOf(own, `urn:muniment:policy|${org}`);
+  expect(first).toMatchObject({ what: `${org}/_history/1`, user: 'Practitioner/demo', note: 'Policy changed: Clerks read laboratory reports' });
+  expect(first?.before).toMatchObject({ version: 0, rules: expect.arrayContaining(['permit practitioner * write', 'permit billing insurance read']) });
+  expect(first?.before?.['rules']).not.toContain('permit admin * read');
+  expect(first?.after).toEqual({ version: 1, rules: [] });
+  expect(second).toMatchObject({ what: `${org}/_history/2`, before: { version: 1, rules: [] }, after: { version: 2, rules: ['permit clerk lab read', 'permit clerk lab search'] } });
 });
+
+it('changes of an organisation are found in the record with who, what was before and what is after; what changed nothing is none', async () => {
+  const name = freshName();
+  await admin(operator, 'organisations', { method: 'POST', body: { name, title: 'Northern Clinic', quotaBytes: 5 } });
+  const set = (body: object): Promise<Answer> => admin(operator, `organisations/${name}`, { method: 'PATCH', body });
+  expect((await set({ issuers: ['https://one.example'], quotaBytes: null })).json.revision).toBe(2);
+  expect((await set({ issuers: ['https://one.example'] })).json.revision).toBe(2);
+  expect((await set({ disabled: true })).json.revision).toBe(3);
+  const changes = await changesOf(operator, `urn:muniment:organisation|${name}`);
+  expect(changes.map(({ what, user }) => [what, user])).toEqual([3, 2, 1].map((revision) => [`${name}/_history/${revision}`, 'Practitioner/demo']));
+  expect(changes.map(({ before, after }) => ({ before, after }))).toEqual([
+    { before: { disabled: false, disabledSince: null }, after: { disabled: true, disabledSince: expect.stringMatching(/^\d{4}-/) } },
+    { before: { issuers: null, quotaBytes: 5 }, after: { issuers: ['https://one.example'], quotaBytes: null } },
+    { before: undefined, after: { name, title: 'Northern Clinic', disabled: false, requireIfMatch: false, directUrls: false, allowedTypes: 'clinical', quotaBytes: 5, retention: 'uk' } },
+  ]);
+});
+
+interface Change { what: string; user: string; note: string | undefined; before: Record<string, unknown> | undefined; after: Record<string, unknown> | undefined }
+
+/** What the record says was changed of it, newest first; accesses that changed nothing are left out. */
+async function changesOf(client: FhirClient, identifier: string): Promise<Change[]> {
+  const found = await client.get(`AuditEvent?entity:identifier=${encodeURIComponent(identifier)}&_sort=-date`);
+  const entries = (found.json.entry ?? []) as { resource: { agent: { who?: { reference?: string } }[]; outcomeDesc?: string; entity: { what?: { identifier?: { value: string } }; detail?: { type: string; valueString: string }[] }[] } }[];
+  return entries.flatMap(({ resource: { agent, entity, outcomeDesc } }) => entity.flatMap(({ what, detail = [] }): Change[] => {
+    const text = (type: string): Record<string, unknown> | undefined => { const found = detail.find((one) => one.type === type); return found === undefined ? undefined : JSON.parse(found.valueString) as Record<string, unknown>; };
+    const after = text('after');
+    return after === undefined ? [] : [{ what: what?.identifier?.value ?? '', user: agent.map(({ who }) => who?.reference).find((reference) => reference !== undefined) ?? '', note: outcomeDesc, before: text('before'), after }];
+  }));
+}
 
 it('what is not below /admin is 404, another method 405 with Allow', async () => {
   expect(await admin(operator, 'nothing')).toMatchObject({ status: 404 });

@@ -95,7 +95,7 @@ describe('what has no BALP profile', () => {
     const successes = without.filter(([, rendered]) => rendered.outcome === '0').map(([name]) => name);
     expect(successes).toEqual([
       'history-instance-success', 'history-type-success', 'history-system-success', 'batch-success', 'transaction-success',
-      'operation-success', 'capabilities-success', 'read-unknown-address', 'operation-purge',
+      'operation-success', 'capabilities-success', 'read-unknown-address', 'operation-purge', 'operation-settings',
     ]);
     expect(claiming.every(([, , event]) => event.outcome === 0)).toBe(true);
   });

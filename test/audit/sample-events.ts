@@ -137,6 +137,10 @@ const SPECIAL: Record<string, AccessEvent> = {
       ],
     },
   }),
+  'operation-settings': accessEvent('operation', {
+    request: { method: 'PATCH', url: 'admin/organisations/harbour' }, entities: [{ reference: 'urn:muniment:organisation:harbour/_history/4', role: 'data' }],
+    change: { reference: 'urn:muniment:organisation:harbour/_history/4', before: '{"issuers":null,"title":"Harbour"}', after: '{"issuers":["https://login.example.org"],"title":"Harbour Clinic"}' },
+  }),
   'search-by-post': accessEvent('search-type', { ...posted('DocumentReference/_search', 'patient=p1&access_token=secret'), entities: [PATIENT] }),
   'search-without-patient': accessEvent('search-type', SUCCESSES['history-type']),
 };
