@@ -19,12 +19,13 @@ import { discardAfter, writeDocument } from '../interactions/write-document.ts';
 import { discardAll, receiveDocument, type DocumentParts, type PreparedDocument } from '../interactions/prepare-document.ts';
 import { readBinary } from '../interactions/read-binary.ts';
 import { invalidResource } from '../interactions/read-body.ts';
-import { requirePermitted } from '../resources/permitted-version.ts';
+import { judgeVersion, requireVerdict, unknown } from '../resources/permitted-version.ts';
 import { lockNewest, readNewest } from '../resources/read-version.ts';
 import { insertRendition } from '../resources/renditions.ts';
 import { keepReplaced } from '../resources/replaced-images.ts';
 import { readResource } from '../resources/resource-text.ts';
 import { tellPhoto } from '../resources/outbox.ts';
+import { judgeResource } from '../search/judge-resource.ts';
 import { validateResource } from '../validation/validate-resource.ts';
 import type { AdapterGroup } from './adapter-route.ts';
 import { PROFILE_ROWS } from './describe-profiles.ts';
@@ -142,8 +143,9 @@ async function storeImage(parts: ProfileParts, tx: Transaction, asked: Interacti
   const context = asMedia(asked, person);
   const { org, now, eventId, request: { id } } = context;
   const previous = await lockNewest(tx, org.id, typeNumber('Media'), id);
-  // What is not there yet may be made by whoever may write what it will be; the result is looked at like any other.
+  // What is not there yet may be made by whoever may write what it will be; whether it is there is told to nobody else.
   if (previous !== undefined) await requireChangeable(tx, context, id, previous, parts.fhirBase);
+  else if (judgeResource(context.restriction, 'Media', { ...prepared.resource, id }, parts.fhirBase) === 'hidden') throw unknown(`Media/${id}`);
   checkPreconditions(context, id, previous);
   const outcome = await writeDocument(parts, tx, context, { id, method: 'PUT', prepared, previous });
   const body = outcome.response.body ?? '{}';
@@ -195,8 +197,8 @@ function getImage(parts: ProfileParts): Interaction {
       const person = personOf(context);
       const size = sizeAsked(context);
       const row = await readNewest(tx, context.org.id, typeNumber('Media'), mediaIdOf(person));
-      if (row === undefined) throw fhirError('not-found', `There is no image of ${person.type}/${person.id}`);
-      await requirePermitted(tx, context.restriction, row, parts.fhirBase);
+      if (row === undefined) throw unknown(`The image of ${person.type}/${person.id}`);
+      requireVerdict(await judgeVersion(tx, context.restriction, row, parts.fhirBase), `The image of ${person.type}/${person.id}`);
       if (row.body === null) throw fhirError('deleted', `The image of ${person.type}/${person.id} was deleted`);
       const binary = imageIn(row.body, parts.fhirBase);
       if (binary === undefined) throw fhirError('not-found', `There is no image of ${person.type}/${person.id}`);

@@ -1,11 +1,12 @@
 // delete (R4 http.html 3.1.0.7): a version without a body; older versions stay readable. Idempotent: what is deleted
 // or never was is 204 as well. Without an id in the URL its criteria name the one resource (3.1.0.7.1).
-import { isUnconfined } from '../access/restriction.ts';
+import { confiningPatient, isUnconfined } from '../access/restriction.ts';
 import type { Transaction } from '../database/database.ts';
 import type { VersionRow } from '../database/tables.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
 import { matchesVersion, versionTag } from '../fhir/etag.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
+import { unknown } from '../resources/permitted-version.ts';
 import { findBinaryOwners, isBinaryInUse, requireReadable } from '../resources/binary-access.ts';
 import { publishDeletion } from '../resources/publish-document.ts';
 import { lockNewest } from '../resources/read-version.ts';
@@ -30,10 +31,12 @@ export function deleteInteraction(fhirBase: string): Interaction {
   });
 }
 
-/** Whoever is confined deletes of the bytes what they may read. */
-async function requireOwnBinary(tx: Transaction, context: InteractionContext, binary: VersionRow, fhirBase: string): Promise<void> {
+/** Whoever is confined deletes of the bytes what they may read. With patient/ alone what is not there is told like what is hidden. */
+async function requireOwnBinary(tx: Transaction, context: InteractionContext, binary: VersionRow | undefined, fhirBase: string): Promise<void> {
   const reader = readerOf(context, fhirBase);
-  if (reader.limited || !isUnconfined(context.restriction)) requireReadable(await findBinaryOwners(tx, reader, binary), `Binary/${binary.id}`);
+  const isThere = binary !== undefined && !binary.deleted;
+  if (isThere && (reader.limited || !isUnconfined(context.restriction))) requireReadable(await findBinaryOwners(tx, reader, binary), `Binary/${binary.id}`);
+  if (!isThere && binary?.creator !== reader.creator && confiningPatient(context.restriction) !== undefined) throw unknown(`Binary/${context.request.id}`);
 }
 
 async function runDelete(tx: Transaction, context: InteractionContext, id: string, fhirBase: string): Promise<Outcome> {
@@ -41,7 +44,7 @@ async function runDelete(tx: Transaction, context: InteractionContext, id: strin
   const previous = await lockNewest(tx, org.id, typeNumber(request.type), id);
   const reference = `${request.type}/${id}`;
   if (request.type !== 'Binary') await requireChangeable(tx, context, id, previous, fhirBase);
-  else if (previous !== undefined && !previous.deleted) await requireOwnBinary(tx, context, previous, fhirBase);
+  else await requireOwnBinary(tx, context, previous, fhirBase);
   const ifMatch = request.header('if-match');
   if (ifMatch !== undefined && (previous === undefined || previous.deleted || !matchesVersion(ifMatch, previous.version))) {
     throw fhirError('version-mismatch', `${reference} is not at that version`);

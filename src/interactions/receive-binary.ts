@@ -1,7 +1,7 @@
 // The bytes of a Binary on their way in (R4 binary.html): as they are, of any media type; a FHIR body that is a Binary is
 // unwrapped, any other FHIR body is kept as content.
 import { authorize } from '../access/authorize.ts';
-import type { Restriction } from '../access/restriction.ts';
+import { confiningPatient, type Restriction } from '../access/restriction.ts';
 import { creatorOf } from '../access/principal.ts';
 import type { ContentClaims, ContentReceiver, ReceivedContent } from '../content/receive-content.ts';
 import type { Transaction } from '../database/database.ts';
@@ -140,6 +140,7 @@ export async function checkContext(tx: Transaction, context: InteractionContext,
   if (context.share?.created.has(`${local.type}/${local.id}`) === true) return;
   const owner = await readNewest(tx, context.org.id, typeNumber(local.type as ResourceType), local.id);
   const decision = authorize(context.principal, { interaction: 'read', type: local.type });
-  const restriction: Restriction = decision.permit ? decision.restriction : { kind: 'none' };
+  // Whoever may only upload puts bytes in the context of what they may not read; a patient's token in that of nobody else.
+  const restriction: Restriction = decision.permit ? decision.restriction : { kind: confiningPatient(context.restriction) === undefined ? 'none' : 'nothing' };
   if (owner === undefined || owner.deleted || await judgeVersion(tx, restriction, owner, fhirBase) !== 'permitted') throw fhirError('reference-target', 'The security context is not known here', { expression: 'Binary.securityContext' });
 }

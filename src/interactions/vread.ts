@@ -1,7 +1,7 @@
 // vread (R4 http.html 3.1.0.3): one version; 410 for the version that a deletion made, 404 for one that never was.
 import { fhirError } from '../fhir/fhir-error.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
-import { requirePermittedHistory } from '../resources/permitted-version.ts';
+import { requirePermittedHistory, unknown } from '../resources/permitted-version.ts';
 import { readVersion } from '../resources/read-version.ts';
 import { notModified } from './conditional-read.ts';
 import { defineInteraction, type Interaction } from './interaction.ts';
@@ -16,7 +16,8 @@ export function vread(fhirBase: string): Interaction {
       const reference = `${request.type}/${request.id}/_history/${request.version}`;
       const version = /^[1-9]\d{0,8}$/.test(request.version) ? Number(request.version) : 0;
       const row = await readVersion(tx, org.id, typeNumber(request.type), request.id, version);
-      if (row === undefined) throw fhirError('not-found', `${reference} is not known here`);
+      // Told like one that is hidden.
+      if (row === undefined) throw unknown(`${request.type}/${request.id}`);
       await requirePermittedHistory(tx, restriction, row, fhirBase);
       if (row.body === null) throw fhirError('deleted', `${reference} is a deletion`);
       const form = summaryFormOf(request);

@@ -1,6 +1,8 @@
 // The grant that a caller names to renew or revoke it: by its id, or by its URL.
-import { ownerOf } from '../access/grant-owner.ts';
-import type { AccessGrant } from '../access/access-grant.ts';
+import { authorize } from '../access/authorize.ts';
+import { ownerOf, readOwner } from '../access/grant-owner.ts';
+import { GRANTED_TYPES, type AccessGrant } from '../access/access-grant.ts';
+import { isUnconfined } from '../access/restriction.ts';
 import type { Principal } from '../access/principal.ts';
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -51,6 +53,20 @@ export async function lockNamedGrant(tx: Transaction, { request, org, principal 
   return { row, grant };
 }
 
-function mayTouch({ owner }: GrantRow, principal: Principal, admins: boolean): boolean {
-  return owner === ownerOf(principal) || (admins && principal.roles.includes('admin'));
+function mayTouch(row: GrantRow, principal: Principal, admins: boolean): boolean {
+  return (row.owner === ownerOf(principal) && isWithin(row, principal)) || (admins && principal.roles.includes('admin') && readsAll(principal));
+}
+
+function readsAll(principal: Principal): boolean {
+  return GRANTED_TYPES.every((type) => {
+    const decision = authorize(principal, { interaction: 'read', type });
+    return decision.permit && isUnconfined(decision.restriction);
+  });
+}
+
+/** Whoever is confined has of their user's grants what the same app made for the same patient: others tell of what they may not have. */
+export function isWithin(row: Pick<GrantRow, 'principal'>, principal: Principal): boolean {
+  if (readsAll(principal)) return true;
+  const { clientId, patient } = readOwner(row.principal, 0);
+  return clientId === principal.clientId && patient === principal.patient;
 }

@@ -7,7 +7,7 @@ import type { JsonObject } from '../fhir/json.ts';
 import { defineInteraction, type Interaction } from '../interactions/interaction.ts';
 import { grantOf, listGrants, revokeGrant } from '../resources/access-grants.ts';
 import { parametersAnswer } from './grant-parameters.ts';
-import { lockNamedGrant, readNamedGrant, type GrantOperationParts, type NamedGrant } from './named-grant.ts';
+import { isWithin, lockNamedGrant, readNamedGrant, type GrantOperationParts, type NamedGrant } from './named-grant.ts';
 
 export function revokeUrl(parts: GrantOperationParts): Interaction {
   return defineInteraction<NamedGrant>({
@@ -32,7 +32,7 @@ export function listOwnGrants(): Interaction {
     kind: 'read',
     async run(tx, { org, principal, now }) {
       const rows = await listGrants(tx, org.id, ownerOf(principal), now, LISTED_MAX);
-      return { response: parametersAnswer(rows.map((row) => ({ name: 'grant', part: printParts(grantOf(row)) }))), entities: [] };
+      return { response: parametersAnswer(rows.filter((row) => isWithin(row, principal)).map((row) => ({ name: 'grant', part: printParts(grantOf(row)) }))), entities: [] };
     },
   });
 }

@@ -124,7 +124,7 @@ describe('the image of a person', () => {
     expect((await put(who, await jpeg('#777'), 'image/jpeg', own)).status).toBe(201);
     expect((await see(who, '?size=96', own)).status).toBe(200);
     const other = person();
-    expect((await put(other, await jpeg(), 'image/jpeg', own)).status).toBe(403);
+    expect((await put(other, await jpeg(), 'image/jpeg', own)).status).toBe(404);
     await put(other, await jpeg());
     expect((await see(other, '', own)).status).toBe(404);
     expect((await put(other, await jpeg(), 'image/jpeg', own)).status).toBe(404);
