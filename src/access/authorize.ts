@@ -79,7 +79,25 @@ function readsSomething(principal: Principal): boolean {
   return HELD.some((type) => decideLetter(principal, type, 'r').permit || decideLetter(principal, type, 's').permit);
 }
 
+/** Of one caller; requests name types as they like. */
+const DECIDED_MAX = 500;
+const decided = new WeakMap<Principal, Map<string, Decision>>();
+
+/** The same caller asks the same again and again. What patients withhold changes from minute to minute, and is asked each time. */
 function decideLetter(principal: Principal, type: string, letter: Permission): Decision {
+  if (principal.consents !== undefined || !Object.isFrozen(principal)) return decideAnew(principal, type, letter);
+  const known = decided.get(principal) ?? new Map<string, Decision>();
+  decided.set(principal, known);
+  const key = `${letter} ${type}`;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= DECIDED_MAX) known.clear();
+  const decision = decideAnew(principal, type, letter);
+  known.set(key, decision);
+  return decision;
+}
+
+function decideAnew(principal: Principal, type: string, letter: Permission): Decision {
   if ((letter === 'r' || letter === 's') && DEFINITIONS.includes(type) && readsSomething(principal)) return { permit: true, restriction: { kind: 'none' } };
   const granting = principal.scopes.filter((scope) => grants(scope, type, letter));
   if (granting.length === 0) return { permit: false, code: 'insufficient_scope', reason: `No scope grants ${letter} on ${type}` };

@@ -224,11 +224,11 @@ function addValue(into: Collected, parameter: SearchParameter, value: JsonValue,
   }
 }
 
-/** What the index tables hold of `resource`; every value once. */
-export function extractIndexValues(resource: JsonObject, type: string, fhirBase: string): IndexValues {
+/** What the index tables hold of `resource`; every value once. With `only`, those of its parameters alone. */
+export function extractIndexValues(resource: JsonObject, type: string, fhirBase: string, only?: Iterable<SearchParameter>): IndexValues {
   if (!isSearchable(type)) return NO_VALUES;
   const into = new Collected();
-  for (const parameter of SEARCH_PARAMETERS[type]) {
+  for (const parameter of only ?? SEARCH_PARAMETERS[type]) {
     if (parameter.column === 'id' || parameter.column === 'last_updated') continue;
     for (const path of compileExpression(parameter.expression)) {
       for (const value of valuesAt(resource, path)) if (addValue(into, parameter, value, path, fhirBase)) into.mark(parameter);
