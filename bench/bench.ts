@@ -7,9 +7,10 @@ import { PROJECT } from './child-server.ts';
 import { runMemoryScenario } from './memory-scenario.ts';
 import { runMirrorScenario } from './mirror-scenario.ts';
 import { runRecordWriter } from './record-writer.ts';
-import { keepResult, memoryRow, recordRows, scenarioRows, searchRow, tableHead } from './report.ts';
+import { authorizationRow, authorizationSummary, keepResult, memoryRow, recordRows, scenarioRows, searchRow, tableHead } from './report.ts';
 import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
+import { runAuthorization } from './authorization-scenario.ts';
 import { runSearchAll } from './search-all.ts';
 import type { Scenario } from './scenario.ts';
 import { startBarePipeline, startMuniment, startStub, startUnrecorded } from './servers.ts';
@@ -24,9 +25,10 @@ const MEMORY = 'memory-1g';
 const SEARCH_ALL = 'search-all';
 const RECORD = 'record';
 const RECORDED = 'recorded';
+const AUTHORIZATION = 'authorization';
 /** Only when it is named: it needs a HAPI. */
 const MIRROR = 'mirror';
-const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD, RECORDED];
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD, RECORDED, AUTHORIZATION];
 const NAMED_ONLY: readonly string[] = [MIRROR];
 const FREE_BYTES_MIN = 8e9;
 
@@ -105,6 +107,14 @@ async function runSearches(run: Run): Promise<void> {
   await keepResult(SEARCH_ALL, result, { quick: run.quick, rounds: 1 });
 }
 
+async function runAuthorizations(run: Run): Promise<void> {
+  if (!run.names.has(AUTHORIZATION)) return;
+  if (process.platform !== 'linux') { print(`${AUTHORIZATION.padEnd(14)} left out: it reads /proc, which Linux alone has`); return; }
+  const result = await runAuthorization(run.quick ? 10_000 : 100_000, run.quick, (cost) => print(authorizationRow(cost)));
+  print(authorizationSummary(result));
+  await keepResult(AUTHORIZATION, result, { quick: run.quick, rounds: run.rounds });
+}
+
 async function runRecord(run: Run): Promise<void> {
   if (!run.names.has(RECORD)) return;
   const result = await runRecordWriter(run.quick ? 50_000 : 1_000_000, print);
@@ -140,6 +150,7 @@ async function main(): Promise<void> {
   await withClosers((closers) => runBytes(run, closers));
   await runMemory(run);
   await runSearches(run);
+  await runAuthorizations(run);
   await runRecord(run);
   await runMirror(run);
 }

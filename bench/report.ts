@@ -2,7 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import type { AuthorizationCost, AuthorizationResult } from './authorization-scenario.ts';
 import { PROJECT } from './child-server.ts';
+import { median } from './closed-loop.ts';
 import type { MemoryResult } from './memory-scenario.ts';
 import type { MirrorResult } from './mirror-scenario.ts';
 import type { RecordResult } from './record-writer.ts';
@@ -42,6 +44,19 @@ export function searchRow({ query, p50Ms, p95Ms, p99Ms, errors }: SearchTime): s
   return [`search-all     ${query.padEnd(84)} p50 ${p50Ms.toFixed(1)} p95 ${p95Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} ms`, ...failures].join('\n');
 }
 
+export function authorizationRow({ what, scope, wideUs, narrowUs, addedUs, ratio }: AuthorizationCost): string {
+  return `authorization  ${what.padEnd(84)} ${scope.padEnd(8)} ${wideUs.toFixed(0)} to ${narrowUs.toFixed(0)} us, ${addedUs >= 0 ? '+' : ''}${addedUs.toFixed(0)} us, ratio ${ratio.toFixed(2)}`;
+}
+
+export function authorizationSummary({ knownTokenUs: { wide, status, category }, reads, searches }: AuthorizationResult): string {
+  const worst = [...searches].sort((a, b) => b.ratio - a.ratio).slice(0, 5).map(({ what, scope, ratio }) => `${ratio.toFixed(2)} ${scope} ${what}`);
+  return [
+    `a known token and the decision: ${[wide, status, category].map((us) => us.toFixed(1)).join(', ')} us (everything, status, category)`,
+    `a read: ${reads.map(({ scope, addedUs }) => `+${addedUs.toFixed(0)} us (${scope})`).join(', ')}`,
+    `searches: median ratio ${median(searches.map(({ ratio }) => ratio)).toFixed(2)}; the dearest ${worst.join(' | ')}`,
+  ].map((line) => `authorization  ${line}`).join('\n');
+}
+
 export function recordRows(result: RecordResult): string {
   const { writtenPerSecond, writeP99Ms, sequencedPerSecond, verifiedPerSecond, verifiedPerCoreSecond, findings, bytesPerRow, tables, pageNearMs, pageFarMs, rows } = result;
   return [
@@ -52,7 +67,7 @@ export function recordRows(result: RecordResult): string {
 }
 
 /** Writes bench/results/DATE-NAME.json; tells its path. */
-export async function keepResult(name: string, result: ScenarioResult | MemoryResult | MirrorResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
+export async function keepResult(name: string, result: AuthorizationResult | ScenarioResult | MemoryResult | MirrorResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
   const folder = join(PROJECT, 'bench/results');
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();
