@@ -12,6 +12,8 @@ export interface OracleResource {
   type: string;
   /** Ids of the patients in whose compartment it is. */
   patients: readonly string[];
+  /** Id of the patient whom it is about: others have it in their compartment as its authors. */
+  subject: string | undefined;
   /** [system, code] by search parameter. */
   codes: Readonly<Record<string, readonly (readonly [string, string])[]>>;
 }
@@ -67,7 +69,7 @@ function isUnderstood({ query }: Granted, type: string): boolean {
 
 function matches(query: Granted['query'], resource: OracleResource): boolean {
   return query.every(([name, value]) => value.split(',').some((one) => {
-    if (name === 'patient') return resource.patients.includes(one.replace(/^Patient\//, ''));
+    if (name === 'patient') return resource.subject === one.replace(/^Patient\//, '');
     const bar = one.indexOf('|');
     const [system, code] = bar < 0 ? [undefined, one] : [one.slice(0, bar), one.slice(bar + 1)];
     return (resource.codes[name] ?? []).some(([hasSystem, hasCode]) => (system === undefined || hasSystem === system) && (code === '' || hasCode === code));

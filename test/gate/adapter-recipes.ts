@@ -18,6 +18,14 @@ export interface AdapterRecipe {
   events?: number;
   /** Interaction that the event names, where it is not the row's own: an update that creates. */
   code?: string;
+  /** Of a list: the id in it of what was made for it. */
+  shows?: string;
+}
+
+/** Whom what is made is about, and of which category; without it, of somebody new each time. */
+export interface AboutWhom {
+  patient: string;
+  category: string;
 }
 
 type Recipe = (make: Makers) => Promise<AdapterRecipe>;
@@ -39,6 +47,8 @@ interface Makers {
   person(): Promise<string>;
   picture(): Promise<Buffer>;
   binary(): Promise<string>;
+  patient(): string;
+  category: string;
   /** The token of a second administrator: what one asked for, another one decides. */
   other: string;
 }
@@ -50,11 +60,13 @@ const JSON_BODY = { 'content-type': 'application/json' };
 const TUS = { 'tus-resumable': '1.0.0' };
 const REASON = { reason: 'A walk through all rows' };
 const MARKER = { type: 'marker', content: { text: CONTENT, coordinates: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 } } };
-const medicalRecord = (): object => ({ appointment_id: 1, template_id: 2, patient_id: `p-${randomUUID()}`, drawing_data: { lines: [], shapes: [], stageSize: { width: 8, height: 6 } }, form_data: { notes: CONTENT } });
+const medicalRecord = (patient: string): object => ({ appointment_id: 1, template_id: 2, patient_id: patient, drawing_data: { lines: [], shapes: [], stageSize: { width: 8, height: 6 } }, form_data: { notes: CONTENT } });
 const json = (method: string, body: object, headers: Record<string, string> = {}): Call => ({ method, body: Buffer.from(JSON.stringify(body)), headers: { ...JSON_BODY, ...headers } });
 const get = (path: string): AdapterRecipe => ({ path, status: 200 });
 
-async function makers(server: TestMuniment, client: FhirClient): Promise<Makers> {
+async function makers(server: TestMuniment, client: FhirClient, about?: AboutWhom): Promise<Makers> {
+  const patient = (): string => about?.patient ?? randomUUID();
+  const category = about?.category ?? 'other';
   const root = server.fhirBase.replace(/\/fhir$/, '');
   const other = await server.token({ user: 'Practitioner/another', client: 'another' });
   const send: Makers['send'] = async (path, body, call = {}) => {
@@ -68,7 +80,7 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
     return { path, status: 201, call: { method: 'POST', body: Buffer.from(await encoded.arrayBuffer()), headers: { 'content-type': encoded.headers.get('content-type') ?? '' } } };
   };
   const document = async (): Promise<string> => {
-    const { path, call } = await form('documents', { patient_id: randomUUID() });
+    const { path, call } = await form('documents', { patient_id: patient(), category });
     return (await send(path, undefined, call)).json.id;
   };
   const lend = async (method: 'GET' | 'PUT'): Promise<{ token: string; id: string }> => {
@@ -79,9 +91,9 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
   };
   const picture = (): Promise<Buffer> => sharp({ create: { width: 600, height: 600, channels: 3, background: '#369' } }).jpeg().toBuffer();
   return {
-    send, form, document, picture, other,
+    send, form, document, picture, patient, category, other,
     annotation: async () => { const id = await document(); return `documents/${id}/annotations/${(await send(`documents/${id}/annotations`, MARKER)).json.id}`; },
-    record: async () => (await send('api/medical-records', medicalRecord())).json.id,
+    record: async () => (await send('api/medical-records', medicalRecord(patient()))).json.id,
     async parked() {
       const { json: { id } } = await client.post('DocumentReference', documentReference());
       await server.sql('update outbox set taken = true where id = $1', [id]);
@@ -111,7 +123,7 @@ async function makers(server: TestMuniment, client: FhirClient): Promise<Makers>
       return (answer as { parameter: { name: string; valueUuid?: string }[] }).parameter.find(({ name }) => name === 'break-glass')?.valueUuid?.slice('urn:uuid:'.length) ?? '';
     },
     async person() {
-      const path = `profiles/patient/${randomUUID()}/image`;
+      const path = `profiles/patient/${patient()}/image`;
       await send(path, undefined, { method: 'PUT', body: await picture(), headers: { 'content-type': 'image/jpeg' } });
       return path;
     },
@@ -128,32 +140,32 @@ const RECIPES: Record<string, Recipe> = {
   'GET files/[token]': async ({ grant }) => get(`files/${await grant('GET')}`),
   'POST files/[token]': async ({ sentToStore }) => ({ path: `files/${await sentToStore()}`, status: 200, call: { method: 'POST' } }),
   'PUT files/[token]': async ({ grant }) => ({ path: `files/${await grant('PUT')}`, status: 200, call: { method: 'PUT', body: `new ${CONTENT}`, headers: { 'content-type': 'text/plain' } } }),
-  'POST documents': ({ form }) => form('documents', { patient_id: randomUUID() }),
-  'POST documents/upload': ({ form }) => form('documents/upload', { patient_id: randomUUID() }),
-  'POST documents/bulk': async ({ form }) => ({ ...await form('documents/bulk', { patient_id: randomUUID() }, 3), events: 4 }),
-  'GET documents': async () => get(`documents?patient_id=${randomUUID()}`),
+  'POST documents': ({ form, patient, category }) => form('documents', { patient_id: patient(), category }),
+  'POST documents/upload': ({ form, patient, category }) => form('documents/upload', { patient_id: patient(), category }),
+  'POST documents/bulk': async ({ form, patient, category }) => ({ ...await form('documents/bulk', { patient_id: patient(), category }, 3), events: 4 }),
+  'GET documents': async ({ document, send }) => { const { json: { id, patient_id: patient } } = await send(`documents/${await document()}`); return { ...get(`documents?patient_id=${patient}&_count=100`), shows: id }; },
   'GET documents/[id]': async ({ document }) => get(`documents/${await document()}`),
   'GET documents/[id]/download': async ({ document }) => get(`documents/${await document()}/download`),
-  async 'GET documents/[id]/thumbnail'({ picture, send }) {
-    const encoded = new Response(formOf([{ bytes: await picture(), name: 'a.jpg', type: 'image/jpeg' }], { patient_id: randomUUID() }));
+  async 'GET documents/[id]/thumbnail'({ picture, send, patient, category }) {
+    const encoded = new Response(formOf([{ bytes: await picture(), name: 'a.jpg', type: 'image/jpeg' }], { patient_id: patient(), category }));
     const { json: { id } } = await send('documents', undefined, { method: 'POST', body: Buffer.from(await encoded.arrayBuffer()), headers: { 'content-type': encoded.headers.get('content-type') ?? '' } });
     await eventually(() => send(`documents/${id}`), ({ json: made }) => made.thumbnail_url !== null, 20_000);
     return get(`documents/${id}/thumbnail`);
   },
   'DELETE documents/[id]': async ({ document }) => ({ path: `documents/${await document()}`, status: 200, call: { method: 'DELETE' } }),
   'POST documents/[id]/annotations': async ({ document }) => ({ path: `documents/${await document()}/annotations`, status: 201, call: json('POST', MARKER) }),
-  'GET documents/[id]/annotations': async ({ document }) => get(`documents/${await document()}/annotations`),
+  'GET documents/[id]/annotations': async ({ annotation }) => { const [, id, , shows = ''] = (await annotation()).split('/'); return { ...get(`documents/${id}/annotations`), shows }; },
   'GET documents/[id]/annotations/[annotation]': async ({ annotation }) => get(await annotation()),
   'PUT documents/[id]/annotations/[annotation]': async ({ annotation }) => ({ path: await annotation(), status: 200, call: json('PUT', { ...MARKER, page_number: 3 }) }),
   'PATCH documents/[id]/annotations/[annotation]': async ({ annotation }) => ({ path: await annotation(), status: 200, call: { method: 'PATCH', body: JSON.stringify({ page_number: 4 }), headers: { 'content-type': 'application/merge-patch+json' } } }),
   'DELETE documents/[id]/annotations/[annotation]': async ({ annotation }) => ({ path: await annotation(), status: 200, call: { method: 'DELETE' } }),
-  'POST api/medical-records': async () => ({ path: 'api/medical-records', status: 201, call: json('POST', medicalRecord()) }),
-  'POST api/medical-records/$import-saved-state': async () => ({ path: 'api/medical-records/$import-saved-state', status: 201, call: json('POST', { lines: [], shapes: [], stageSize: { width: 8, height: 6 }, appointment_id: 5, patient_id: `p-${randomUUID()}`, savedAt: '2025-12-10T10:00:00Z' }) }),
-  'GET api/medical-records': async () => get('api/medical-records?patient_id=of-nobody'),
+  'POST api/medical-records': async ({ patient }) => ({ path: 'api/medical-records', status: 201, call: json('POST', medicalRecord(patient())) }),
+  'POST api/medical-records/$import-saved-state': async ({ patient }) => ({ path: 'api/medical-records/$import-saved-state', status: 201, call: json('POST', { lines: [], shapes: [], stageSize: { width: 8, height: 6 }, appointment_id: 5, patient_id: patient(), savedAt: '2025-12-10T10:00:00Z' }) }),
+  'GET api/medical-records': async ({ record, send }) => { const { json: { id, patient_id: patient } } = await send(`api/medical-records/${await record()}`); return { ...get(`api/medical-records?patient_id=${patient}&_count=100`), shows: String(id) }; },
   'GET api/medical-records/[id]': async ({ record }) => get(`api/medical-records/${await record()}`),
   'PATCH api/medical-records/[id]/draft': async ({ record }) => ({ path: `api/medical-records/${await record()}/draft`, status: 200, call: json('PATCH', { form_data: { notes: `${CONTENT} b` } }, { 'if-match': '"1"' }) }),
   'POST api/medical-records/[id]/finalise': async ({ record }) => ({ path: `api/medical-records/${await record()}/finalise`, status: 200, call: { method: 'POST' } }),
-  'POST api/patients/[id]/files': async ({ form }) => form(`api/patients/p-${randomUUID().slice(0, 8)}/files`, {}),
+  'POST api/patients/[id]/files': async ({ form, patient }) => form(`api/patients/${patient()}/files`, {}),
   'GET admin/organisations': async () => get('admin/organisations'),
   'POST admin/organisations': async () => ({ path: 'admin/organisations', status: 201, call: json('POST', { name: `w-${randomUUID()}` }) }),
   'GET admin/organisations/[name]': async () => get('admin/organisations/demo'),
@@ -177,7 +189,7 @@ const RECIPES: Record<string, Recipe> = {
   'GET admin/files': async () => get('admin/files?_count=1'),
   'GET admin/files/[fileId]': async ({ binary }) => get(`admin/files/${await binary()}`),
   // What the administrator did, and the document that was written by it.
-  'POST admin/files/[fileId]/$link': async ({ binary }) => ({ path: `admin/files/${await binary()}/$link`, status: 200, call: json('POST', { patient_id: randomUUID(), ...REASON }) }),
+  'POST admin/files/[fileId]/$link': async ({ binary, patient, category }) => ({ path: `admin/files/${await binary()}/$link`, status: 200, call: json('POST', { patient_id: patient(), category, ...REASON }) }),
   'GET admin/file-events': async () => get('admin/file-events?_count=1'),
   'GET admin/jobs': async () => get('admin/jobs'),
   'GET admin/quota': async () => get('admin/quota'),
@@ -196,7 +208,7 @@ const RECIPES: Record<string, Recipe> = {
   'PATCH uploads/[upload]': async ({ upload }) => ({ code: 'create', path: `uploads/${await upload()}`, status: 204, call: { method: 'PATCH', body: 'bytes', headers: { ...TUS, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' } } }),
   'DELETE uploads/[upload]': async ({ upload }) => ({ path: `uploads/${await upload()}`, status: 204, call: { method: 'DELETE', headers: TUS } }),
   'POST graphql': async () => ({ path: 'graphql', status: 200, call: json('POST', { query: '{ __typename }' }) }),
-  'PUT profiles/[kind]/[id]/image': async ({ picture }) => ({ code: 'create', path: `profiles/patient/${randomUUID()}/image`, status: 201, call: { method: 'PUT', body: await picture(), headers: { 'content-type': 'image/jpeg' } } }),
+  'PUT profiles/[kind]/[id]/image': async ({ picture, patient }) => ({ code: 'create', path: `profiles/patient/${patient()}/image`, status: 201, call: { method: 'PUT', body: await picture(), headers: { 'content-type': 'image/jpeg' } } }),
   'GET profiles/[kind]/[id]/image': async ({ person }) => get(await person()),
   'DELETE profiles/[kind]/[id]/image': async ({ person }) => ({ path: await person(), status: 200, call: { method: 'DELETE' } }),
 };
@@ -210,8 +222,8 @@ export interface AdapterRow {
 export const nameOfRow = ({ method, path }: AdapterRow): string => `${method} ${path}`;
 
 /** A request that the row answers with success. Raises an Error that says that a row has none. */
-export async function adapterBook(server: TestMuniment, client: FhirClient): Promise<(row: AdapterRow) => Promise<AdapterRecipe>> {
-  const make = await makers(server, client);
+export async function adapterBook(server: TestMuniment, client: FhirClient, about?: AboutWhom): Promise<(row: AdapterRow) => Promise<AdapterRecipe>> {
+  const make = await makers(server, client, about);
   return async (row) => {
     const recipe = RECIPES[nameOfRow(row)];
     if (recipe === undefined) throw new Error(`The walk has no recipe for ${nameOfRow(row)}: test/gate/adapter-recipes.ts lacks it`);

@@ -23,10 +23,10 @@ const codedDocument = (patient: string, ...categories: string[]): Record<string,
 const BODIES: { body: Record<string, unknown>; oracle: OracleResource }[] = [
   ...([['p1', 'lab'], ['p1', 'imaging'], ['p1', 'insurance'], ['p1', 'insurance', 'lab'], ['p2', 'lab']] as const).map(([patient, ...categories]) => ({
     body: codedDocument(patient, ...categories),
-    oracle: { type: 'DocumentReference', patients: [patient], codes: { category: categories.map((code) => [CATEGORY_SYSTEM, code] as const), status: [['http://hl7.org/fhir/document-reference-status', 'current'] as const] } },
+    oracle: { type: 'DocumentReference', subject: patient, patients: [patient], codes: { category: categories.map((code) => [CATEGORY_SYSTEM, code] as const), status: [['http://hl7.org/fhir/document-reference-status', 'current'] as const] } },
   })),
-  { body: media({ subject: { reference: 'Patient/p1' } }), oracle: { type: 'Media', patients: ['p1'], codes: { status: [['http://hl7.org/fhir/event-status', 'completed']] } } },
-  { body: { resourceType: 'List', status: 'current', mode: 'working', subject: { reference: 'Patient/p2' } }, oracle: { type: 'List', patients: ['p2'], codes: { status: [['http://hl7.org/fhir/list-status', 'current']] } } },
+  { body: media({ subject: { reference: 'Patient/p1' } }), oracle: { type: 'Media', subject: 'p1', patients: ['p1'], codes: { status: [['http://hl7.org/fhir/event-status', 'completed']] } } },
+  { body: { resourceType: 'List', status: 'current', mode: 'working', subject: { reference: 'Patient/p2' } }, oracle: { type: 'List', subject: 'p2', patients: ['p2'], codes: { status: [['http://hl7.org/fhir/list-status', 'current']] } } },
 ];
 
 beforeAll(async () => {
