@@ -251,11 +251,7 @@ async function startParts(config: Config, logger: Logger, onFatal: (reason: stri
   const issuers = await openIssuers(config, logger);
   const perform = createGate({
     database, organisations, recorder, refusals, throttle, operatorOrg, observer, logger, fhirBase, bodyBytesMax: Math.max(config.uploadBytesMax, config.bodyBytesMax),
-<<<<<<< HEAD
-    authenticator: createAuthenticator(issuers.trusted, () => Date.now(), issuers.introspected, config.baseUrl),
-=======
-    authenticator: createAuthenticator(issuers.trusted, Date.now, issuers.introspected, config.baseUrl, createUsedProofs(database)),
->>>>>>> 69a9fb2 (access: a proof of possession is good once at all servers of a database)
+    authenticator: createAuthenticator(issuers.trusted, () => Date.now(), issuers.introspected, config.baseUrl, createUsedProofs(database)),
     ...(config.mirrorBaseUrl === undefined ? {} : { consents: createConsentSource({ baseUrl: config.mirrorBaseUrl.reveal(), security: config.mirrorSecurity, database, log: logger }) }),
     replay: (tx, context, result) => replayResult(tx, context, result, fhirBase),
     written: () => mirror?.wake(),
