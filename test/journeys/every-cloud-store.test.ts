@@ -1,11 +1,12 @@
 // One server on each store of the cloud, with a replica of the same kind: what a hospital does with its bytes, over HTTP and by
 // the commands of an operator. MinIO, the emulator of Azure (which keeps no versions) and that of Google Cloud Storage.
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Environment } from '../../src/config/env.ts';
 import type { InventoryReport } from '../../src/content/inventory.ts';
 import type { ScrubReport } from '../../src/content/scrub.ts';
 import { runInventoryCommand } from '../../src/inventory-command.ts';
+import { runSweepCommand } from '../../src/operator-commands.ts';
 import { runScrubCommand } from '../../src/scrub-command.ts';
 import { CONTRACT_STORES, type ContractStore } from '../content/contract-stores.ts';
 import { documentReference, fhirClient, type FhirClient } from '../support/fhir-client.ts';
@@ -139,6 +140,17 @@ describe.each(Object.entries(CONTRACT_STORES).filter(([name]) => name !== 'local
     await eventually(async () => (await one.get(`Binary/${rotten.id}`, RAW)).status, (status) => status === 503);
     await server.sql(`update content set state = 'gone' where id = $1`, [rotten.content]);
     await Promise.all([at, copies].map((place) => exchange(place, rotten, undefined)));
+  });
+
+  it('is swept clean of an upload that nobody published, and of nothing else', async () => {
+    const { id, bytes } = await keep(1_000);
+    const key = `left/${randomUUID()}`;
+    async function* left(): AsyncGenerator<Buffer> { yield randomBytes(9 * MIB); }
+    await at.store.put(key, left(), {});
+    await server.sql(`insert into content (org, id, state, store, key, chunk_bytes, created_at) select org, $1, 'staging', store, $2, chunk_bytes, now() - interval '3 days' from content limit 1`, [randomUUID(), key]);
+    for (const expected of [{ condemned: 1, removed: 0 }, { condemned: 0, removed: 1 }]) expect(await run(runSweepCommand, '--apply')).toMatchObject({ code: 0, report: { ...expected, failed: 0, halted: [] } });
+    expect(await at.leftovers()).not.toContain(key);
+    expect((await one.get(`Binary/${id}`, RAW)).bytes.equals(bytes)).toBe(true);
   });
 
   it('lists exactly what the table of contents has, and tells what is missing', async () => {
