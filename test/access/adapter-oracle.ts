@@ -50,6 +50,7 @@ const CHANGE: Demand = { administration: 'u' };
 const DEMANDS: Readonly<Record<string, Demand>> = {
   'GET files/[token]': 'path',
   'PUT files/[token]': 'path',
+  'POST files/[token]': 'path',
   'POST documents': documents('create', made('create', 'document')),
   'POST documents/upload': documents('create', made('create', 'document')),
   'POST documents/bulk': documents('create', made('create', 'document')),
@@ -99,6 +100,7 @@ const DEMANDS: Readonly<Record<string, Demand>> = {
   'GET admin/files': LOOK,
   'GET admin/files/[fileId]': LOOK,
   'POST admin/files/[fileId]/$link': { administration: 'u', needs: [made('create', 'document')] },
+  'GET admin/file-events': LOOK,
   'GET admin/jobs': { administration: 'r', operator: true },
   'GET admin/quota': LOOK,
   'GET admin/holds': LOOK,
