@@ -1,6 +1,6 @@
 // What is no HTTP request that could be understood (RFC 9112 2.2, RFC 6585 5): answered on the socket and logged, for there is
 // nothing in it that could be recorded as an access.
-import { STATUS_CODES, type Server, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { fhirError } from '../fhir/fhir-error.ts';
@@ -17,18 +17,25 @@ const NO_HANDSHAKE = /^ERR_(SSL|TLS)_/;
 
 export function answerUnreadable(server: Server | TlsServer, logger: Logger, baseUrl: string): void {
   const always = Object.entries(alwaysHeaders(baseUrl)).map(([name, value]) => `${name}: ${value}`);
-  const running = new WeakMap<Duplex, ServerResponse>();
-  server.on('request', (request, response) => { running.set(request.socket, response); });
+  const running = new WeakMap<Duplex, { request: IncomingMessage; response: ServerResponse }>();
+  server.on('request', (request, response) => { running.set(request.socket, { request, response }); });
   // RFC 9110 10.1.1: an expectation that nobody can meet.
   server.on('checkExpectation', (_request, response: ServerResponse) => { response.writeHead(417, { ...alwaysHeaders(baseUrl), 'Content-Length': '0' }).end(); });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? '';
-    const response = running.get(socket);
+    const { request, response } = running.get(socket) ?? {};
     const isAnswering = response !== undefined && response.headersSent && !response.writableFinished;
     if (!GONE.has(code)) logger.info({ code, address: (socket as { remoteAddress?: string }).remoteAddress }, 'a request could not be read');
-    if (socket.writable && !isAnswering && !GONE.has(code) && !NO_HANDSHAKE.test(code)) socket.end(answerText(STATUS[code] ?? 400, always));
+    // What follows a request that came whole is not its fault: it gets the answer that it is owed, and the connection ends.
+    if (socket.writable && request?.complete === true && response?.writableFinished === false && !GONE.has(code)) endBehind(response, socket);
+    else if (socket.writable && !isAnswering && !GONE.has(code) && !NO_HANDSHAKE.test(code)) socket.end(answerText(STATUS[code] ?? 400, always));
     else socket.destroy();
   });
+}
+
+function endBehind(response: ServerResponse, socket: Duplex): void {
+  if (!response.headersSent) response.setHeader('Connection', 'close');
+  response.once('finish', () => { socket.end(); });
 }
 
 function answerText(status: number, always: readonly string[]): string {

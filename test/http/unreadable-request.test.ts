@@ -12,7 +12,7 @@ const logger = { debug: note, info: note, warn: note, error: note };
 let server: Server;
 
 beforeAll(async () => {
-  server = createServer({ maxHeaderSize: 8 * 1024 }, (_request, response) => { response.end('fine'); });
+  server = createServer({ maxHeaderSize: 8 * 1024 }, (request, response) => { setTimeout(() => response.end('fine'), request.url === '/slow' ? 100 : 0); });
   answerUnreadable(server, logger, 'http://localhost');
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,6 +42,13 @@ describe('what is no HTTP request', () => {
     expect(answer).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/);
     expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)).issue[0].details.coding[0].code).toBe('malformed-request');
     expect(logged.slice(before).map((one) => one.code)).toEqual([expect.stringMatching(/^HPE_/)]);
+  });
+
+  it('behind a request that came whole leaves that its answer, and ends the connection: more bytes than were announced, too', async () => {
+    for (const rest of ['def', 'nonsense\r\n\r\n']) {
+      const answer = await send(`POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc${rest}`);
+      expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*\r\nConnection: close\r\n[^]*fine$/);
+    }
   });
 
   it('does not spoil the answer before it on the same connection', async () => {
