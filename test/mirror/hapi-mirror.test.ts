@@ -118,6 +118,16 @@ jest.setTimeout(60_000);
     expect((await ask(reference)).status).toBe(410);
   });
 
+  it('keeps nothing of the versions before a purge, and the deletion stays', async () => {
+    for (const description of ['one', 'two']) await store.publish(reference, document(description));
+    await store.publish(reference, null);
+    await store.sql(`insert into purged_version (org, type, id, version, purge, sha256) select org, type, id, version, gen_random_uuid(), sha256('x') from resource_history where id = $1`, [reference.split('/')[1]]);
+    await drain();
+    expect((await ask(reference)).status).toBe(410);
+    for (const version of [1, 2]) expect((await ask(`${reference}/_history/${version}`)).status).toBe(404);
+    expect((await ask(`${reference}/_history/3`)).status).toBe(410);
+  });
+
   it('holds a Binary without its bytes', async () => {
     const id = randomUUID();
     await store.publish(`Binary/${id}`, { contentType: 'application/pdf', securityContext: { reference }, data: 'aGVsbG8=' });

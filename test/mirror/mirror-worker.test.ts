@@ -257,6 +257,23 @@ describe('what waits of one patient', () => {
   });
 });
 
+describe('a purge', () => {
+  it.each([405, 403])('whose history HAPI does not let go (%i) is delivered, pauses nothing, and is told by its name', async (status) => {
+    await store.publish(`DocumentReference/d${status}`, { description: 'one' });
+    await store.publish(`DocumentReference/d${status}`, null);
+    await store.sql(`insert into purged_version (org, type, id, version, purge, sha256) select org, type, id, version, gen_random_uuid(), sha256('x') from resource_history where id = $1`, [`d${status}`]);
+    hapi.fault = ({ path }) => (path.endsWith('/$expunge') ? { kind: 'answer', answer: outcome(status, 'HAPI-0968') } : undefined);
+    const told: string[] = [];
+    const delivery = createDelivery({ baseUrl: `${hapi.url}/fhir`, publicBase: 'http://muniment.test/fhir', timeoutMs: 1_000, access: 'off' });
+    workers.push(startMirrorWorker({ database: store.database, delivery, log: { ...log, warn: (_: unknown, text?: string) => { told.push(text ?? ''); } }, pollMs: 50 }));
+    await until(drained);
+    await until(() => told.length > 0);
+    expect(told).toEqual([`HAPI keeps the versions before the purge of DocumentReference/d${status}: $expunge answers ${status}`]);
+    expect(await workers[0]!.status()).toMatchObject({ paused: [], parked: 0 });
+    expect(hapi.requests.filter(({ path }) => path.endsWith('/$expunge')).map(({ path }) => path)).toEqual([`/fhir/DocumentReference/d${status}/$expunge`]);
+  });
+});
+
 describe('credentials that HAPI refuses', () => {
   it.each([401, 403])('rest the lane at once after %s, are told, park nothing, and go on when they are let in', async (status) => {
     hapi.fault = ({ path }) => (path.includes('/metadata') ? undefined : { kind: 'answer', answer: outcome(status, 'not you') });
