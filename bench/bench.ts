@@ -2,6 +2,7 @@
 // in bench/results. Loopback only, bounded in time, count and disk.
 import { statfs } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { ADAPTERS, openAdapterScenarios } from './adapter-scenarios.ts';
 import { openByteScenarios } from './byte-scenarios.ts';
 import { PROJECT } from './child-server.ts';
 import { runMemoryScenario } from './memory-scenario.ts';
@@ -28,7 +29,7 @@ const RECORDED = 'recorded';
 const AUTHORIZATION = 'authorization';
 /** Only when it is named: it needs a HAPI. */
 const MIRROR = 'mirror';
-const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, MEMORY, SEARCH_ALL, RECORD, RECORDED, AUTHORIZATION];
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, ...ADAPTERS, MEMORY, SEARCH_ALL, RECORD, RECORDED, AUTHORIZATION];
 const NAMED_ONLY: readonly string[] = [MIRROR];
 const FREE_BYTES_MIN = 8e9;
 
@@ -93,6 +94,16 @@ async function runBytes(run: Run, closers: Closers): Promise<void> {
   for (const name of names) await measure(await scenarios.scenario(name), run);
 }
 
+async function runAdapters(run: Run, closers: Closers): Promise<void> {
+  const names = ADAPTERS.filter((name) => run.names.has(name));
+  if (names.length === 0) return;
+  const muniment = await startMuniment();
+  closers.push(() => muniment.stop());
+  const scenarios = openAdapterScenarios(muniment, run.quick);
+  closers.push(() => scenarios.close());
+  for (const name of names) await measure(await scenarios.scenario(name), run);
+}
+
 async function runMemory(run: Run): Promise<void> {
   if (!run.names.has(MEMORY)) return;
   if (process.platform !== 'linux') { print(`${MEMORY.padEnd(14)} left out: it reads /proc, which Linux alone has`); return; }
@@ -148,6 +159,7 @@ async function main(): Promise<void> {
   await withClosers((closers) => runRequests(run, closers));
   await withClosers((closers) => runRecorded(run, closers));
   await withClosers((closers) => runBytes(run, closers));
+  await withClosers((closers) => runAdapters(run, closers));
   await runMemory(run);
   await runSearches(run);
   await runAuthorizations(run);

@@ -8,8 +8,8 @@ export interface Call {
   url: string;
   headers?: Record<string, string>;
   body?: Buffer | string;
-  /** Sent instead of `body`: this many bytes, the block over and over. */
-  stream?: { size: number; block: Buffer };
+  /** Sent instead of `body`: this many bytes, the block over and over, between what stands before and behind them. */
+  stream?: { size: number; block: Buffer; before?: Buffer; behind?: Buffer };
 }
 
 export interface Reply {
@@ -39,7 +39,7 @@ export function openConnections(count: number): Connections {
 
 function exchange(agent: Agent, call: Call): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const length = call.stream?.size ?? (call.body === undefined ? undefined : Buffer.byteLength(call.body));
+    const length = call.stream === undefined ? (call.body === undefined ? undefined : Buffer.byteLength(call.body)) : call.stream.size + (call.stream.before?.length ?? 0) + (call.stream.behind?.length ?? 0);
     const headers = { ...call.headers, ...(length !== undefined && { 'content-length': String(length) }) };
     const outgoing = request(call.url, { agent, method: call.method, headers, timeout: CALL_TIMEOUT_MS });
     outgoing.on('response', (incoming) => void collect(incoming).then(resolve, reject));
@@ -63,15 +63,16 @@ async function collect(incoming: IncomingMessage): Promise<Reply> {
 }
 
 /** Writes the block again and again, as fast as the other side takes it. */
-function pour(outgoing: ReturnType<typeof request>, { size, block }: { size: number; block: Buffer }): void {
+function pour(outgoing: ReturnType<typeof request>, { size, block, before, behind }: NonNullable<Call['stream']>): void {
   let left = size;
+  if (before !== undefined) outgoing.write(before);
   const more = (): void => {
     while (left > 0 && !outgoing.destroyed) {
       const part = left >= block.length ? block : block.subarray(0, left);
       left -= part.length;
       if (!outgoing.write(part) && left > 0) { outgoing.once('drain', more); return; }
     }
-    outgoing.end();
+    outgoing.end(behind);
   };
   more();
 }

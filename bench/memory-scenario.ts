@@ -1,6 +1,7 @@
-// Memory during one upload and one download of 1 GiB, above what the idle server takes. A fresh server, so that what
+// Memory during one upload, one upload in a form and one download of 1 GiB, above what the idle server takes. A fresh server, so that what
 // other scenarios left behind is not counted.
 import { setTimeout as wait } from 'node:timers/promises';
+import { uploadForm } from './adapter-scenarios.ts';
 import { MIB, upload } from './byte-scenarios.ts';
 import { expectReply } from './expected-reply.ts';
 import { openConnections } from './keep-alive.ts';
@@ -14,6 +15,7 @@ export interface MemoryResult {
   scenario: 'memory-1g';
   idleMib: number;
   uploadPeakMib: number;
+  formPeakMib: number;
   downloadPeakMib: number;
   /** The higher peak over idle. */
   aboveIdleMib: number;
@@ -30,9 +32,10 @@ export async function runMemoryScenario(): Promise<MemoryResult> {
     const idleMib = await residentMib(pids);
     let url = '';
     const uploadPeakMib = await peakMibDuring(pids, async () => { url = await upload(target, SIZE); });
+    const formPeakMib = await peakMibDuring(pids, () => uploadForm(connections, peer, SIZE));
     const headers = { ...peer.headers, accept: '*/*' };
     const downloadPeakMib = await peakMibDuring(pids, () => expectReply(connections, { method: 'GET', url, headers }, 200));
-    return { scenario: 'memory-1g', idleMib, uploadPeakMib, downloadPeakMib, aboveIdleMib: Math.max(uploadPeakMib, downloadPeakMib) - idleMib };
+    return { scenario: 'memory-1g', idleMib, uploadPeakMib, formPeakMib, downloadPeakMib, aboveIdleMib: Math.max(uploadPeakMib, formPeakMib, downloadPeakMib) - idleMib };
   } finally {
     connections.close();
     await peer.stop();
@@ -42,5 +45,6 @@ export async function runMemoryScenario(): Promise<MemoryResult> {
 /** Idle means loaded: code and connections that any first transfer brings are no cost of size. */
 async function warmUp(target: Parameters<typeof upload>[0]): Promise<void> {
   const url = await upload(target, 4 * MIB);
+  await uploadForm(target.connections, target.peer, 4 * MIB);
   await expectReply(target.connections, { method: 'GET', url, headers: { ...target.peer.headers, accept: '*/*' } }, 200);
 }

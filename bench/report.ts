@@ -34,9 +34,9 @@ export function scenarioRows({ scenario, unit, subjects, ratio }: ScenarioResult
 }
 
 export function memoryRow(result: MemoryResult): string {
-  const { idleMib, uploadPeakMib, downloadPeakMib, aboveIdleMib } = result;
-  const [idle, up, down, above] = [idleMib, uploadPeakMib, downloadPeakMib, aboveIdleMib].map((mib) => mib.toFixed(0));
-  return `${result.scenario.padEnd(14)} idle ${idle} MiB, upload ${up} MiB, download ${down} MiB: ${above} MiB above idle`;
+  const { idleMib, uploadPeakMib, formPeakMib, downloadPeakMib, aboveIdleMib } = result;
+  const [idle, up, form, down, above] = [idleMib, uploadPeakMib, formPeakMib, downloadPeakMib, aboveIdleMib].map((mib) => mib.toFixed(0));
+  return `${result.scenario.padEnd(14)} idle ${idle} MiB, upload ${up} MiB, in a form ${form} MiB, download ${down} MiB: ${above} MiB above idle`;
 }
 
 export function searchRow({ query, p50Ms, p95Ms, p99Ms, errors }: SearchTime): string {

@@ -3,7 +3,7 @@ import { median, quantile, runClosedLoop } from './closed-loop.ts';
 import type { LoopBounds, Measurement } from './closed-loop.ts';
 
 export interface Subject {
-  name: 'muniment' | 'bare' | 'stub' | 'unrecorded';
+  name: 'muniment' | 'bare' | 'stub' | 'unrecorded' | 'binary' | 'token' | 'singly' | 'search' | 'fhir' | 'pdf' | 'sharp';
   /** One unit of work; rejects when the answer is not the expected one. */
   work(): Promise<void>;
   /** Tidies after a round, outside the measured time. */

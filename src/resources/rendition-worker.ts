@@ -157,7 +157,8 @@ export function startRenditions(parts: RenditionParts): RenditionWorker {
       await tidyRenditions(parts);
       await removeReplaced(parts);
     }
-    return await makeRenditions(parts, signal) === LEASED_MAX;
+    // Where there was one the next may have come meanwhile.
+    return await makeRenditions(parts, signal) > 0;
   };
   const loop = (async () => {
     while (!signal.aborted) {
