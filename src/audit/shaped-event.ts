@@ -9,7 +9,7 @@ export type ReadEvent = Pick<AccessEvent, 'layout' | 'action' | 'interaction' | 
 export type EventMaker = (row: RowInstant, parts: string) => ReadEvent | undefined;
 
 /** A value with one of these would end its string, or be another one than it looks like. */
-const NOT_PLAIN = /["\\\u0000-\u001e]/;
+const isPlain = (parts: string): boolean => !parts.includes('"') && !parts.includes('\\');
 
 type Fill = (values: readonly string[]) => string | undefined;
 
@@ -53,7 +53,7 @@ export function eventMaker(shape: string): EventMaker | undefined {
   const numbers = [...shape.matchAll(BARE)].map(([, place]) => Number(place) - 1);
   const entities = pattern.entities.map(({ reference, role }) => ({ fill: fillOf(reference), role }));
   return ({ id, recorded }, parts) => {
-    if (NOT_PLAIN.test(parts)) return undefined;
+    if (!isPlain(parts)) return undefined;
     const values = [id, recorded, ...parts.split(PARTS_UNIT)];
     if (!numbers.every((place) => DIGITS.test(values[place] ?? ''))) return undefined;
     const requestId = fills.requestId(values);

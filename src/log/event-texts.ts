@@ -16,14 +16,15 @@ export interface KeptText {
   instant: number | null;
 }
 
-type Shapes = Map<number, Map<string, KnownShape>>;
+export type Shapes = Map<number, Map<string, KnownShape>>;
 
 /** As each transaction sees them: a later one believes nothing that an earlier one read. */
 const seen = new WeakMap<Transaction, Shapes>();
 
 const shapeOf = (shapes: Shapes, { org, shape }: KeptText): KnownShape | undefined => (shape === null ? undefined : shapes.get(org)?.get(shape));
 
-async function shapesFor(tx: Transaction, rows: readonly KeptText[]): Promise<Shapes> {
+/** The shapes of these rows, and those that the transaction saw before. */
+export async function readShapes(tx: Transaction, rows: readonly KeptText[]): Promise<Shapes> {
   const shapes = seen.get(tx) ?? new Map<number, Map<string, KnownShape>>();
   seen.set(tx, shapes);
   const lacking = new Map<string, KeptText>();
@@ -47,7 +48,8 @@ export interface MadeText {
   shape: KnownShape | undefined;
 }
 
-function make(shapes: Shapes, row: KeptText): MadeText | undefined {
+/** undefined where there is no row, or its shape is not there or not one of its own. */
+export function makeText(shapes: Shapes, row: KeptText): MadeText | undefined {
   const { event, instant, parts, shape } = row;
   if (shape === null || parts === null || instant === null) return undefined;
   const recorded = new Date(instant).toISOString();
@@ -57,12 +59,8 @@ function make(shapes: Shapes, row: KeptText): MadeText | undefined {
   return text === undefined ? undefined : { text, recorded, shape: known };
 }
 
-/** In the order of the rows; undefined where there is no row, or its shape is not there or not one of its own. */
-export async function makeTexts(tx: Transaction, rows: readonly KeptText[]): Promise<(MadeText | undefined)[]> {
-  const shapes = await shapesFor(tx, rows);
-  return rows.map((row) => make(shapes, row));
-}
-
+/** In the order of the rows; null where no text can be made. */
 export async function readTexts(tx: Transaction, rows: readonly KeptText[]): Promise<(string | null)[]> {
-  return (await makeTexts(tx, rows)).map((made) => made?.text ?? null);
+  const shapes = await readShapes(tx, rows);
+  return rows.map((row) => makeText(shapes, row)?.text ?? null);
 }

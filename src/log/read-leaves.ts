@@ -4,29 +4,10 @@ import { subtypeOf, type AccessIndex } from '../audit/access-index.ts';
 import type { ReadEvent } from '../audit/shaped-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
-import { makeTexts, type KeptText } from './event-texts.ts';
+import { makeText, readShapes, type KeptText, type Shapes } from './event-texts.ts';
 import type { VersionKey } from './read-versions.ts';
 
 export const LEAVES_AT_ONCE = 2_048;
-
-export interface LeafRow {
-  index: number;
-  org: number;
-  organisation: string | null;
-  event: string;
-  type: number | null;
-  id: string | null;
-  version: number | null;
-  hash: Buffer;
-  /** The same, hexadecimal. */
-  digest: string;
-  /** The text of the event; empty where its row is there and no text can be made of it, null where the row is not there. */
-  body: string | null;
-  /** What of the text columns and index rows are made of; undefined where it is no event of that row's id, instant and organisation. */
-  told: () => AccessEvent | ReadEvent | undefined;
-  /** What searches go by, one text. */
-  columns: string | null;
-}
 
 export type VersionRow = LeafRow & { type: number; id: string; version: number };
 
@@ -67,25 +48,68 @@ async function organisationNames(tx: Transaction): Promise<Map<number, string>> 
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
+/** A leaf and what the row behind it keeps. Texts are made when they are looked at: those of a whole page would outlive the look. */
+export class LeafRow implements KeptText {
+  readonly index: number;
+  readonly org: number;
+  readonly organisation: string | null;
+  readonly event: string;
+  readonly type: number | null;
+  readonly id: string | null;
+  readonly version: number | null;
+  /** Hexadecimal. */
+  readonly digest: string;
+  readonly shape: string | null;
+  readonly parts: string | null;
+  readonly instant: number | null;
+  /** What searches go by, one text. */
+  readonly columns: string | null;
+  shapes: Shapes = new Map();
+
+  constructor({ place, id, parts, columns }: PageRow, names: ReadonlyMap<number, string>) {
+    const [index, org, event = '', digest = '', type, version, shape = '-', instant] = place.split(' ');
+    this.index = Number(index);
+    this.org = Number(org);
+    this.organisation = names.get(this.org) ?? null;
+    this.event = event;
+    this.type = id === null ? null : Number(type);
+    this.id = id;
+    this.version = id === null ? null : Number(version);
+    this.digest = digest;
+    this.shape = shape === '-' ? null : shape;
+    this.parts = parts;
+    this.instant = instant === '-' ? null : Number(instant);
+    this.columns = columns;
+  }
+
+  get hash(): Buffer { return Buffer.from(this.digest, 'hex'); }
+
+  /** Whether the row of the event is there. */
+  get isKept(): boolean { return this.parts !== null; }
+
+  /** The text of the event; empty where its row is there and no text can be made of it, null where the row is not there. */
+  get body(): string | null { return this.parts === null ? null : makeText(this.shapes, this)?.text ?? ''; }
+
+  /** The text, and what columns and index rows are made of: undefined where it is no event of this id, instant and organisation. */
+  read(): { text: string; told: () => AccessEvent | ReadEvent | undefined } {
+    const made = makeText(this.shapes, this);
+    if (made === undefined) return { text: '', told: () => undefined };
+    const { recorded, shape, text } = made;
+    return {
+      text,
+      told: () => {
+        const said = shape?.event?.({ id: this.event, recorded }, this.parts ?? '') ?? parse(text);
+        return said?.id === this.event && said.org === this.organisation && said.recorded === recorded ? said : undefined;
+      },
+    };
+  }
+}
+
 /** The leaves from `start` on, LEAVES_AT_ONCE places of them at most. */
 export async function readLeaves(tx: Transaction, start: number): Promise<LeafRow[]> {
   const [names, { rows }] = await Promise.all([organisationNames(tx), tx.query<PageRow>({ name: 'verify-leaves', text: LEAVES, values: [start, start + LEAVES_AT_ONCE] })]);
-  const leaves = rows.map(({ place, id, parts, columns }) => {
-    const [index, org, event, digest, type, version, shape, instant] = place.split(' ') as [string, string, string, string, string, string, string, string];
-    return { index: Number(index), org: Number(org), event, digest, id, parts, columns, type: Number(type), version: Number(version), shape: shape === '-' ? null : shape, instant: instant === '-' ? null : Number(instant) };
-  });
-  const texts = await makeTexts(tx, leaves satisfies KeptText[]);
-  return leaves.map(({ index, org, event, digest, id, type, version, parts, columns }, at) => {
-    const made = texts[at];
-    const body = parts === null ? null : made?.text ?? '';
-    return {
-      index, org, organisation: names.get(org) ?? null, event, type: id === null ? null : type, id, version: id === null ? null : version, hash: Buffer.from(digest, 'hex'), digest, body, columns,
-      told() {
-        if (made === undefined) return undefined;
-        const { recorded, shape, text } = made;
-        const said = shape?.event?.({ id: event, recorded }, parts ?? '') ?? parse(text);
-        return said?.id === event && said.org === names.get(org) && said.recorded === recorded ? said : undefined;
-      },
-    };
-  });
+  const leaves = rows.map((row) => new LeafRow(row, names));
+  const shapes = await readShapes(tx, leaves);
+  for (const leaf of leaves) leaf.shapes = shapes;
+  return leaves;
 }

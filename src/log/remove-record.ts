@@ -47,7 +47,7 @@ export interface RemovalPlan extends Removal {
 }
 
 type Holds = Map<number, Set<string>>;
-type Due = LeafRow & { body: string };
+type Due = Pick<LeafRow, 'org' | 'event'> & { body: string };
 
 interface Looked { size: number; root: Buffer; gone: number; removable: number; held: number }
 
@@ -71,7 +71,7 @@ async function eachPage(database: RemovalWish['database'], size: number, look: (
     await database.workerTransaction(async (tx) => {
       await tx.query(PLAN_FOR_VALUES);
       const rows = (await readLeaves(tx, start)).filter(({ index }) => index < size);
-      const wrong = rows.find((row, at) => row.index !== start + at || (!isVersion(row) && row.body !== null && leafDigest(row.body) !== row.digest));
+      const wrong = rows.find((row, at) => row.index !== start + at || (!isVersion(row) && row.isKept && leafDigest(row.body ?? '') !== row.digest));
       if (wrong !== undefined || rows.length !== Math.min(LEAVES_AT_ONCE, size - start)) throw new RemovalError(`After leaf ${start} something is not as it was sealed: nothing is removed, and muniment verify tells what is wrong`);
       await look(rows, tx);
     });
@@ -79,7 +79,7 @@ async function eachPage(database: RemovalWish['database'], size: number, look: (
   }
 }
 
-const events = (rows: readonly LeafRow[]): Due[] => rows.filter((row): row is Due => !isVersion(row) && row.body !== null);
+const events = (rows: readonly LeafRow[]): Due[] => rows.flatMap((row) => (isVersion(row) || !row.isKept ? [] : [{ org: row.org, event: row.event, body: row.body ?? '' }]));
 
 async function lookThrough({ database, onProgress }: RemovalWish, size: number, before: string): Promise<Looked> {
   const looked = { size, gone: 0, removable: 0, held: 0 };
@@ -87,7 +87,7 @@ async function lookThrough({ database, onProgress }: RemovalWish, size: number, 
   const holds = await database.workerTransaction(readHolds);
   await eachPage(database, size, (rows) => {
     head = appendLeaves(head, rows.map((row) => row.hash));
-    looked.gone += rows.filter((row) => !isVersion(row) && row.body === null).length;
+    looked.gone += rows.filter((row) => !isVersion(row) && !row.isKept).length;
     for (const { body, org } of events(rows)) {
       const what = fate(JSON.parse(body) as AccessEvent, before, holds.get(org));
       if (what === 'goes') looked.removable += 1;

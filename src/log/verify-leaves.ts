@@ -16,9 +16,9 @@ const TEXTS_AT_ONCE = 256;
 
 /** What is wrong with an event whose leaf is this one, undefined for nothing. */
 function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
-  if (row.body === null) return undefined;
-  if (leafDigest(row.body) !== row.digest) return 'its text is not the one that was recorded';
-  const event = row.told();
+  const { text, told } = row.read();
+  if (leafDigest(text) !== row.digest) return 'its text is not the one that was recorded';
+  const event = told();
   if (event === undefined) return 'it stands under another id, instant or organisation';
   const index = indexAccess(event);
   if (columnsOf(event, index) !== row.columns) return 'the columns that searches go by differ from its text';
@@ -27,7 +27,7 @@ function eventFault(row: LeafRow, entities: EntityRows): string | undefined {
 
 /** Events that are not there and that a removal covers: below its place, and without a version behind them. What wrote one is never removed. */
 async function findRemoved(tx: Transaction, rows: readonly LeafRow[], removal: Removal | undefined): Promise<Set<LeafRow>> {
-  const gone = rows.filter((row) => row.body === null && !isVersion(row) && row.index < (removal?.size ?? 0));
+  const gone = rows.filter((row) => !row.isKept && !isVersion(row) && row.index < (removal?.size ?? 0));
   if (gone.length === 0) return new Set();
   const { rows: writes } = await tx.query<{ index: string }>('select index - 1 as index from log_leaf where index = any($1::bigint[]) and version is not null', [gone.map(({ index }) => index + 1)]);
   const wrote = new Set(writes.map(({ index }) => Number(index)));
@@ -35,8 +35,8 @@ async function findRemoved(tx: Transaction, rows: readonly LeafRow[], removal: R
 }
 
 function checkEvent(row: LeafRow, entities: EntityRows, findings: Findings): void {
-  const fault = eventFault(row, entities);
-  if (row.body !== null && fault === undefined) return;
+  const fault = row.isKept ? eventFault(row, entities) : undefined;
+  if (row.isKept && fault === undefined) return;
   const start = row.index;
   const place = { leaves: { start, end: start + 1 }, reference: `AuditEvent/${row.event}`, organisation: organisationOf(row) };
   if (fault === undefined) findings.add({ kind: 'event-missing', what: `Leaf ${start}: AuditEvent/${row.event} is missing`, ...place });
@@ -107,11 +107,11 @@ export async function checkLeaves(tx: Transaction, rows: readonly LeafRow[], fin
   const versions = rows.filter(isVersion);
   const removed = await findRemoved(tx, rows, removal);
   const checked = { events: 0, removed: removed.size, ...(versions.length === 0 ? { versions: 0, purged: 0 } : await checkVersions(tx, versions, findings)) };
-  const entities = await readEntities(tx, rows.flatMap((row) => (row.body === null ? [] : [row.event])));
+  const entities = await readEntities(tx, rows.flatMap((row) => (row.isKept ? [row.event] : [])));
   for (const row of rows) {
     if (isVersion(row) || removed.has(row)) continue;
     checkEvent(row, entities.get(entityKey(row.org, row.event)) ?? NO_ENTITIES, findings);
-    if (row.body !== null) checked.events += 1;
+    if (row.isKept) checked.events += 1;
   }
   return checked;
 }
