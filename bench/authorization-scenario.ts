@@ -94,7 +94,7 @@ async function compare({ connections, pids, bounds }: Asking, tokens: { wide: st
 
 /** Positions of documents that every token may have: current ones that are clinical notes. */
 const reachable = (turn: number): number => {
-  const position = (turn * 7_919) % 9_000;
+  const position = (turn * 7_919) % 3_000;
   return position % 3 === 0 || position % 50 === 49 ? reachable(turn + 1) : position;
 };
 
@@ -115,11 +115,11 @@ export async function runAuthorization(documents: number, quick: boolean, tell: 
       return found;
     };
     const { server: own, database } = server.pids;
-    const reads = await costs('read', [own], { rounds: quick ? 6 : 12, perRound: 500 }, (turn) => `${server.base}/DocumentReference/bench-${reachable(turn)}`);
+    const reads = await costs('read', [own], { rounds: 12, perRound: quick ? 150 : 500 }, (turn) => `${server.base}/DocumentReference/bench-${reachable(turn)}`);
     const searches: AuthorizationCost[] = [];
     // A scope on documents grants nothing of the other types, which would be another search.
     for (const { name, urlOf } of searchQueries(documents).filter(({ name: query }) => !query.includes('_type=') && !query.startsWith('/?') && !query.includes('/*?'))) {
-      searches.push(...await costs(name, [own, database], { rounds: quick ? 4 : 8, perRound: quick ? 15 : 30 }, (turn) => `${server.base}/${urlOf(turn)}`));
+      searches.push(...await costs(name, [own, database], { rounds: quick ? 3 : 8, perRound: quick ? 6 : 30 }, (turn) => `${server.base}/${urlOf(turn)}`));
     }
     const known = { wide: await knownTokenUs(WIDE), status: await knownTokenUs(NARROW.status), category: await knownTokenUs(NARROW.category) };
     return { scenario: 'authorization', documents, knownTokenUs: known, reads, searches };

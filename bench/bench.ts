@@ -121,7 +121,7 @@ async function runSearches(run: Run): Promise<void> {
 async function runAuthorizations(run: Run): Promise<void> {
   if (!run.names.has(AUTHORIZATION)) return;
   if (process.platform !== 'linux') { print(`${AUTHORIZATION.padEnd(14)} left out: it reads /proc, which Linux alone has`); return; }
-  const result = await runAuthorization(run.quick ? 10_000 : 100_000, run.quick, (cost) => print(authorizationRow(cost)));
+  const result = await runAuthorization(run.quick ? 3_000 : 100_000, run.quick, (cost) => print(authorizationRow(cost)));
   print(authorizationSummary(result));
   await keepResult(AUTHORIZATION, result, { quick: run.quick, rounds: run.rounds });
 }
