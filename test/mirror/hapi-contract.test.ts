@@ -141,6 +141,14 @@ const ids = (answer: Answer): (string | undefined)[] => (answer.resource.entry ?
     expect(held.filter(({ resource }) => resource.name === undefined)).toEqual([]);
   });
 
+  it('makes a placeholder of what was deleted, so that what refers to it is taken', async () => {
+    const [id, other] = [randomUUID(), randomUUID()];
+    await ask('PUT', `List/${id}`, list(id, { title: 'there' }));
+    await ask('DELETE', `List/${id}`);
+    expect((await ask('PUT', `List/${other}`, list(other, { entry: [{ item: { reference: `List/${id}` } }] }))).status).toBe(201);
+    expect((await ask('GET', `List/${id}`)).resource.extension).toBeDefined();
+  });
+
   it('deletes at the address of a version only the current one, and says which version the deletion made', async () => {
     const id = randomUUID();
     for (const title of ['a', 'b']) await ask('PUT', `List/${id}`, list(id, { title }));

@@ -40,6 +40,7 @@ import ca.uhn.fhir.util.HapiExtensions;
 import jakarta.persistence.EntityManagerFactory;
 import org.hl7.fhir.instance.model.api.IBaseHasExtensions;
 import org.hl7.fhir.instance.model.api.IBaseResource;
+import org.hl7.fhir.r4.model.Base;
 import org.hl7.fhir.r4.model.Bundle;
 import org.hl7.fhir.r4.model.Meta;
 import org.springframework.beans.factory.annotation.Value;
@@ -182,9 +183,15 @@ public class HapiServer {
 	public static class PlaceholdersStandBack {
 		@Hook(Pointcut.STORAGE_PRESTORAGE_RESOURCE_UPDATED)
 		public void updated(IBaseResource before, IBaseResource after) {
-			if (before != null && isPlaceholder(after) && !isPlaceholder(before)) {
+			if (before != null && isPlaceholder(after) && !isPlaceholder(before) && holdsSomething(before)) {
 				throw new ResourceVersionConflictException("A placeholder is not laid over " + after.getIdElement().toUnqualifiedVersionless().getValue());
 			}
+		}
+
+		/** What was deleted is shown to interceptors as an id and meta alone: HAPI makes a placeholder in its place, as it always did. */
+		private static boolean holdsSomething(IBaseResource resource) {
+			return !(resource instanceof Base base) || base.children().stream()
+					.anyMatch(child -> child.hasValues() && !Set.of("id", "meta").contains(child.getName()));
 		}
 
 		private static boolean isPlaceholder(IBaseResource resource) {
