@@ -5,13 +5,15 @@ import { parseArgs } from 'node:util';
 import { ADAPTERS, openAdapterScenarios } from './adapter-scenarios.ts';
 import { openByteScenarios } from './byte-scenarios.ts';
 import { PROJECT } from './child-server.ts';
-import { runMemoryScenario } from './memory-scenario.ts';
+import { runCrowdMemoryScenario, runMemoryScenario } from './memory-scenario.ts';
 import { runMirrorScenario } from './mirror-scenario.ts';
 import { runRecordWriter } from './record-writer.ts';
-import { authorizationRow, authorizationSummary, keepResult, memoryRow, recordRows, scenarioRows, searchRow, tableHead } from './report.ts';
+import { authorizationRow, authorizationSummary, crowdRow, keepResult, memoryRow, recordRows, scenarioRows, scrubRow, searchRow, tableHead } from './report.ts';
 import { loadRequestScenarios } from './request-scenarios.ts';
 import { runScenario } from './scenario.ts';
 import { runAuthorization } from './authorization-scenario.ts';
+import { runScrubScenario } from './scrub-scenario.ts';
+import { openStoreScenario } from './store-scenario.ts';
 import { runSearchAll } from './search-all.ts';
 import type { Scenario } from './scenario.ts';
 import { startBarePipeline, startMuniment, startStub, startUnrecorded } from './servers.ts';
@@ -23,14 +25,18 @@ const BYTES = ['story-1m', 'upload-256m', 'download-64m', 'range-1m'] as const;
 const VALIDATE = 'validate';
 const XML = 'xml';
 const MEMORY = 'memory-1g';
+const CROWD = 'memory-16x256m';
+const SCRUB = 'scrub';
+/** Only when it is named: it needs MinIO. */
+const STORE = 'minio-256m';
 const SEARCH_ALL = 'search-all';
 const RECORD = 'record';
 const RECORDED = 'recorded';
 const AUTHORIZATION = 'authorization';
 /** Only when it is named: it needs a HAPI. */
 const MIRROR = 'mirror';
-const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, ...ADAPTERS, MEMORY, SEARCH_ALL, RECORD, RECORDED, AUTHORIZATION];
-const NAMED_ONLY: readonly string[] = [MIRROR];
+const NAMES: readonly string[] = [VALIDATE, XML, ...REQUESTS, ...BYTES, ...ADAPTERS, MEMORY, CROWD, SCRUB, SEARCH_ALL, RECORD, RECORDED, AUTHORIZATION];
+const NAMED_ONLY: readonly string[] = [MIRROR, STORE];
 const FREE_BYTES_MIN = 8e9;
 
 interface Run {
@@ -105,11 +111,27 @@ async function runAdapters(run: Run, closers: Closers): Promise<void> {
 }
 
 async function runMemory(run: Run): Promise<void> {
-  if (!run.names.has(MEMORY)) return;
-  if (process.platform !== 'linux') { print(`${MEMORY.padEnd(14)} left out: it reads /proc, which Linux alone has`); return; }
-  const result = await runMemoryScenario();
-  print(memoryRow(result));
-  await keepResult(MEMORY, result, { quick: run.quick, rounds: 1 });
+  const names = [MEMORY, CROWD].filter((name) => run.names.has(name));
+  if (names.length > 0 && process.platform !== 'linux') { print(`${names.join(', ')} left out: they read /proc, which Linux alone has`); return; }
+  for (const name of names) {
+    const result = name === MEMORY ? await runMemoryScenario() : await runCrowdMemoryScenario();
+    print('peakMib' in result ? crowdRow(result) : memoryRow(result));
+    await keepResult(name, result, { quick: run.quick, rounds: 1 });
+  }
+}
+
+async function runStore(run: Run, closers: Closers): Promise<void> {
+  if (!run.names.has(STORE)) return;
+  const { scenario, close } = await openStoreScenario();
+  closers.push(close);
+  await measure(scenario, run);
+}
+
+async function runScrub(run: Run): Promise<void> {
+  if (!run.names.has(SCRUB)) return;
+  const result = await runScrubScenario(run.rounds, run.quick ? 3 : 8, print);
+  print(scrubRow(result));
+  await keepResult(SCRUB, result, { quick: run.quick, rounds: run.rounds });
 }
 
 async function runSearches(run: Run): Promise<void> {
@@ -160,7 +182,9 @@ async function main(): Promise<void> {
   await withClosers((closers) => runRecorded(run, closers));
   await withClosers((closers) => runBytes(run, closers));
   await withClosers((closers) => runAdapters(run, closers));
+  await withClosers((closers) => runStore(run, closers));
   await runMemory(run);
+  await runScrub(run);
   await runSearches(run);
   await runAuthorizations(run);
   await runRecord(run);

@@ -1,4 +1,4 @@
-// Memory during one upload, one upload in a form and one download of 1 GiB, above what the idle server takes. A fresh server, so that what
+// Memory during one upload, one upload in a form and one download of 1 GiB, and during 16 uploads of 256 MiB at once, above what the idle server takes. A fresh server, so that what
 // other scenarios left behind is not counted.
 import { setTimeout as wait } from 'node:timers/promises';
 import { uploadForm } from './adapter-scenarios.ts';
@@ -19,6 +19,32 @@ export interface MemoryResult {
   downloadPeakMib: number;
   /** The higher peak over idle. */
   aboveIdleMib: number;
+}
+
+export interface CrowdMemoryResult {
+  scenario: 'memory-16x256m';
+  idleMib: number;
+  peakMib: number;
+  aboveIdleMib: number;
+}
+
+const CROWD = 16;
+
+export async function runCrowdMemoryScenario(): Promise<CrowdMemoryResult> {
+  const peer = await startMuniment();
+  const connections = openConnections(CROWD);
+  const target = { name: 'muniment' as const, peer, connections, inbox: `${peer.base}/Binary`, litter: [] };
+  try {
+    await warmUp(target);
+    await wait(IDLE_MS);
+    const pids = await nodeProcesses(peer.pid);
+    const idleMib = await residentMib(pids);
+    const peakMib = await peakMibDuring(pids, () => Promise.all(Array.from({ length: CROWD }, () => upload(target, 256 * MIB))));
+    return { scenario: 'memory-16x256m', idleMib, peakMib, aboveIdleMib: peakMib - idleMib };
+  } finally {
+    connections.close();
+    await peer.stop();
+  }
 }
 
 export async function runMemoryScenario(): Promise<MemoryResult> {

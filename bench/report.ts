@@ -1,14 +1,15 @@
 // What a run leaves: a table for people, and JSON with the machine beside it for comparison.
 import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { AuthorizationCost, AuthorizationResult } from './authorization-scenario.ts';
 import { PROJECT } from './child-server.ts';
 import { median } from './closed-loop.ts';
-import type { MemoryResult } from './memory-scenario.ts';
+import type { CrowdMemoryResult, MemoryResult } from './memory-scenario.ts';
 import type { MirrorResult } from './mirror-scenario.ts';
 import type { RecordResult } from './record-writer.ts';
 import type { ScenarioResult } from './scenario.ts';
+import type { ScrubResult } from './scrub-scenario.ts';
 import type { SearchAllResult, SearchTime } from './search-all.ts';
 
 const COLUMNS = [14, 10, 14, 9, 9, 9, 8, 8];
@@ -39,6 +40,14 @@ export function memoryRow(result: MemoryResult): string {
   return `${result.scenario.padEnd(14)} idle ${idle} MiB, upload ${up} MiB, in a form ${form} MiB, download ${down} MiB: ${above} MiB above idle`;
 }
 
+export function crowdRow({ scenario, idleMib, peakMib, aboveIdleMib }: CrowdMemoryResult): string {
+  return `${scenario.padEnd(14)} idle ${idleMib.toFixed(0)} MiB, 16 uploads ${peakMib.toFixed(0)} MiB: ${aboveIdleMib.toFixed(0)} MiB above idle`;
+}
+
+export function scrubRow({ rateMBs, p99Ratio }: ScrubResult): string {
+  return `scrub          ${rateMBs.toFixed(0)} MB/s; read p99 at work ${p99Ratio.toFixed(2)} times that at rest`;
+}
+
 export function searchRow({ query, p50Ms, p95Ms, p99Ms, errors }: SearchTime): string {
   const failures = Object.entries(errors).map(([text, count]) => `  ${count} x ${text}`);
   return [`search-all     ${query.padEnd(84)} p50 ${p50Ms.toFixed(1)} p95 ${p95Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} ms`, ...failures].join('\n');
@@ -67,12 +76,13 @@ export function recordRows(result: RecordResult): string {
 }
 
 /** Writes bench/results/DATE-NAME.json; tells its path. */
-export async function keepResult(name: string, result: AuthorizationResult | ScenarioResult | MemoryResult | MirrorResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
+export async function keepResult(name: string, result: AuthorizationResult | ScenarioResult | MemoryResult | CrowdMemoryResult | ScrubResult | MirrorResult | RecordResult | SearchAllResult, run: { quick: boolean; rounds: number }): Promise<string> {
   const folder = join(PROJECT, 'bench/results');
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();
   const file = join(folder, `${at.slice(0, 19).replaceAll(':', '')}-${name}.json`);
-  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, memoryMib: Math.round(totalmem() / 1024 ** 2), node: process.version, platform: process.platform };
+  // What else the machine did meanwhile: the load of the last five minutes.
+  const machine = { cores: cpus().length, load: Math.round(loadavg()[1] ?? 0), cpu: cpus()[0]?.model, memoryMib: Math.round(totalmem() / 1024 ** 2), node: process.version, platform: process.platform };
   await writeFile(file, `${JSON.stringify({ at, ...run, machine, ...result }, undefined, 2)}\n`);
   return file;
 }

@@ -22,19 +22,19 @@ async function makeFolder(name: string): Promise<string> {
 export const startUnrecorded = (): Promise<Peer> => startMuniment(['--import', 'tsx', '--import', './bench/without-record.ts']);
 
 /** Muniment with an empty data folder of its own; `base` is its FHIR base, `headers` hold a token of one day. `options` are those of Node. */
-export async function startMuniment(options: readonly string[] = []): Promise<Peer> {
+export async function startMuniment(options: readonly string[] = [], more: Readonly<Record<string, string>> = {}): Promise<Peer & { dataDir: string }> {
   const folder = await makeFolder('muniment');
   const port = await freePort();
   const environment = {
     PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, LOG_LEVEL: 'warn', METRICS_PORT: '0', NODE_ENV: '',
-    DATABASE_URL: '', MIRROR_BASE_URL: '', CLAMAV_HOST: '', STORAGE_TYPE: '', BASE_URL: '',
+    DATABASE_URL: '', MIRROR_BASE_URL: '', CLAMAV_HOST: '', STORAGE_TYPE: '', BASE_URL: '', ...more,
   };
   try {
     const child = await startChildServer({ arguments: [...options, ...SERVE], environment, ready: 'Muniment is ready' });
     const stop = (): Promise<void> => child.stop().finally(() => rm(folder, { recursive: true, force: true }));
     try {
       const token = await outputOf(['scripts/muniment.mjs', 'token', '--ttl', '86400'], environment);
-      return { base: `http://localhost:${port}/fhir`, headers: { authorization: `Bearer ${token}` }, pid: child.pid, stop };
+      return { base: `http://localhost:${port}/fhir`, headers: { authorization: `Bearer ${token}` }, pid: child.pid, stop, dataDir: folder };
     } catch (error) {
       await stop();
       throw error;
