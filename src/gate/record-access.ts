@@ -1,9 +1,10 @@
 // The record of accesses: writes inside the transaction of the resource, everything else by natural group commit.
-// A flush leaves at once when none is under way; what comes meanwhile leaves together with the next.
+// A flush leaves at the end of the event loop's turn when none is under way; what comes meanwhile leaves together with the next.
 import type { AccessEvent } from '../audit/access-event.ts';
 import { indexAccess, subtypeOf } from '../audit/access-index.ts';
 import { shapeText } from '../audit/shaped-text.ts';
 import type { ColumnStatement, Database, Transaction } from '../database/database.ts';
+import { endOfTurn } from '../database/natural-batch.ts';
 import { fhirError, FhirError } from '../fhir/fhir-error.ts';
 
 export interface OwnedEvent {
@@ -108,6 +109,7 @@ export function createAccessRecorder(database: Pick<Database, 'auditQuery'>): Ac
   async function flush(): Promise<void> {
     if (flushing >= FLUSHES_AT_ONCE || queue.length === 0) return;
     flushing += 1;
+    await endOfTurn();
     await write(takeBatch());
     flushing -= 1;
     void flush();
