@@ -4,7 +4,7 @@ import { subtypeOf, type AccessIndex } from '../audit/access-index.ts';
 import type { ReadEvent } from '../audit/shaped-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName } from '../fhir/resource-type.ts';
-import { makeText, readShapes, type KeptText, type Shapes } from './event-texts.ts';
+import { makeText, readShapes, type KeptText, type Shapes } from '../search/event-texts.ts';
 import type { VersionKey } from './read-versions.ts';
 
 export const LEAVES_AT_ONCE = 2_048;

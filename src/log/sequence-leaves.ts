@@ -5,7 +5,7 @@ import { appendLeaves, type FullSubtree } from '../audit/merkle-log.ts';
 import { versionLeafText } from '../audit/version-leaf.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeName, typeNumber, type ResourceType } from '../fhir/resource-type.ts';
-import { KEPT_TEXT, readTexts, type KeptText } from './event-texts.ts';
+import { KEPT_TEXT, readTexts, type KeptText } from '../search/event-texts.ts';
 import { holdState, writeState, type LogState } from './log-state.ts';
 import { readVersions, type VersionKey } from './read-versions.ts';
 

@@ -3,6 +3,7 @@ import type { AccessEvent } from '../audit/access-event.ts';
 import type { Transaction } from '../database/database.ts';
 import { typeNumber } from '../fhir/resource-type.ts';
 import { uuidV7Ceil, uuidV7Floor, uuidV7Time } from '../fhir/uuid-v7.ts';
+import { keptRow, requireTexts, type KeptText } from '../search/event-texts.ts';
 import type { RecordType } from '../search/record-type.ts';
 import { renderRecord } from './read-record.ts';
 import type { SearchMatch } from './search-source.ts';
@@ -19,6 +20,11 @@ interface EventRow {
   body: string;
 }
 
+async function withTexts<Row extends KeptText>(tx: Transaction, rows: readonly Row[]): Promise<(Row & EventRow)[]> {
+  const texts = await requireTexts(tx, rows);
+  return rows.map((row, position) => ({ ...row, id: row.event, body: texts[position] ?? '' }));
+}
+
 export function recordMatch(type: RecordType, row: EventRow): SearchMatch {
   const event = JSON.parse(row.body) as AccessEvent;
   const patients = event.entities.filter(({ role }) => role === 'patient').map(({ reference }) => reference);
@@ -29,8 +35,8 @@ export function recordMatch(type: RecordType, row: EventRow): SearchMatch {
 export async function readRecordsByIds(tx: Transaction, org: number, ids: readonly string[]): Promise<Map<string, EventRow>> {
   const known = ids.filter((id) => UUID.test(id));
   if (known.length === 0) return new Map();
-  const { rows } = await tx.query<EventRow>({ name: 'read-included-records', text: 'select e.id, e.body from access_event e where e.org = $1 and e.id = any($2::uuid[])', values: [org, known] });
-  return new Map(rows.map((row) => [row.id, row]));
+  const { rows } = await tx.query<KeptText>({ name: 'read-included-records', text: `select ${keptRow('e')} from access_event e where e.org = $1 and e.id = any($2::uuid[])`, values: [org, known] });
+  return new Map((await withTexts(tx, rows)).map((row) => [row.id, row]));
 }
 
 /** Newest first for each resource: of Provenance those of writes alone, of AuditEvent all. */
@@ -40,14 +46,14 @@ export async function readRecordsOf(tx: Transaction, org: number, type: RecordTy
 }
 
 async function readAccesses(tx: Transaction, org: number, resources: readonly SearchMatch[]): Promise<EventRow[]> {
-  const { rows } = await tx.query<EventRow>({
+  const { rows } = await tx.query<KeptText>({
     name: 'read-accesses-of',
-    text: `select e.id, e.body from unnest($2::text[]) as wanted (reference)
+    text: `select ${keptRow('e')} from unnest($2::text[]) as wanted (reference)
       cross join lateral (select distinct x.event from access_entity x where x.org = $1 and x.reference = wanted.reference order by x.event desc limit ${ACCESSES_MAX}) x
-      cross join lateral (select v.id, v.body from access_event v where v.org = $1 and v.id = x.event offset 0) e`,
+      cross join lateral (select v.* from access_event v where v.org = $1 and v.id = x.event offset 0) e`,
     values: [org, resources.map(({ type, id }) => `${type}/${id}`)],
   });
-  return rows;
+  return withTexts(tx, rows);
 }
 
 /**
@@ -57,17 +63,17 @@ async function readAccesses(tx: Transaction, org: number, resources: readonly Se
 async function readWrites(tx: Transaction, org: number, resources: readonly SearchMatch[]): Promise<EventRow[]> {
   const versions = await readVersionTimes(tx, org, resources);
   if (versions.length === 0) return [];
-  const { rows } = await tx.query<EventRow & { reference: string }>({
+  const { rows } = await tx.query<KeptText & { reference: string }>({
     name: 'read-writes-of',
-    text: `select e.id, e.body, wanted.reference from unnest($2::text[], $3::uuid[], $4::uuid[]) as wanted (reference, lo, hi)
+    text: `select ${keptRow('e')}, wanted.reference from unnest($2::text[], $3::uuid[], $4::uuid[]) as wanted (reference, lo, hi)
       cross join lateral (select x.event from access_entity x where x.org = $1 and x.reference = wanted.reference and x.event >= wanted.lo and x.event <= wanted.hi and x.role = ${ROLE_DATA}) x
-      cross join lateral (select v.id, v.body from access_event v where v.org = $1 and v.id = x.event and v.write offset 0) e`,
+      cross join lateral (select v.* from access_event v where v.org = $1 and v.id = x.event and v.write offset 0) e`,
     values: [
       org, versions.map(({ reference }) => reference),
       versions.map(({ at }) => uuidV7Floor(Math.max(at - WRITE_WINDOW_MS, 0))), versions.map(({ at }) => uuidV7Ceil(at + WRITE_WINDOW_MS)),
     ],
   });
-  const writes = new Map(rows.filter((row) => wrote(row)).map((row) => [row.id, row]));
+  const writes = new Map((await withTexts(tx, rows)).filter((row) => wrote(row)).map((row) => [row.id, row]));
   return [...writes.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
 }
 

@@ -9,6 +9,7 @@ import type { Restriction } from '../access/restriction.ts';
 import type { Keyset } from '../search/page-cursor.ts';
 import type { ParsedSearch } from '../search/parse-search.ts';
 import type { OpenValues } from '../search/record-open-values.ts';
+import { requireTexts, type KeptText } from '../search/event-texts.ts';
 import { readOpenValues, recordCountQuery, recordPageQuery } from '../search/record-query.ts';
 import { recordPatient, withheldPatients } from '../search/judge-record.ts';
 import type { RecordScope } from '../search/record-sql.ts';
@@ -99,8 +100,9 @@ function recordSource(type: RecordType, parsed: ParsedSearch, { org, fhirBase, r
       if (nothing) return [];
       const asked = turned(parsed, backwards);
       const at = from === undefined ? undefined : recordKeyset(from, asked.sort.descending);
-      const rows = await runSearchQuery<{ id: string; body: string }>(tx, recordPageQuery(asked, scope, at, await openValues(tx)));
-      return rows.map((row) => ({ type, id: row.id, version: 1, patient: null, text: renderRecord(type, row.body), keyset: { value: uuidV7Time(row.id), id: row.id } }));
+      const rows = await runSearchQuery<KeptText>(tx, recordPageQuery(asked, scope, at, await openValues(tx)));
+      const texts = await requireTexts(tx, rows);
+      return rows.map(({ event: id }, position) => ({ type, id, version: 1, patient: null, text: renderRecord(type, texts[position] ?? ''), keyset: { value: uuidV7Time(id), id } }));
     },
     count: async (tx, exact) => (nothing ? 0 : runCount(tx, recordCountQuery(parsed, scope, exact ? undefined : ESTIMATE_MAX, await openValues(tx)))),
   };

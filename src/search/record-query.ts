@@ -2,6 +2,7 @@
 // recorded instant, so the primary key is the order of time and a range of dates is a range of ids.
 import type { Transaction } from '../database/database.ts';
 import { fhirError } from '../fhir/fhir-error.ts';
+import { keptRow } from './event-texts.ts';
 import type { Keyset } from './page-cursor.ts';
 import type { ParsedSearch, SearchClause } from './parse-search.ts';
 import { clauseSql, type ClauseSql } from './record-conditions.ts';
@@ -83,7 +84,7 @@ function valuesQuery(parsed: ParsedSearch, scope: RecordScope, clause: SearchCla
   return openValuesQuery(sql, field, alternatives.map((one) => rowsWhere(sql, all, one)));
 }
 
-/** One page and one row more, newest first unless sorted otherwise. Raises 400 `too-costly`. */
+/** One page and one row more, newest first unless sorted otherwise, each row a KeptText. Raises 400 `too-costly`. */
 export function recordPageQuery(parsed: ParsedSearch, scope: RecordScope, after: Keyset | undefined, open: OpenValues = NOTHING_OPEN): SearchQuery {
   const sql = sqlFor(scope);
   const { all, alternatives } = whereOf(parsed, sql, open);
@@ -93,8 +94,8 @@ export function recordPageQuery(parsed: ParsedSearch, scope: RecordScope, after:
   const branches = alternatives.map((one) => rowsWhere(sql, all, one, page));
   const [only] = branches;
   const text = branches.length === 1
-    ? `select e.id, e.body ${only} ${ordered('e.id')}`
-    : `select r.id, r.body from (select b.id from (${branches.map((branch) => `(select e.id ${branch} ${ordered('e.id')})`).join(' union ')}) b ${ordered('b.id')}) p join access_event r on r.org = ${sql.values.add(scope.org)} and r.id = p.id ${ordered('r.id')}`;
+    ? `select ${keptRow('e')} ${only} ${ordered('e.id')}`
+    : `select ${keptRow('r')} from (select b.id from (${branches.map((branch) => `(select e.id ${branch} ${ordered('e.id')})`).join(' union ')}) b ${ordered('b.id')}) p join access_event r on r.org = ${sql.values.add(scope.org)} and r.id = p.id ${ordered('r.id')}`;
   return { ...statement(text, sql), plannedOnce: false };
 }
 

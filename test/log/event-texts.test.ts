@@ -6,7 +6,7 @@ import { canonicalText, type AccessEvent } from '../../src/audit/access-event.ts
 import { openDatabase, type Database } from '../../src/database/database.ts';
 import { newUuidV7 } from '../../src/fhir/uuid-v7.ts';
 import { createAccessRecorder } from '../../src/gate/record-access.ts';
-import { KEPT_TEXT, readTexts, type KeptText } from '../../src/log/event-texts.ts';
+import { KEPT_TEXT, readTexts, type KeptText } from '../../src/search/event-texts.ts';
 import { anyAccessEvent } from '../audit/arbitrary-event.ts';
 import { createDatabase } from '../support/start-muniment.ts';
 

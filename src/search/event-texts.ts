@@ -3,8 +3,11 @@ import { knownShape, type KnownShape } from '../audit/shaped-event.ts';
 import { joinText, NO_SHAPE } from '../audit/shaped-text.ts';
 import type { Transaction } from '../database/database.ts';
 
-/** Columns of `access_event e` that a text is made of; all null where there is no row. */
-export const KEPT_TEXT = 'e.shape, e.parts, (extract(epoch from e.recorded) * 1000)::float8 as instant';
+/** Columns of `access_event` that a text is made of; all null where there is no row. */
+const keptText = (alias: string): string => `${alias}.shape, ${alias}.parts, (extract(epoch from ${alias}.recorded) * 1000)::float8 as instant`;
+export const KEPT_TEXT = keptText('e');
+/** All columns of a KeptText. */
+export const keptRow = (alias: string): string => `${alias}.org, ${alias}.id as event, ${keptText(alias)}`;
 
 export interface KeptText {
   org: number;
@@ -63,4 +66,12 @@ export function makeText(shapes: Shapes, row: KeptText): MadeText | undefined {
 export async function readTexts(tx: Transaction, rows: readonly KeptText[]): Promise<(string | null)[]> {
   const shapes = await readShapes(tx, rows);
   return rows.map((row) => makeText(shapes, row)?.text ?? null);
+}
+
+/** The same for whoever shows them: an event whose shape is gone is not left out, for that something is missing has to be seen. */
+export async function requireTexts(tx: Transaction, rows: readonly KeptText[]): Promise<string[]> {
+  return (await readTexts(tx, rows)).map((text) => {
+    if (text === null) throw new Error('The text of an event cannot be made: its shape is gone');
+    return text;
+  });
 }
