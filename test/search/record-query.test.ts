@@ -15,7 +15,8 @@ const text = fc.string({ minLength: 1, maxLength: 12 }).filter((one) => !one.inc
 const token = fc.oneof(text, fc.constantFrom('R', '0', '4', EVENT), fc.tuple(text, text).map((parts) => parts.join('|')));
 const reference = fc.oneof(text, fc.constantFrom('DocumentReference/1', 'DocumentReference/1/_history/2', `${BASE}/Binary/1`, `AuditEvent/${EVENT}`, 'Practitioner/demo', 'client'), text.map((one) => `Patient/${one}`));
 const date = fc.tuple(fc.constantFrom('', 'eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap'), fc.constantFrom('0001', '1950', '1969-12-31T23:59:59.999Z', '1970', '2024-05-06', '9999-12-31', '9999')).map((parts) => parts.join(''));
-const several = (one: fc.Arbitrary<string>): fc.Arbitrary<string> => fc.array(one, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(','));
+// A bar alone is no Identifier: such a search has no SQL.
+const several = (one: fc.Arbitrary<string>): fc.Arbitrary<string> => fc.array(one, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(',')).filter((joined) => !joined.split(',').includes('|'));
 const controls = fc.tuple(fc.constantFrom('_sort', '_count'), fc.constantFrom('_lastUpdated', '-_lastUpdated', '5'));
 
 const audit = fc.array(fc.oneof(
