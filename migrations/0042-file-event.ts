@@ -30,7 +30,7 @@ export async function up(knex: Knex): Promise<void> {
       until timestamptz(3) not null,
       primary key (org, retention)
     );
-    grant select, insert, update on retention_told to muniment_worker;
+    ${secureTable('retention_told', { app: 'select', worker: 'select, insert, update' })}
 
     -- Parts of resumable uploads and copies have no type: they are no files.
     create function tell_begun() returns trigger language plpgsql as $function$

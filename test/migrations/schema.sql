@@ -718,7 +718,7 @@ rendition enabled forced
 replaced_image enabled forced
 resource enabled forced
 resource_history enabled forced
-retention_told off
+retention_told enabled forced
 search_composite enabled forced
 search_date enabled forced
 search_reference enabled forced
@@ -803,6 +803,8 @@ resource own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (
 resource worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 resource_history own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 resource_history worker_everything PERMISSIVE ALL to muniment_worker using true with check true
+retention_told own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
+retention_told worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 search_composite own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
 search_composite worker_everything PERMISSIVE ALL to muniment_worker using true with check true
 search_date own_organisation PERMISSIVE ALL to muniment_app using (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting)) with check (org = ( SELECT (current_setting('app.org'::text))::integer AS current_setting))
@@ -888,6 +890,7 @@ resource to muniment_app: insert, select, update
 resource to muniment_worker: select
 resource_history to muniment_app: insert, select
 resource_history to muniment_worker: select
+retention_told to muniment_app: select
 retention_told to muniment_worker: insert, select, update
 search_composite to muniment_app: delete, insert, select
 search_composite to muniment_worker: delete, insert, select
