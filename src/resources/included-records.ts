@@ -58,7 +58,8 @@ async function readAccesses(tx: Transaction, org: number, resources: readonly Se
 
 /**
  * A document is read far oftener than written, so its writes are not sought among all its accesses: each version says
- * when it was written, and an access is of its instant.
+ * when it was written, and an access is of its instant. Reference and instant are compared as pairs, which the index of
+ * references alone serves: that of instants would read all that happened on the server in those seconds.
  */
 async function readWrites(tx: Transaction, org: number, resources: readonly SearchMatch[]): Promise<EventRow[]> {
   const versions = await readVersionTimes(tx, org, resources);
@@ -66,7 +67,8 @@ async function readWrites(tx: Transaction, org: number, resources: readonly Sear
   const { rows } = await tx.query<KeptText & { reference: string }>({
     name: 'read-writes-of',
     text: `select ${keptRow('e')}, wanted.reference from unnest($2::text[], $3::uuid[], $4::uuid[]) as wanted (reference, lo, hi)
-      cross join lateral (select x.event from access_entity x where x.org = $1 and x.reference = wanted.reference and x.event >= wanted.lo and x.event <= wanted.hi and x.role = ${ROLE_DATA}) x
+      cross join lateral (select x.event from access_entity x where x.org = $1
+        and (x.reference, x.event) >= (wanted.reference, wanted.lo) and (x.reference, x.event) <= (wanted.reference, wanted.hi) and x.role = ${ROLE_DATA}) x
       cross join lateral (select v.* from access_event v where v.org = $1 and v.id = x.event and v.write offset 0) e`,
     values: [
       org, versions.map(({ reference }) => reference),
